@@ -1,0 +1,5 @@
+//! Hillock: signals come in, sandboxed components weigh them, and what fires becomes a durable run
+//! that an agent carries out. `ARCHITECTURE.md` has the map.
+
+pub mod clock;
+pub mod model;

@@ -1,0 +1,112 @@
+//! Decisions: for each trigger considered, why it fired or did not.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::Serialize;
+
+use super::id::{RunId, TriggerId};
+use super::name::Name;
+use super::time::Time;
+
+/// What a trigger made of an event.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// It fired, and this is the run.
+    Fired(RunId),
+    /// Its filter did not let the event pass; names the clause.
+    Filtered(String),
+    /// It is switched off.
+    Disabled,
+    /// Its template has no prompt for this event; says why.
+    RenderError(String),
+    /// A component refused its task, crashed or exceeded a limit; says which and how.
+    ComponentError(String),
+}
+
+impl Verdict {
+    /// The verdict's word.
+    pub fn outcome(&self) -> Outcome {
+        match self {
+            Self::Fired(_) => Outcome::Fired,
+            Self::Filtered(_) => Outcome::Filtered,
+            Self::Disabled => Outcome::Disabled,
+            Self::RenderError(_) => Outcome::RenderError,
+            Self::ComponentError(_) => Outcome::ComponentError,
+        }
+    }
+
+    /// The run, when there is one.
+    pub fn run_id(&self) -> Option<&RunId> {
+        match self {
+            Self::Fired(run) => Some(run),
+            _ => None,
+        }
+    }
+
+    /// The reason, when there is one.
+    pub fn reason(&self) -> Option<&str> {
+        match self {
+            Self::Filtered(why) | Self::RenderError(why) | Self::ComponentError(why) => Some(why),
+            Self::Fired(_) | Self::Disabled => None,
+        }
+    }
+}
+
+/// A verdict's word on the wire and in the store.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Outcome {
+    /// See [`Verdict::Fired`].
+    Fired,
+    /// See [`Verdict::Filtered`].
+    Filtered,
+    /// See [`Verdict::Disabled`].
+    Disabled,
+    /// See [`Verdict::RenderError`].
+    RenderError,
+    /// See [`Verdict::ComponentError`].
+    ComponentError,
+}
+
+impl Outcome {
+    const ALL: [(Self, &str); 5] = [
+        (Self::Fired, "fired"),
+        (Self::Filtered, "filtered"),
+        (Self::Disabled, "disabled"),
+        (Self::RenderError, "render_error"),
+        (Self::ComponentError, "component_error"),
+    ];
+
+    /// The word.
+    pub fn as_str(self) -> &'static str {
+        Self::ALL.iter().find(|(outcome, _)| *outcome == self).map_or("", |(_, word)| word)
+    }
+}
+
+impl fmt::Display for Outcome {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl FromStr for Outcome {
+    type Err = String;
+    fn from_str(text: &str) -> Result<Self, String> {
+        let found = Self::ALL.iter().find(|(_, word)| *word == text);
+        found.map(|(outcome, _)| *outcome).ok_or_else(|| format!("`{text}` is not an outcome"))
+    }
+}
+
+/// One trigger's answer to one event.
+#[derive(Clone, Debug)]
+pub struct Decision {
+    /// The trigger.
+    pub trigger_id: TriggerId,
+    /// Its name at that time.
+    pub trigger: Name,
+    /// What it made of the event.
+    pub verdict: Verdict,
+    /// When it was decided.
+    pub at: Time,
+}

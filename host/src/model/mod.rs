@@ -1,0 +1,20 @@
+//! The domain: types, parsing, validation and transitions.
+//!
+//! Everything here is pure. What comes from outside (JSON, TOML, rows, WIT records) becomes one of
+//! these types once, at the edge; nothing here reads a clock, a file or a socket, and nothing here
+//! knows the shape of a table or of an API answer.
+
+pub mod command;
+pub mod decision;
+pub mod definition;
+pub mod envelope;
+pub mod id;
+pub mod json;
+pub mod name;
+pub mod problem;
+pub mod run;
+pub mod scope;
+pub mod secret;
+pub mod signature;
+pub mod text;
+pub mod time;
