@@ -1,0 +1,92 @@
+//! What the helpers do.
+
+use std::borrow::Cow;
+
+use serde_json::Value;
+
+use crate::failure::Failure;
+use crate::profile::Helper;
+use crate::value::{Envelope, Found, scalar};
+
+/// Calls a helper with as many arguments as it takes.
+pub(crate) fn call<'a>(
+    helper: Helper,
+    arguments: Vec<Found<'a>>,
+    envelope: &impl Envelope,
+) -> Result<Found<'a>, Failure> {
+    let mut arguments = arguments.into_iter();
+    let mut next = || arguments.next().unwrap_or_else(|| Found::computed(Value::Null));
+    match helper {
+        Helper::Json => json(next(), envelope).map(Found::computed),
+        Helper::Default => Ok(default(next(), next(), envelope)),
+        Helper::Truncate => truncate(&next(), next(), envelope).map(Found::computed),
+        Helper::Join => join(next(), &next(), envelope).map(Found::computed),
+        Helper::Lookup => lookup(next(), &next(), envelope),
+        Helper::Fence => Ok(Found::computed(fence(&next().text(envelope)?))),
+    }
+}
+
+fn json(field: Found<'_>, envelope: &impl Envelope) -> Result<String, Failure> {
+    required(field, envelope).map(|value| value.to_string())
+}
+
+fn default<'a>(field: Found<'a>, other: Found<'a>, envelope: &impl Envelope) -> Found<'a> {
+    if field.is_blank(envelope) { other } else { field }
+}
+
+fn truncate(
+    field: &Found<'_>,
+    length: Found<'_>,
+    envelope: &impl Envelope,
+) -> Result<String, Failure> {
+    let length = required(length, envelope)?.as_u64();
+    let chars_max = length
+        .and_then(|length| usize::try_from(length).ok())
+        .ok_or_else(|| Failure::Failed("the length of `truncate` is a whole number".to_owned()))?;
+    let mut text = field.text(envelope)?;
+    if let Some((end, _)) = text.char_indices().nth(chars_max) {
+        text.truncate(end);
+        text.push('…');
+    }
+    Ok(text)
+}
+
+fn join(
+    field: Found<'_>,
+    separator: &Found<'_>,
+    envelope: &impl Envelope,
+) -> Result<String, Failure> {
+    let separator = separator.text(envelope)?;
+    let name = field.name().to_owned();
+    let value = required(field, envelope)?;
+    let items = value.as_array().map(|items| items.iter().map(scalar).collect());
+    match items {
+        Some(Some(texts)) => {
+            let texts: Vec<String> = texts;
+            Ok(texts.join(&separator))
+        }
+        _ => Err(Failure::Failed(format!("`{name}` is not an array of scalars; `join` takes one"))),
+    }
+}
+
+fn lookup<'a>(
+    field: Found<'a>,
+    key: &Found<'_>,
+    envelope: &impl Envelope,
+) -> Result<Found<'a>, Failure> {
+    let key = key.text(envelope)?;
+    field.child(&key, envelope)
+}
+
+/// A fence is one backtick longer than any run of them in the text.
+fn fence(text: &str) -> String {
+    let longest = text.split(|char| char != '`').map(str::len).max().unwrap_or(0);
+    let ticks = "`".repeat(longest.max(2) + 1);
+    let newline = if text.is_empty() || text.ends_with('\n') { "" } else { "\n" };
+    format!("{ticks}\n{text}{newline}{ticks}")
+}
+
+fn required<'a>(field: Found<'a>, envelope: &impl Envelope) -> Result<Cow<'a, Value>, Failure> {
+    let missing = field.missing();
+    field.value(envelope)?.ok_or(missing)
+}

@@ -1,0 +1,133 @@
+//! Runs a program on an event.
+
+use std::borrow::Cow;
+
+use serde_json::Value;
+
+use crate::failure::Failure;
+use crate::frame::{Frame, Round};
+use crate::helpers;
+use crate::output::Output;
+use crate::program::{Expression, Node, Program};
+use crate::value::{Envelope, Found};
+
+/// The prompt, trimmed.
+pub(crate) fn render(program: &Program, envelope: &impl Envelope) -> Result<String, Failure> {
+    let mut renderer = Renderer { envelope, output: Output::default() };
+    renderer.program(program, &Frame::outermost())?;
+    Ok(renderer.output.into_prompt())
+}
+
+struct Renderer<'e, E> {
+    envelope: &'e E,
+    output: Output,
+}
+
+impl<E: Envelope> Renderer<'_, E> {
+    fn program(&mut self, program: &Program, frame: &Frame<'_>) -> Result<(), Failure> {
+        program.0.iter().try_for_each(|node| self.node(node, frame))
+    }
+
+    fn node(&mut self, node: &Node, frame: &Frame<'_>) -> Result<(), Failure> {
+        match node {
+            Node::Text(text) => self.output.write(text),
+            Node::Print(expression) => {
+                let text = self.evaluate(expression, frame)?.text(self.envelope)?;
+                self.output.write(&text)
+            }
+            Node::If { condition, negated, then, otherwise } => {
+                let holds = self.evaluate(condition, frame)?.is_true(self.envelope);
+                if holds != *negated {
+                    self.program(then, frame)
+                } else {
+                    self.optional(otherwise.as_ref(), frame)
+                }
+            }
+            Node::With { subject, body, otherwise } => {
+                self.with(self.evaluate(subject, frame)?, body, otherwise.as_ref(), frame)
+            }
+            Node::Each { over, body, otherwise } => {
+                self.each(self.evaluate(over, frame)?, body, otherwise.as_ref(), frame)
+            }
+        }
+    }
+
+    fn optional(&mut self, program: Option<&Program>, frame: &Frame<'_>) -> Result<(), Failure> {
+        program.map_or(Ok(()), |program| self.program(program, frame))
+    }
+
+    fn with(
+        &mut self,
+        subject: Found<'_>,
+        body: &Program,
+        otherwise: Option<&Program>,
+        frame: &Frame<'_>,
+    ) -> Result<(), Failure> {
+        if subject.is_true(self.envelope) {
+            return self.program(body, &Frame::with(frame, subject));
+        }
+        if otherwise.is_none() && subject.is_missing(self.envelope) {
+            return Err(subject.missing());
+        }
+        self.optional(otherwise, frame)
+    }
+
+    fn each(
+        &mut self,
+        over: Found<'_>,
+        body: &Program,
+        otherwise: Option<&Program>,
+        frame: &Frame<'_>,
+    ) -> Result<(), Failure> {
+        let missing = over.missing();
+        let path = over.path.clone();
+        let Some(value) = over.value(self.envelope)? else {
+            return otherwise.map_or(Err(missing), |otherwise| self.program(otherwise, frame));
+        };
+        let items = items(&value).ok_or_else(|| {
+            Failure::Failed(format!("`{path}` is a scalar; `each` takes an array or an object"))
+        })?;
+        if items.is_empty() {
+            return self.optional(otherwise, frame);
+        }
+        let end = items.len() - 1;
+        for (index, (key, item)) in items.into_iter().enumerate() {
+            let step = key.map_or_else(|| Cow::Owned(index.to_string()), Cow::Borrowed);
+            let this = Found::borrowed(format!("{path}.{step}"), item);
+            let round = Round { index, key, last: index == end };
+            self.program(body, &Frame::each(frame, this, round))?;
+        }
+        Ok(())
+    }
+
+    fn evaluate<'a>(
+        &self,
+        expression: &'a Expression,
+        frame: &'a Frame<'a>,
+    ) -> Result<Found<'a>, Failure> {
+        match expression {
+            Expression::Literal(value) => Ok(Found::borrowed(String::new(), value)),
+            Expression::Reference(reference) => frame.resolve(reference, self.envelope),
+            Expression::Round(variable) => Ok(frame.round_variable(variable)),
+            Expression::Call { helper, arguments } => {
+                let arguments = arguments.iter().map(|argument| self.evaluate(argument, frame));
+                helpers::call(*helper, arguments.collect::<Result<_, _>>()?, self.envelope)
+            }
+        }
+    }
+}
+
+/// The rounds of an `each`, none for null; `None` for other scalars.
+fn items(value: &Value) -> Option<Vec<(Option<&str>, &Value)>> {
+    match value {
+        Value::Array(array) => Some(array.iter().map(|item| (None, item)).collect()),
+        Value::Object(object) => {
+            Some(object.iter().map(|(key, item)| (Some(key.as_str()), item)).collect())
+        }
+        Value::Null => Some(Vec::new()),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests;

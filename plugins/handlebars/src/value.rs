@@ -1,0 +1,205 @@
+//! What an expression stands for, and what can be asked of it.
+//!
+//! A place in the event stays in the host until something is asked; then exactly that is fetched:
+//! text for a field, JSON for a loop, nothing but its beginning is looked at for a condition.
+
+use std::borrow::Cow;
+
+use serde_json::{Number, Value};
+
+use crate::failure::Failure;
+
+/// The event, as far as a template may look at it.
+pub(crate) trait Envelope {
+    /// The JSON at a path.
+    fn get(&self, path: &str) -> Option<String>;
+    /// The scalar at a path as text; `None` for null, arrays and objects.
+    fn text(&self, path: &str) -> Option<String>;
+}
+
+/// A value with the path that it came by, empty for one that was computed.
+#[derive(Clone, Debug)]
+pub(crate) struct Found<'a> {
+    pub(crate) path: String,
+    kind: Kind<'a>,
+}
+
+#[derive(Clone, Debug)]
+enum Kind<'a> {
+    /// In the host, if it is there.
+    Remote,
+    Here(Cow<'a, Value>),
+    Missing,
+}
+
+impl<'a> Found<'a> {
+    /// The whole event.
+    pub(crate) fn event() -> Self {
+        Self { path: String::new(), kind: Kind::Remote }
+    }
+
+    /// A value that was computed.
+    pub(crate) fn computed(value: impl Into<Value>) -> Self {
+        Self { path: String::new(), kind: Kind::Here(Cow::Owned(value.into())) }
+    }
+
+    /// A value that lives in the template or in a loop.
+    pub(crate) fn borrowed(path: String, value: &'a Value) -> Self {
+        Self { path, kind: Kind::Here(Cow::Borrowed(value)) }
+    }
+
+    /// What stands under a key or an index.
+    pub(crate) fn child(self, segment: &str, envelope: &impl Envelope) -> Result<Self, Failure> {
+        let path = if self.path.is_empty() {
+            segment.to_owned()
+        } else {
+            format!("{}.{segment}", self.path)
+        };
+        let kind = match self.kind {
+            Kind::Missing => Kind::Missing,
+            // The host's paths have no way to write these.
+            Kind::Remote if segment.is_empty() || segment.contains('.') => {
+                match fetch(&self.path, envelope)? {
+                    Some(value) => child_of(Cow::Owned(value), segment),
+                    None => Kind::Missing,
+                }
+            }
+            Kind::Remote => Kind::Remote,
+            Kind::Here(value) => child_of(value, segment),
+        };
+        Ok(Self { path, kind })
+    }
+
+    /// The scalar as text, null as none.
+    pub(crate) fn text(&self, envelope: &impl Envelope) -> Result<String, Failure> {
+        match &self.kind {
+            Kind::Missing => Err(self.missing()),
+            Kind::Here(value) => scalar(value).ok_or_else(|| self.no_scalar()),
+            Kind::Remote => match envelope.text(&self.path) {
+                Some(text) => Ok(text),
+                None => match envelope.get(&self.path).as_deref() {
+                    Some("null") => Ok(String::new()),
+                    Some(_) => Err(self.no_scalar()),
+                    None => Err(self.missing()),
+                },
+            },
+        }
+    }
+
+    /// The whole value; `None` when it is missing.
+    pub(crate) fn value(self, envelope: &impl Envelope) -> Result<Option<Cow<'a, Value>>, Failure> {
+        match self.kind {
+            Kind::Missing => Ok(None),
+            Kind::Here(value) => Ok(Some(value)),
+            Kind::Remote => Ok(fetch(&self.path, envelope)?.map(Cow::Owned)),
+        }
+    }
+
+    /// Whether a condition holds: not for what is missing, false, null, 0, `""` and `[]`.
+    pub(crate) fn is_true(&self, envelope: &impl Envelope) -> bool {
+        match &self.kind {
+            Kind::Missing => false,
+            Kind::Here(value) => is_true(value),
+            Kind::Remote => envelope.get(&self.path).is_some_and(|json| is_true_json(&json)),
+        }
+    }
+
+    pub(crate) fn is_missing(&self, envelope: &impl Envelope) -> bool {
+        match self.kind {
+            Kind::Missing => true,
+            Kind::Here(_) => false,
+            Kind::Remote => envelope.get(&self.path).is_none(),
+        }
+    }
+
+    /// Whether there is nothing to show: missing, null or empty text.
+    pub(crate) fn is_blank(&self, envelope: &impl Envelope) -> bool {
+        match &self.kind {
+            Kind::Missing => true,
+            Kind::Here(value) => value.is_null() || value.as_str() == Some(""),
+            Kind::Remote => match envelope.get(&self.path).as_deref() {
+                None | Some("null" | "\"\"") => true,
+                Some(_) => false,
+            },
+        }
+    }
+
+    /// That it is not there, by its full path.
+    pub(crate) fn missing(&self) -> Failure {
+        Failure::Missing(self.path.clone())
+    }
+
+    /// What it is called in a message.
+    pub(crate) fn name(&self) -> &str {
+        if self.path.is_empty() { "a value" } else { &self.path }
+    }
+
+    fn no_scalar(&self) -> Failure {
+        let name = self.name();
+        Failure::Failed(format!("`{name}` is an object or an array and no text; use `json`"))
+    }
+}
+
+fn fetch(path: &str, envelope: &impl Envelope) -> Result<Option<Value>, Failure> {
+    let Some(json) = envelope.get(path) else { return Ok(None) };
+    serde_json::from_str(&json)
+        .map(Some)
+        .map_err(|error| Failure::Failed(format!("`{path}` cannot be read: {error}")))
+}
+
+fn child_of<'a>(value: Cow<'a, Value>, segment: &str) -> Kind<'a> {
+    let child = match value {
+        Cow::Borrowed(value) => step(value, segment).map(Cow::Borrowed),
+        Cow::Owned(value) => step(&value, segment).cloned().map(Cow::Owned),
+    };
+    child.map_or(Kind::Missing, Kind::Here)
+}
+
+fn step<'a>(value: &'a Value, segment: &str) -> Option<&'a Value> {
+    match value {
+        Value::Object(object) => object.get(segment),
+        Value::Array(array) if segment.bytes().all(|byte| byte.is_ascii_digit()) => {
+            array.get(segment.parse::<usize>().ok()?)
+        }
+        _ => None,
+    }
+}
+
+/// A scalar as the host writes it: numbers in their shortest form without exponent.
+pub(crate) fn scalar(value: &Value) -> Option<String> {
+    match value {
+        Value::String(text) => Some(text.clone()),
+        Value::Bool(bool) => Some(bool.to_string()),
+        Value::Number(number) => Some(number_text(number)),
+        Value::Null => Some(String::new()),
+        Value::Array(_) | Value::Object(_) => None,
+    }
+}
+
+fn number_text(number: &Number) -> String {
+    match number.as_f64() {
+        Some(float) if number.is_f64() => float.to_string(),
+        _ => number.to_string(),
+    }
+}
+
+fn is_true(value: &Value) -> bool {
+    match value {
+        Value::Null => false,
+        Value::Bool(bool) => *bool,
+        Value::Number(number) => number.as_f64() != Some(0.0),
+        Value::String(text) => !text.is_empty(),
+        Value::Array(array) => !array.is_empty(),
+        Value::Object(_) => true,
+    }
+}
+
+/// The same of JSON text, without parsing what may be long.
+fn is_true_json(json: &str) -> bool {
+    match json.as_bytes().first() {
+        Some(b'{') => true,
+        Some(b'[') => !json[1..].trim_start().starts_with(']'),
+        Some(b'"') => json != "\"\"",
+        _ => serde_json::from_str(json).is_ok_and(|value| is_true(&value)),
+    }
+}
