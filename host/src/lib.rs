@@ -2,4 +2,6 @@
 //! that an agent carries out. `ARCHITECTURE.md` has the map.
 
 pub mod clock;
+pub mod config;
 pub mod model;
+pub mod store;

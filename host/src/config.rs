@@ -1,0 +1,204 @@
+//! `hillock.toml`: read, overlaid by environment and flags, and parsed into definitions.
+//!
+//! The shapes here are the file's own; what leaves this module are the types of `model`. Everything
+//! that is wrong is reported at once, each with its dotted path.
+
+mod definitions;
+mod file;
+pub mod secrets;
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use crate::model::definition::{Agent, Definitions};
+use crate::model::problem::Problems;
+
+/// The file's usual name.
+pub const FILE_NAME: &str = "hillock.toml";
+
+/// Everything that a host, or a worker, is told.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// The file it came from.
+    pub path: PathBuf,
+    /// Where the host listens.
+    pub listen: SocketAddr,
+    /// Where the host keeps its rows: `sqlite://PATH` or `postgres://…`.
+    pub store_url: String,
+    /// Where the host keeps keys and caches.
+    pub data_dir: PathBuf,
+    /// The limits of guests.
+    pub limits: Limits,
+    /// What is defined.
+    pub definitions: Definitions,
+    /// What this process's worker runs, if it has one.
+    pub worker: Option<Worker>,
+    /// How long the host waits for work in hand when it stops.
+    pub drain_grace: Duration,
+}
+
+/// What a guest may use in one call. Exceeding one ends the call with an error that names it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Units of computation, about one per instruction.
+    pub fuel: u64,
+    /// Wall clock.
+    pub time: Duration,
+    /// Linear memory, in bytes.
+    pub memory_bytes: usize,
+    /// What one call may hand to the host, in bytes.
+    pub output_bytes: usize,
+    /// Lines to the log.
+    pub log_lines: u32,
+    /// Bytes to the log.
+    pub log_bytes: usize,
+    /// Calls into the host.
+    pub host_calls: u32,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            fuel: 1_000_000_000,
+            time: Duration::from_secs(1),
+            memory_bytes: 64 * 1024 * 1024,
+            output_bytes: 4 * 1024 * 1024,
+            log_lines: 100,
+            log_bytes: 64 * 1024,
+            host_calls: 100_000,
+        }
+    }
+}
+
+/// A worker's own side of things.
+#[derive(Clone, Debug)]
+pub struct Worker {
+    /// What people call it; the machine's name by default.
+    pub name: String,
+    /// How many programs it runs at once.
+    pub capacity: u32,
+    /// The programs, one per agent.
+    pub programs: Vec<Program>,
+    /// How long a program has to end by itself when it is canceled.
+    pub cancel_grace: Duration,
+    /// How long a stopping worker waits for its programs before it hands their commands back.
+    pub drain_grace: Duration,
+}
+
+/// The program that does an agent's work.
+#[derive(Clone, Debug)]
+pub struct Program {
+    /// The agent.
+    pub agent: Agent,
+    /// The program and its arguments; no shell reads them.
+    pub command: Vec<String>,
+    /// Environment variables passed on beyond the few that every program needs.
+    pub env: Vec<String>,
+    /// Its working folder; the worker's own when absent.
+    pub dir: Option<PathBuf>,
+    /// How long it may run.
+    pub timeout: Duration,
+}
+
+/// What the command line says over environment and file.
+#[derive(Clone, Debug, Default)]
+pub struct Overrides {
+    /// `--listen`, else `HILLOCK_LISTEN`.
+    pub listen: Option<String>,
+    /// `--store-url`, else `HILLOCK_STORE_URL`.
+    pub store_url: Option<String>,
+    /// `--data-dir`, else `HILLOCK_DATA_DIR`.
+    pub data_dir: Option<PathBuf>,
+}
+
+/// Why there is no configuration.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// No file was named and none was found.
+    #[error(
+        "no {FILE_NAME} here nor in {}: name one with --config, or try `hillock dev`",
+        .searched.display()
+    )]
+    Missing {
+        /// The folder searched after the current one.
+        searched: PathBuf,
+    },
+    /// The file could not be read.
+    #[error("cannot read {}", .path.display())]
+    Unreadable {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// The file is not TOML of this shape.
+    #[error("{} is not a configuration", .path.display())]
+    Malformed {
+        /// The file.
+        path: PathBuf,
+        /// Where and why.
+        source: Box<toml::de::Error>,
+    },
+    /// The file says what cannot be.
+    #[error("{} has errors:\n{problems}", .path.display())]
+    Invalid {
+        /// The file.
+        path: PathBuf,
+        /// All of them.
+        problems: Problems,
+    },
+}
+
+impl Config {
+    /// Reads `path`, or the first `hillock.toml` of the current and the XDG config folder.
+    ///
+    /// # Errors
+    /// When there is none, or anything in it is wrong.
+    pub fn load(path: Option<&Path>, overrides: &Overrides) -> Result<Self, ConfigError> {
+        let path = match path {
+            Some(path) => path.to_owned(),
+            None => find()?,
+        };
+        let text = std::fs::read_to_string(&path)
+            .map_err(|source| ConfigError::Unreadable { path: path.clone(), source })?;
+        Self::parse(&text, &path, overrides)
+    }
+
+    /// Parses a file's text; relative paths in it are below the file's folder.
+    ///
+    /// # Errors
+    /// When anything in it is wrong.
+    pub fn parse(text: &str, path: &Path, overrides: &Overrides) -> Result<Self, ConfigError> {
+        let file: file::File = toml::from_str(text).map_err(|source| ConfigError::Malformed {
+            path: path.to_owned(),
+            source: Box::new(source),
+        })?;
+        let folder = path.parent().unwrap_or(Path::new(""));
+        let mut problems = Problems::default();
+        let config = file.into_config(path, folder, overrides, &mut problems);
+        problems
+            .unless_any(config)
+            .and_then(|config| config.ok_or_else(Problems::default))
+            .map_err(|problems| ConfigError::Invalid { path: path.to_owned(), problems })
+    }
+}
+
+fn find() -> Result<PathBuf, ConfigError> {
+    let here = PathBuf::from(FILE_NAME);
+    let searched = xdg("XDG_CONFIG_HOME", ".config").join("hillock");
+    let home = searched.join(FILE_NAME);
+    [here, home].into_iter().find(|path| path.is_file()).ok_or(ConfigError::Missing { searched })
+}
+
+/// Where keys and caches are kept unless somebody says otherwise.
+pub fn default_data_dir() -> PathBuf {
+    xdg("XDG_DATA_HOME", ".local/share").join("hillock")
+}
+
+fn xdg(variable: &str, below_home: &str) -> PathBuf {
+    match std::env::var_os(variable) {
+        Some(path) if Path::new(&path).is_absolute() => path.into(),
+        _ => PathBuf::from(std::env::var_os("HOME").unwrap_or_default()).join(below_home),
+    }
+}

@@ -1,0 +1,257 @@
+//! The shape of `hillock.toml`, and its parsing into what the host works with.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use serde::Deserialize;
+
+use super::definitions::{self, AgentEntry, EndpointEntry, PluginEntry, TriggerEntry};
+use super::{Config, Limits, Overrides, Program, Worker, default_data_dir};
+use crate::model::definition::Agent;
+use crate::model::problem::Problems;
+use crate::model::scope::Scope;
+
+const LISTEN: &str = "127.0.0.1:7878";
+const STORE_URL: &str = "sqlite://hillock.db";
+const DRAIN_GRACE: Duration = Duration::from_secs(30);
+const CANCEL_GRACE: Duration = Duration::from_secs(10);
+const PROGRAM_TIMEOUT: Duration = Duration::from_secs(600);
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct File {
+    #[serde(default)]
+    server: ServerTable,
+    #[serde(default)]
+    store: StoreTable,
+    #[serde(default)]
+    sandbox: SandboxTable,
+    worker: Option<WorkerTable>,
+    #[serde(default)]
+    agents: Vec<AgentEntry>,
+    #[serde(default)]
+    endpoints: Vec<EndpointEntry>,
+    #[serde(default)]
+    triggers: Vec<TriggerEntry>,
+    #[serde(default)]
+    plugins: Vec<PluginEntry>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ServerTable {
+    listen: Option<String>,
+    data_dir: Option<PathBuf>,
+    drain_grace: Option<String>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct StoreTable {
+    url: Option<String>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct SandboxTable {
+    fuel: Option<u64>,
+    time: Option<String>,
+    memory_bytes: Option<usize>,
+    output_bytes: Option<usize>,
+    log_lines: Option<u32>,
+    log_bytes: Option<usize>,
+    host_calls: Option<u32>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct WorkerTable {
+    name: Option<String>,
+    capacity: Option<u32>,
+    cancel_grace: Option<String>,
+    drain_grace: Option<String>,
+    #[serde(default)]
+    agents: Vec<ProgramEntry>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ProgramEntry {
+    name: String,
+    #[serde(default)]
+    workspace: String,
+    command: Vec<String>,
+    #[serde(default)]
+    env: Vec<String>,
+    dir: Option<PathBuf>,
+    timeout: Option<String>,
+}
+
+impl File {
+    /// The configuration, or none and at least one problem.
+    pub(super) fn into_config(
+        self,
+        path: &Path,
+        folder: &Path,
+        overrides: &Overrides,
+        problems: &mut Problems,
+    ) -> Option<Config> {
+        let listen = overrides.listen.clone().or(self.server.listen);
+        let store_url = overrides.store_url.clone().or(self.store.url);
+        let listen = listen_address(listen.as_deref().unwrap_or(LISTEN), problems);
+        let store_url = store_url_in(folder, store_url.as_deref().unwrap_or(STORE_URL), problems);
+        let in_file = self.server.data_dir.map(|dir| folder.join(dir));
+        let data_dir = overrides.data_dir.clone().or(in_file).unwrap_or_else(default_data_dir);
+        let drain_grace =
+            duration("server.drain_grace", self.server.drain_grace, DRAIN_GRACE, problems);
+        let limits = self.sandbox.into_limits(problems);
+        let worker = self.worker.map(|worker| worker.into_worker(folder, problems));
+        let entries = definitions::Entries {
+            agents: self.agents,
+            endpoints: self.endpoints,
+            triggers: self.triggers,
+            plugins: self.plugins,
+        };
+        let definitions = entries.into_definitions(folder, problems);
+        Some(Config {
+            path: path.to_owned(),
+            listen: listen?,
+            store_url: store_url?,
+            data_dir,
+            limits,
+            definitions,
+            worker: worker.flatten(),
+            drain_grace,
+        })
+    }
+}
+
+fn listen_address(text: &str, problems: &mut Problems) -> Option<SocketAddr> {
+    let parsed = text.parse().map_err(|_| {
+        format!("`{text}` is not an address and a port, such as 127.0.0.1:7878 or [::1]:7878")
+    });
+    problems.take("server.listen", parsed)
+}
+
+/// The store's URL, with a relative SQLite path taken from the file's folder.
+fn store_url_in(folder: &Path, url: &str, problems: &mut Problems) -> Option<String> {
+    if url.starts_with("postgres://") || url.starts_with("postgresql://") {
+        return Some(url.to_owned());
+    }
+    let path = url.strip_prefix("sqlite://").filter(|path| !path.is_empty());
+    let Some(path) = path else {
+        // The URL itself is not repeated: it may hold a password.
+        problems.add("store.url", "neither sqlite://PATH nor postgres://USER@HOST/DATABASE");
+        return None;
+    };
+    Some(format!("sqlite://{}", folder.join(path).display()))
+}
+
+fn duration(
+    path: &str,
+    text: Option<String>,
+    default: Duration,
+    problems: &mut Problems,
+) -> Duration {
+    let Some(text) = text else { return default };
+    let parsed = humantime::parse_duration(&text)
+        .map_err(|reason| format!("`{text}` is not a duration such as 30s or 5m: {reason}"))
+        .and_then(|span| match span.is_zero() {
+            true => Err("a duration of zero".to_owned()),
+            false => Ok(span),
+        });
+    problems.take(path, parsed).unwrap_or(default)
+}
+
+fn at_least_one<T: PartialOrd + From<u8>>(
+    path: &str,
+    value: Option<T>,
+    default: T,
+    problems: &mut Problems,
+) -> T {
+    match value {
+        Some(value) if value < T::from(1) => {
+            problems.add(path, "must be at least 1");
+            default
+        }
+        Some(value) => value,
+        None => default,
+    }
+}
+
+impl SandboxTable {
+    fn into_limits(self, problems: &mut Problems) -> Limits {
+        let d = Limits::default();
+        let memory_bytes = self.memory_bytes.unwrap_or(d.memory_bytes);
+        // The pooling allocator reserves address space for this much in every slot.
+        if !(1 << 20..=1 << 30).contains(&memory_bytes) {
+            problems.add("sandbox.memory_bytes", "must lie between 1 MiB and 1 GiB");
+        }
+        Limits {
+            fuel: at_least_one("sandbox.fuel", self.fuel, d.fuel, problems),
+            time: duration("sandbox.time", self.time, d.time, problems),
+            memory_bytes,
+            output_bytes: at_least_one(
+                "sandbox.output_bytes",
+                self.output_bytes,
+                d.output_bytes,
+                problems,
+            ),
+            log_lines: self.log_lines.unwrap_or(d.log_lines),
+            log_bytes: self.log_bytes.unwrap_or(d.log_bytes),
+            host_calls: at_least_one("sandbox.host_calls", self.host_calls, d.host_calls, problems),
+        }
+    }
+}
+
+impl WorkerTable {
+    fn into_worker(self, folder: &Path, problems: &mut Problems) -> Option<Worker> {
+        if self.agents.is_empty() {
+            problems.add("worker.agents", "a worker needs at least one [[worker.agents]]");
+        }
+        let programs: Vec<Option<Program>> = self
+            .agents
+            .into_iter()
+            .enumerate()
+            .map(|(i, entry)| entry.into_program(&format!("worker.agents[{i}]"), folder, problems))
+            .collect();
+        Some(Worker {
+            name: self.name.unwrap_or_else(machine_name),
+            capacity: at_least_one("worker.capacity", self.capacity, 4, problems),
+            programs: programs.into_iter().collect::<Option<_>>()?,
+            cancel_grace: duration(
+                "worker.cancel_grace",
+                self.cancel_grace,
+                CANCEL_GRACE,
+                problems,
+            ),
+            drain_grace: duration("worker.drain_grace", self.drain_grace, DRAIN_GRACE, problems),
+        })
+    }
+}
+
+impl ProgramEntry {
+    fn into_program(self, path: &str, folder: &Path, problems: &mut Problems) -> Option<Program> {
+        if self.command.first().is_none_or(String::is_empty) {
+            problems.add(format!("{path}.command"), "names no program");
+        }
+        let name = problems.take(&format!("{path}.name"), self.name.parse());
+        let scope = problems.take(&format!("{path}.workspace"), Scope::parse(&self.workspace));
+        let timeout = duration(&format!("{path}.timeout"), self.timeout, PROGRAM_TIMEOUT, problems);
+        Some(Program {
+            agent: Agent { scope: scope?, name: name? },
+            command: self.command,
+            env: self.env,
+            dir: self.dir.map(|dir| folder.join(dir)),
+            timeout,
+        })
+    }
+}
+
+fn machine_name() -> String {
+    nix::unistd::gethostname()
+        .ok()
+        .and_then(|name| name.into_string().ok())
+        .unwrap_or_else(|| "worker".to_owned())
+}

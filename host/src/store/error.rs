@@ -1,0 +1,45 @@
+//! What can go wrong with the store.
+
+use sqlx::migrate::MigrateError;
+
+/// Why the store did not do what it was asked.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// The database cannot be opened.
+    #[error("cannot open the store at {place}")]
+    Open {
+        /// Its path, or its host and name; never its password.
+        place: String,
+        /// Why.
+        source: sqlx::Error,
+    },
+    /// The tables cannot be brought up to date.
+    #[error("cannot bring the store's tables up to date")]
+    Migrate(#[source] MigrateError),
+    /// The database failed, or cannot be reached.
+    #[error("the store failed to {doing}")]
+    Database {
+        /// What was being done.
+        doing: &'static str,
+        /// Why it failed.
+        source: sqlx::Error,
+    },
+    /// A group of writes was not committed.
+    #[error("the store failed to commit: {0}")]
+    Commit(String),
+    /// A row holds what this version cannot read.
+    #[error("column `{column}` of table `{table}`, row {id}: {reason}")]
+    Row {
+        /// The table.
+        table: &'static str,
+        /// The column.
+        column: &'static str,
+        /// The row.
+        id: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// The store was closed.
+    #[error("the store is closed")]
+    Closed,
+}

@@ -1,0 +1,407 @@
+//! The inbox: events, what they are recognised by, and what the triggers decided.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use super::sql::{Reader, Row, Sql, Tx, binds};
+use super::write::{Write, WriteError};
+use super::{Page, PageRequest, Store, StoreError, commands, runs};
+use crate::model::decision::{Decision, Outcome, Verdict};
+use crate::model::envelope::{Arrival, Event, Origin, Payload, Source, Verified};
+use crate::model::id::{CommandId, EventId, WebhookId};
+use crate::model::name::{Kind, Slug};
+use crate::model::run::NewRun;
+use crate::model::scope::Scope;
+use crate::model::time::Time;
+
+/// An event with all it is recognised by when it comes again.
+#[derive(Clone, Debug)]
+pub struct Delivery {
+    /// The event.
+    pub event: Arc<Event>,
+    /// SHA-256 hashes, any one of which makes a later delivery on the same endpoint a duplicate.
+    pub identities: Vec<[u8; 32]>,
+}
+
+/// What became of a delivery.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Accepted {
+    /// It is in the inbox now.
+    New(EventId),
+    /// It has been there already, as this event.
+    Duplicate(EventId),
+}
+
+/// What activation makes of an event.
+#[derive(Clone, Debug)]
+pub struct Activation {
+    /// The event.
+    pub event_id: EventId,
+    /// Every trigger's answer.
+    pub decisions: Vec<Decision>,
+    /// The runs of those that fired, each with its first command.
+    pub runs: Vec<(NewRun, CommandId)>,
+    /// When.
+    pub at: Time,
+}
+
+/// An event without what it carries.
+#[derive(Clone, Debug)]
+pub struct EventSummary {
+    /// Its identifier.
+    pub id: EventId,
+    /// Whose it is.
+    pub scope: Scope,
+    /// What happened.
+    pub kind: Kind,
+    /// Where it came from.
+    pub source: Source,
+    /// The endpoint.
+    pub arrival: Arrival,
+    /// When the host had all of it.
+    pub received_at: Time,
+    /// What was verified.
+    pub verified: Option<Verified>,
+    /// When its triggers were decided; none while it waits.
+    pub activated_at: Option<Time>,
+}
+
+/// Which events to list.
+#[derive(Clone, Debug, Default)]
+pub struct EventFilter {
+    /// Of this kind only.
+    pub kind: Option<Kind>,
+    /// Of this endpoint only.
+    pub endpoint: Option<Slug>,
+}
+
+const INSERT: &str = "\
+INSERT INTO events
+       (id, workspace_id, kind, source, webhook_id, endpoint, occurred_at, received_at, origin,
+        verified, depth, causes, traceparent, body, data)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)";
+
+const REMEMBER: &str = "\
+INSERT INTO dedupe (webhook_id, identity, event_id, seen_at)
+VALUES ($1, $2, $3, $4)
+    ON CONFLICT DO NOTHING";
+
+const RECALL: &str = "\
+SELECT event_id AS id
+  FROM dedupe
+ WHERE webhook_id = $1
+   AND identity = $2";
+
+const FORGET: &str = "\
+DELETE FROM dedupe
+ WHERE webhook_id = $1
+   AND identity = $2";
+
+const MARK_ACTIVATED: &str = "\
+UPDATE events
+   SET activated_at = $2
+ WHERE id = $1
+   AND activated_at IS NULL";
+
+const INSERT_DECISION: &str = "\
+INSERT INTO decisions (event_id, trigger_id, trigger_name, outcome, reason, run_id, at)
+VALUES ($1, $2, $3, $4, $5, $6, $7)";
+
+const SELECT_WAITING: &str = "\
+SELECT seq, id, workspace_id, kind, source, webhook_id, endpoint, occurred_at, received_at, origin,
+       verified, depth, causes, traceparent, body, data, activated_at
+  FROM events
+ WHERE activated_at IS NULL
+   AND seq > $1
+   AND received_at <= $2
+ ORDER BY seq
+ LIMIT $3";
+
+const SELECT_ONE: &str = "\
+SELECT seq, id, workspace_id, kind, source, webhook_id, endpoint, occurred_at, received_at, origin,
+       verified, depth, causes, traceparent, body, data, activated_at
+  FROM events
+ WHERE id = $1
+   AND workspace_id = $2";
+
+// An unused filter is bound as NULL; PostgreSQL has to be told the type of such a bind.
+const SELECT_PAGE: Sql = Sql {
+    sqlite: "\
+SELECT seq, id, workspace_id, kind, source, webhook_id, endpoint, received_at, verified, activated_at
+  FROM events
+ WHERE workspace_id = $1
+   AND seq < $2
+   AND ($3 IS NULL OR kind = $3)
+   AND ($4 IS NULL OR endpoint = $4)
+ ORDER BY seq DESC
+ LIMIT $5",
+    postgres: "\
+SELECT seq, id, workspace_id, kind, source, webhook_id, endpoint, received_at, verified, activated_at
+  FROM events
+ WHERE workspace_id = $1
+   AND seq < $2
+   AND ($3::text IS NULL OR kind = $3)
+   AND ($4::text IS NULL OR endpoint = $4)
+ ORDER BY seq DESC
+ LIMIT $5",
+};
+
+const SELECT_DECISIONS: &str = "\
+SELECT event_id AS id, trigger_id, trigger_name, outcome, reason, run_id, at
+  FROM decisions
+ WHERE event_id = $1
+ ORDER BY trigger_name";
+
+/// Puts deliveries into the inbox, all of them or none, unless they are known.
+///
+/// # Errors
+/// When the store fails; then none of them was accepted.
+pub async fn accept(store: &Store, deliveries: Vec<Delivery>) -> Result<Vec<Accepted>, StoreError> {
+    store.write(Accept { deliveries }).await
+}
+
+/// Records an event's decisions with the runs they lead to. False when that was done before.
+///
+/// # Errors
+/// When the store fails; then the event waits on.
+pub async fn activate(store: &Store, activation: Activation) -> Result<bool, StoreError> {
+    store.write(activation).await
+}
+
+/// An event that waits for its decisions, with its place in the inbox.
+pub type Waiting = (i64, Arc<Event>);
+
+/// The oldest events that wait, behind the place `after` and received at or before `until`.
+///
+/// # Errors
+/// When the store fails.
+pub async fn waiting(
+    store: &Store,
+    after: i64,
+    until: Time,
+    limit: u32,
+) -> Result<Vec<Waiting>, StoreError> {
+    let rows = store.read("read the inbox", SELECT_WAITING, &binds![after, until, limit]).await?;
+    rows.iter()
+        .map(|row| Ok((Reader::new("events", row).get("seq")?, Arc::new(read_event(row)?))))
+        .collect()
+}
+
+/// One event with its summary.
+///
+/// # Errors
+/// When the store fails.
+pub async fn find(
+    store: &Store,
+    scope: &Scope,
+    id: &EventId,
+) -> Result<Option<(EventSummary, Event)>, StoreError> {
+    let binds = binds![id.as_str(), scope.workspace_id()];
+    let rows = store.read("read an event", SELECT_ONE, &binds).await?;
+    rows.first().map(|row| Ok((read_summary(row)?, read_event(row)?))).transpose()
+}
+
+/// Events, newest first.
+///
+/// # Errors
+/// When the store fails.
+pub async fn list(
+    store: &Store,
+    scope: &Scope,
+    filter: &EventFilter,
+    page: PageRequest,
+) -> Result<Page<EventSummary>, StoreError> {
+    let binds = binds![
+        scope.workspace_id(),
+        page.before(),
+        filter.kind.as_ref().map(Kind::as_str),
+        filter.endpoint.as_ref().map(Slug::as_str),
+        page.fetch(),
+    ];
+    let rows = store.read("list events", SELECT_PAGE, &binds).await?;
+    Page::read("events", &rows, page, read_summary)
+}
+
+/// An event's decisions, by trigger.
+///
+/// # Errors
+/// When the store fails.
+pub async fn decisions(store: &Store, id: &EventId) -> Result<Vec<Decision>, StoreError> {
+    let rows = store.read("read decisions", SELECT_DECISIONS, &binds![id.as_str()]).await?;
+    rows.iter().map(read_decision).collect()
+}
+
+struct Accept {
+    deliveries: Vec<Delivery>,
+}
+
+impl Write for Accept {
+    type Output = Vec<Accepted>;
+    const DOING: &'static str = "accept an event";
+
+    async fn apply(&self, tx: &mut Tx<'_>) -> Result<Vec<Accepted>, WriteError> {
+        let mut accepted = Vec::with_capacity(self.deliveries.len());
+        for delivery in &self.deliveries {
+            accepted.push(accept_one(tx, delivery).await?);
+        }
+        Ok(accepted)
+    }
+}
+
+async fn accept_one(tx: &mut Tx<'_>, delivery: &Delivery) -> Result<Accepted, WriteError> {
+    let event = &*delivery.event;
+    if let Some(known) = remember(tx, delivery).await? {
+        return Ok(Accepted::Duplicate(known));
+    }
+    let json = |value: serde_json::Result<String>| value.unwrap_or_default();
+    let data = match &event.payload {
+        Payload::Body => None,
+        Payload::Json(json) => Some(&json[..]),
+    };
+    let binds = binds![
+        event.id.as_str(),
+        event.scope.workspace_id(),
+        event.kind.as_str(),
+        event.source.as_str(),
+        event.arrival.webhook_id.as_str(),
+        event.arrival.slug.as_str(),
+        event.occurred_at,
+        event.received_at,
+        json(serde_json::to_string(&event.origin)),
+        event.verified.as_ref().map(|verified| json(serde_json::to_string(verified))),
+        event.depth,
+        json(serde_json::to_string(&event.causes)),
+        event.traceparent.as_deref(),
+        &event.body[..],
+        data,
+    ];
+    tx.execute(INSERT, &binds).await?;
+    Ok(Accepted::New(event.id.clone()))
+}
+
+/// Notes every identity as this event's, or gives the event that one of them belongs to and notes
+/// nothing. On PostgreSQL, a rival's uncommitted identity makes the insert wait for it.
+async fn remember(tx: &mut Tx<'_>, delivery: &Delivery) -> Result<Option<EventId>, WriteError> {
+    let event = &*delivery.event;
+    let webhook_id = event.arrival.webhook_id.as_str();
+    for (i, identity) in delivery.identities.iter().enumerate() {
+        let binds = binds![webhook_id, &identity[..], event.id.as_str(), event.received_at];
+        if tx.execute(REMEMBER, &binds).await? > 0 {
+            continue;
+        }
+        let Some(row) = tx.row(RECALL, &binds![webhook_id, &identity[..]]).await? else {
+            continue;
+        };
+        let known: EventId = Reader::new("dedupe", &row).text("id")?;
+        if known == event.id {
+            continue;
+        }
+        for noted in &delivery.identities[..i] {
+            tx.execute(FORGET, &binds![webhook_id, &noted[..]]).await?;
+        }
+        return Ok(Some(known));
+    }
+    Ok(None)
+}
+
+impl Write for Activation {
+    type Output = bool;
+    const DOING: &'static str = "activate an event";
+
+    async fn apply(&self, tx: &mut Tx<'_>) -> Result<bool, WriteError> {
+        let event_id = self.event_id.as_str();
+        if tx.execute(MARK_ACTIVATED, &binds![event_id, self.at]).await? == 0 {
+            return Ok(false);
+        }
+        for decision in &self.decisions {
+            let verdict = &decision.verdict;
+            let binds = binds![
+                event_id,
+                decision.trigger_id.as_str(),
+                decision.trigger.as_str(),
+                verdict.outcome().as_str(),
+                verdict.reason(),
+                verdict.run_id().map(|run| run.as_str()),
+                decision.at,
+            ];
+            tx.execute(INSERT_DECISION, &binds).await?;
+        }
+        for (run, command_id) in &self.runs {
+            runs::insert(tx, run).await?;
+            commands::insert(tx, command_id, run).await?;
+        }
+        Ok(true)
+    }
+}
+
+fn read_event(row: &Row) -> Result<Event, StoreError> {
+    let r = Reader::new("events", row);
+    Ok(Event {
+        id: r.text("id")?,
+        scope: read_scope(&r)?,
+        kind: r.text("kind")?,
+        source: r.text("source")?,
+        arrival: read_arrival(&r)?,
+        occurred_at: r.time("occurred_at")?,
+        received_at: r.time("received_at")?,
+        origin: r.json::<Origin>("origin")?,
+        verified: read_verified(&r)?,
+        depth: r.count("depth")?,
+        causes: r.json("causes")?,
+        traceparent: r.get("traceparent")?,
+        body: Bytes::from(r.get::<Vec<u8>>("body")?),
+        payload: match r.get::<Option<Vec<u8>>>("data")? {
+            None => Payload::Body,
+            Some(json) => Payload::Json(json.into()),
+        },
+    })
+}
+
+fn read_summary(row: &Row) -> Result<EventSummary, StoreError> {
+    let r = Reader::new("events", row);
+    Ok(EventSummary {
+        id: r.text("id")?,
+        scope: read_scope(&r)?,
+        kind: r.text("kind")?,
+        source: r.text("source")?,
+        arrival: read_arrival(&r)?,
+        received_at: r.time("received_at")?,
+        verified: read_verified(&r)?,
+        activated_at: r.time_if_any("activated_at")?,
+    })
+}
+
+/// The scope in a row's `workspace_id`.
+pub(super) fn read_scope(r: &Reader<'_>) -> Result<Scope, StoreError> {
+    r.parse("workspace_id", |id: String| Scope::parse(&id).ok())
+}
+
+fn read_arrival(r: &Reader<'_>) -> Result<Arrival, StoreError> {
+    let webhook_id: WebhookId = r.text("webhook_id")?;
+    Ok(Arrival { webhook_id, slug: r.text("endpoint")? })
+}
+
+fn read_verified(r: &Reader<'_>) -> Result<Option<Verified>, StoreError> {
+    r.parse("verified", |text: Option<String>| match text {
+        Some(text) => serde_json::from_str(&text).ok().map(Some),
+        None => Some(None),
+    })
+}
+
+fn read_decision(row: &Row) -> Result<Decision, StoreError> {
+    let r = Reader::new("decisions", row);
+    let reason = || Ok::<_, StoreError>(r.get::<Option<String>>("reason")?.unwrap_or_default());
+    Ok(Decision {
+        trigger_id: r.text("trigger_id")?,
+        trigger: r.text("trigger_name")?,
+        verdict: match r.text("outcome")? {
+            Outcome::Fired => Verdict::Fired(r.text("run_id")?),
+            Outcome::Filtered => Verdict::Filtered(reason()?),
+            Outcome::Disabled => Verdict::Disabled,
+            Outcome::RenderError => Verdict::RenderError(reason()?),
+            Outcome::ComponentError => Verdict::ComponentError(reason()?),
+        },
+        at: r.time("at")?,
+    })
+}

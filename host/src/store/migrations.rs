@@ -1,0 +1,51 @@
+//! The tables, brought up to date at start. Migrations are only ever added, under the same number
+//! and name for both databases; one that has run is never changed, and its checksum sees to it.
+
+use sqlx::migrate::{Migration, MigrationType, Migrator};
+use sqlx::{PgPool, SqliteConnection};
+
+use super::StoreError;
+
+macro_rules! migrations {
+    ($database:literal: $($version:literal $name:literal),* $(,)?) => {
+        [$((
+            $version,
+            $name,
+            include_str!(concat!("../../../migrations/", $database, "/", $name, ".sql")),
+        )),*]
+    };
+}
+
+const SQLITE: [(i64, &str, &str); 1] = migrations!("sqlite": 1 "0001_inbox_runs_queue");
+const POSTGRES: [(i64, &str, &str); 1] = migrations!("postgres": 1 "0001_inbox_runs_queue");
+
+pub(super) async fn sqlite(connection: &mut SqliteConnection) -> Result<(), StoreError> {
+    let migrator = migrator(&SQLITE);
+    migrator.run_direct(None, connection, false).await.map_err(StoreError::Migrate)
+}
+
+pub(super) async fn postgres(pool: &PgPool) -> Result<(), StoreError> {
+    // Takes an advisory lock, so that replicas that start together wait for each other.
+    migrator(&POSTGRES).run(pool).await.map_err(StoreError::Migrate)
+}
+
+fn migrator(scripts: &[(i64, &'static str, &'static str)]) -> Migrator {
+    let migration = |&(version, name, script): &(i64, &'static str, &'static str)| {
+        let sql = sqlx::SqlSafeStr::into_sql_str(script);
+        Migration::new(version, name.into(), MigrationType::Simple, sql, false)
+    };
+    Migrator::with_migrations(scripts.iter().map(migration).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn both_databases_are_in_step() {
+        let names = |scripts: &[(i64, &'static str, &str)]| -> Vec<(i64, &'static str)> {
+            scripts.iter().map(|(version, name, _)| (*version, *name)).collect()
+        };
+        assert_eq!(names(&SQLITE), names(&POSTGRES));
+    }
+}

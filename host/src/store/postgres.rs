@@ -1,0 +1,54 @@
+//! PostgreSQL: a pool, and a transaction for each write.
+
+use std::str::FromStr;
+use std::time::Duration;
+
+use sqlx::PgPool;
+use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
+
+use super::sql::Tx;
+use super::write::{Write, WriteError};
+use super::{StoreError, migrations};
+
+/// How many connections a host keeps at most.
+const CONNECTIONS_MAX: u32 = 16;
+/// How long a call waits for a connection before the store counts as down.
+const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(5);
+/// How often a transaction that met a conflict is tried.
+const TRIES_MAX: u32 = 5;
+
+pub(super) async fn open(url: &str) -> Result<PgPool, StoreError> {
+    let options = PgConnectOptions::from_str(url)
+        .map_err(|source| StoreError::Open { place: "its URL".to_owned(), source })?;
+    let place = place(&options);
+    let pool = PgPoolOptions::new()
+        .max_connections(CONNECTIONS_MAX)
+        .acquire_timeout(ACQUIRE_TIMEOUT)
+        .connect_with(options)
+        .await
+        .map_err(|source| StoreError::Open { place, source })?;
+    migrations::postgres(&pool).await?;
+    Ok(pool)
+}
+
+fn place(options: &PgConnectOptions) -> String {
+    let database = options.get_database().unwrap_or("(default)");
+    format!("postgres://{}:{}/{database}", options.get_host(), options.get_port())
+}
+
+pub(super) async fn write<W: Write>(pool: &PgPool, write: &W) -> Result<W::Output, StoreError> {
+    let mut tries = 1;
+    loop {
+        match once(pool, write).await {
+            Err(error) if error.is_conflict() && tries < TRIES_MAX => tries += 1,
+            result => return result.map_err(|error| error.into_store_error(W::DOING)),
+        }
+    }
+}
+
+async fn once<W: Write>(pool: &PgPool, write: &W) -> Result<W::Output, WriteError> {
+    let mut transaction = pool.begin().await?;
+    let output = write.apply(&mut Tx::Postgres(&mut transaction)).await?;
+    transaction.commit().await?;
+    Ok(output)
+}

@@ -1,0 +1,70 @@
+//! SQLite: one file, one writer, several readers.
+
+use std::str::FromStr;
+use std::time::Duration;
+
+use sqlx::ConnectOptions;
+use sqlx::sqlite::{
+    SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous,
+};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use super::write::Write;
+use super::writer::{self, Writer};
+use super::{StoreError, migrations};
+
+/// How many queries may read at once.
+const READERS_MAX: u32 = 4;
+/// How long to wait for another process that writes to the same file.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+
+#[derive(Clone, Debug)]
+pub(super) struct Sqlite {
+    readers: SqlitePool,
+    writer: Writer,
+    writing: TaskTracker,
+    stop: CancellationToken,
+}
+
+impl Sqlite {
+    pub(super) async fn open(url: &str) -> Result<Self, StoreError> {
+        let failed = |source| StoreError::Open { place: url.to_owned(), source };
+        let options = options(url).map_err(failed)?;
+        let mut connection = options.clone().connect().await.map_err(failed)?;
+        migrations::sqlite(&mut connection).await?;
+        let readers = SqlitePoolOptions::new()
+            .max_connections(READERS_MAX)
+            .connect_lazy_with(options.read_only(true));
+        let (writer, jobs) = Writer::new();
+        let (writing, stop) = (TaskTracker::new(), CancellationToken::new());
+        writing.spawn(writer::work(connection, jobs, stop.clone()));
+        Ok(Self { readers, writer, writing, stop })
+    }
+
+    pub(super) fn readers(&self) -> &SqlitePool {
+        &self.readers
+    }
+
+    pub(super) async fn write<W: Write>(&self, write: W) -> Result<W::Output, StoreError> {
+        self.writer.write(write).await
+    }
+
+    /// Commits what has queued, refuses what comes later, and folds the log back into the file.
+    pub(super) async fn close(&self) {
+        self.readers.close().await;
+        self.stop.cancel();
+        self.writing.close();
+        self.writing.wait().await;
+    }
+}
+
+fn options(url: &str) -> Result<SqliteConnectOptions, sqlx::Error> {
+    Ok(SqliteConnectOptions::from_str(url)?
+        .create_if_missing(true)
+        .journal_mode(SqliteJournalMode::Wal)
+        // An answered event survives the loss of power, not only of the process.
+        .synchronous(SqliteSynchronous::Full)
+        .foreign_keys(true)
+        .busy_timeout(BUSY_TIMEOUT))
+}
