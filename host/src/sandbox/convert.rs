@@ -1,0 +1,140 @@
+//! From what guests say to what the host works with. Generated types end here.
+
+use super::FilterVerdict;
+use super::SandboxError;
+use super::bindings::{diagnostics, filter_rules, source_world, template_world};
+use super::imports::Incoming;
+use super::request::{Activation, Identity, Outcome, Received, Rejection, Reply};
+use crate::model::envelope::{Origin, Payload};
+use crate::model::json;
+use crate::model::problem::Problem;
+use crate::model::text::shortened;
+use crate::model::time::Time;
+
+/// How much of a guest's reason is kept, in bytes.
+const REASON_BYTES_MAX: usize = 1024;
+/// The largest body a source may reply with, in bytes.
+const REPLY_BYTES_MAX: usize = 64 * 1024;
+/// How many events one request may lead to.
+const ACTIVATIONS_MAX: usize = 1000;
+
+type Answer = Result<source_world::Outcome, source_world::Rejection>;
+
+pub(super) fn received(
+    origin: &Origin,
+    incoming: Incoming,
+    answer: Answer,
+) -> Result<Received, SandboxError> {
+    let answer = match answer {
+        Ok(source_world::Outcome::Activations(list)) => activations(origin, &incoming, list)?,
+        Ok(source_world::Outcome::Reply(said)) => Ok(Outcome::Reply(reply(origin, said)?)),
+        Err(rejection) => Err(rejection_of(rejection)),
+    };
+    let Incoming { verified, failure, .. } = incoming;
+    Ok(Received { answer, verified, failure, origin: origin.clone() })
+}
+
+fn activations(
+    origin: &Origin,
+    incoming: &Incoming,
+    list: Vec<source_world::Activation>,
+) -> Result<Result<Outcome, Rejection>, SandboxError> {
+    if list.len() > ACTIVATIONS_MAX {
+        return Err(refused(origin, format!("more than {ACTIVATIONS_MAX} events of one request")));
+    }
+    let names_body = |a: &source_world::Activation| matches!(a.data, source_world::Payload::Body);
+    if list.iter().any(names_body) {
+        let body = &incoming.request.body;
+        if body.is_empty() {
+            return Ok(Err(Rejection::Malformed("the body is empty".to_owned())));
+        }
+        if let Err(error) = json::check(body) {
+            return Ok(Err(Rejection::Malformed(format!("the body is {error}"))));
+        }
+    }
+    let list = list.into_iter().map(|said| activation(origin, said));
+    Ok(Ok(Outcome::Activations(list.collect::<Result<_, _>>()?)))
+}
+
+fn activation(origin: &Origin, said: source_world::Activation) -> Result<Activation, SandboxError> {
+    let payload = match said.data {
+        source_world::Payload::Body => Payload::Body,
+        source_world::Payload::Json(text) => {
+            json::check(text.as_bytes()).map_err(|error| refused(origin, error.to_string()))?;
+            Payload::Json(text.into())
+        }
+    };
+    let identity = |said| match said {
+        source_world::Identity::Id(id) => Identity::Id(id),
+        source_world::Identity::BodyHash => Identity::BodyHash,
+    };
+    Ok(Activation {
+        kind: said.kind.parse().map_err(|error| refused(origin, format!("{error}")))?,
+        payload,
+        identities: said.dedupe.into_iter().map(identity).collect(),
+        occurred_at: said.occurred_at.and_then(|ms| Time::from_millis(i64::try_from(ms).ok()?)),
+    })
+}
+
+fn reply(origin: &Origin, said: source_world::Reply) -> Result<Reply, SandboxError> {
+    let source_world::Reply { status, content_type, body } = said;
+    if !(200..300).contains(&status) || body.len() > REPLY_BYTES_MAX {
+        return Err(refused(origin, "its reply is not one that a source may give"));
+    }
+    Ok(Reply { status, content_type, body })
+}
+
+fn rejection_of(rejection: source_world::Rejection) -> Rejection {
+    let short = |reason: String| shortened(&reason, REASON_BYTES_MAX);
+    match rejection {
+        source_world::Rejection::Unauthorized => Rejection::Unauthorized,
+        source_world::Rejection::Malformed(reason) => Rejection::Malformed(short(reason)),
+        source_world::Rejection::UnsupportedMediaType(reason) => {
+            Rejection::UnsupportedMediaType(short(reason))
+        }
+    }
+}
+
+pub(super) fn verdict(
+    origin: &Origin,
+    answer: Result<filter_rules::Verdict, filter_rules::FilterError>,
+) -> Result<FilterVerdict, SandboxError> {
+    use filter_rules::{FilterError, Verdict};
+    match answer {
+        Ok(Verdict::Matched) => Ok(FilterVerdict::Matched),
+        Ok(Verdict::Unmatched(why)) => {
+            Ok(FilterVerdict::Unmatched(shortened(&why, REASON_BYTES_MAX)))
+        }
+        Err(FilterError::InvalidConfig(why)) => {
+            Err(refused(origin, format!("its configuration is invalid: {why}")))
+        }
+        Err(FilterError::Failed(why)) => Err(refused(origin, why)),
+    }
+}
+
+pub(super) fn prompt(
+    origin: &Origin,
+    answer: Result<String, template_world::RenderError>,
+) -> Result<String, SandboxError> {
+    use template_world::RenderError;
+    answer.map_err(|error| match error {
+        RenderError::InvalidTemplate(why) => {
+            refused(origin, format!("the template is invalid: {why}"))
+        }
+        RenderError::MissingField(path) => refused(origin, format!("the event has no `{path}`")),
+        RenderError::Failed(why) => refused(origin, why),
+    })
+}
+
+pub(super) fn problems(diagnostics: Vec<diagnostics::Diagnostic>) -> Vec<Problem> {
+    let problem = |said: diagnostics::Diagnostic| Problem {
+        path: shortened(&said.path, REASON_BYTES_MAX),
+        reason: shortened(&said.message, REASON_BYTES_MAX),
+    };
+    diagnostics.into_iter().map(problem).collect()
+}
+
+fn refused(origin: &Origin, reason: impl AsRef<str>) -> SandboxError {
+    let reason = shortened(reason.as_ref(), REASON_BYTES_MAX);
+    SandboxError::Refused { component: origin.component.clone(), reason }
+}

@@ -1,0 +1,137 @@
+//! The wasmtime engine: one per host, with a pooling allocator, fuel and epochs.
+
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::sync::Arc;
+use std::time::Duration;
+
+use wasmtime::component::Linker;
+use wasmtime::{Config, InstanceAllocationStrategy, PoolingAllocationConfig, Store};
+
+use super::error::LoadError;
+use super::guest::Guest;
+use super::limits::TABLE_ELEMENTS_MAX;
+use super::pool::IDLE_MAX;
+use super::{CALLS_MAX, imports};
+use crate::config::Limits;
+
+/// How often a computing guest lets others have the thread.
+const EPOCH: Duration = Duration::from_millis(10);
+/// How deep a guest's calls may go, in bytes of stack.
+const STACK_BYTES_MAX: usize = 512 * 1024;
+/// A guest's stack and what the host's functions need on top of it.
+const FIBER_BYTES: usize = 2 * 1024 * 1024;
+
+/// What components of other languages need: Python's has 38 core instances and as many tables.
+const CORE_INSTANCES_MAX: u32 = 60;
+const MEMORIES_MAX: u32 = 4;
+
+pub(super) struct Engine {
+    engine: wasmtime::Engine,
+    limits: Limits,
+    source_linker: Linker<Guest>,
+    rule_linker: Linker<Guest>,
+    // Ends the ticking thread when the engine goes.
+    _alive: Arc<()>,
+}
+
+impl Engine {
+    pub(super) fn new(limits: Limits) -> Result<Self, LoadError> {
+        let engine = wasmtime::Engine::new(&config(limits)).map_err(LoadError::Engine)?;
+        let mut source_linker = Linker::new(&engine);
+        imports::link_source(&mut source_linker).map_err(LoadError::Engine)?;
+        let mut rule_linker = Linker::new(&engine);
+        imports::link_rule(&mut rule_linker).map_err(LoadError::Engine)?;
+        let alive = Arc::new(());
+        tick(engine.clone(), Arc::downgrade(&alive));
+        Ok(Self { engine, limits, source_linker, rule_linker, _alive: alive })
+    }
+
+    pub(super) fn wasmtime(&self) -> &wasmtime::Engine {
+        &self.engine
+    }
+
+    pub(super) fn limits(&self) -> Limits {
+        self.limits
+    }
+
+    pub(super) fn source_linker(&self) -> &Linker<Guest> {
+        &self.source_linker
+    }
+
+    pub(super) fn rule_linker(&self) -> &Linker<Guest> {
+        &self.rule_linker
+    }
+
+    /// A number that differs for engines that cannot share compiled components.
+    pub(super) fn compatibility(&self) -> u64 {
+        let mut hasher = DefaultHasher::new();
+        self.engine.precompile_compatibility_hash().hash(&mut hasher);
+        hasher.finish()
+    }
+
+    /// A store for one instance, with every limit set.
+    pub(super) fn store(&self, guest: Guest) -> Store<Guest> {
+        let mut store = Store::new(&self.engine, guest);
+        store.limiter(|guest| &mut guest.meter);
+        store.set_hostcall_fuel(self.limits.output_bytes);
+        store.epoch_deadline_async_yield_and_update(1);
+        store.set_epoch_deadline(1);
+        // Instantiation runs the guest's code, too; `refuel` may only be used before a call.
+        let _ = store.set_fuel(self.limits.fuel);
+        store
+    }
+
+    /// Fills up the fuel before a call.
+    pub(super) fn refuel(&self, store: &mut Store<Guest>) -> wasmtime::Result<()> {
+        store.set_epoch_deadline(1);
+        store.set_fuel(self.limits.fuel)
+    }
+}
+
+impl std::fmt::Debug for Engine {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Engine").field("limits", &self.limits).finish_non_exhaustive()
+    }
+}
+
+fn config(limits: Limits) -> Config {
+    let mut config = Config::new();
+    config
+        .wasm_component_model(true)
+        .consume_fuel(true)
+        .epoch_interruption(true)
+        .max_wasm_stack(STACK_BYTES_MAX)
+        .async_stack_size(FIBER_BYTES)
+        .allocation_strategy(InstanceAllocationStrategy::Pooling(pooling(limits)));
+    config
+}
+
+fn pooling(limits: Limits) -> PoolingAllocationConfig {
+    // Three pools of idle instances beside the calls that are under way.
+    let instances = u32::try_from(CALLS_MAX + 3 * IDLE_MAX).unwrap_or(u32::MAX);
+    let mut pooling = PoolingAllocationConfig::new();
+    pooling
+        .total_component_instances(instances)
+        .total_core_instances(instances * 8)
+        .total_memories(instances * 2)
+        .total_tables(instances * 8)
+        .total_stacks(instances)
+        .max_core_instances_per_component(CORE_INSTANCES_MAX)
+        .max_memories_per_component(MEMORIES_MAX)
+        .max_tables_per_component(CORE_INSTANCES_MAX)
+        .max_memory_size(limits.memory_bytes)
+        .table_elements(TABLE_ELEMENTS_MAX)
+        // Giving memory back is most of a fresh instance's cost: do it for several at once.
+        .decommit_batch_size(16);
+    pooling
+}
+
+/// Advances the epoch until the engine is gone.
+fn tick(engine: wasmtime::Engine, alive: std::sync::Weak<()>) {
+    std::thread::spawn(move || {
+        while alive.strong_count() > 0 {
+            std::thread::sleep(EPOCH);
+            engine.increment_epoch();
+        }
+    });
+}

@@ -1,0 +1,58 @@
+//! One instance's state on the host's side.
+
+use wasmtime::component::ResourceTable;
+use wasmtime_wasi::{WasiCtx, WasiCtxBuilder, WasiCtxView, WasiView};
+
+use super::limits::Meter;
+use super::moment::{Moment, Present};
+use crate::config::Limits;
+use crate::model::name::Name;
+
+/// What a store holds beside the guest's own memory.
+pub(super) struct Guest {
+    pub(super) component: Name,
+    pub(super) meter: Meter,
+    pub(super) table: ResourceTable,
+    present: Present,
+    wasi: WasiCtx,
+}
+
+impl Guest {
+    pub(super) fn new(component: Name, limits: Limits) -> Self {
+        let present = Present::new(Moment::of_a_check());
+        Self {
+            component,
+            meter: Meter::new(limits),
+            table: ResourceTable::new(),
+            wasi: empty_wasi(&present),
+            present,
+        }
+    }
+
+    /// A call begins.
+    pub(super) fn begin(&mut self, moment: Moment) {
+        self.meter.reset();
+        self.present.set(moment);
+    }
+}
+
+/// A WASI without files, streams, arguments, environment and network. A guest may ask for anything
+/// that `wasm32-wasip2` can; there is nothing to be had.
+fn empty_wasi(present: &Present) -> WasiCtx {
+    WasiCtxBuilder::new()
+        .wall_clock(present.clone())
+        .monotonic_clock(present.clone())
+        .secure_random(present.clone())
+        .insecure_random(present.clone())
+        .insecure_random_seed(0)
+        .allow_tcp(false)
+        .allow_udp(false)
+        .allow_ip_name_lookup(false)
+        .build()
+}
+
+impl WasiView for Guest {
+    fn ctx(&mut self) -> WasiCtxView<'_> {
+        WasiCtxView { ctx: &mut self.wasi, table: &mut self.table }
+    }
+}

@@ -1,0 +1,253 @@
+//! Everything that runs foreign code: WebAssembly components behind `hillock:plugin`.
+//!
+//! ```text
+//!   Sandbox ─ registry ─ which component is called what
+//!           ├ call ───── one call: limits set, resource lent, outcome told apart
+//!           ├ pool ───── instances to be had again: same component, config and workspace only
+//!           └ guest ──── one instance's state; what the host lends it is in imports
+//! ```
+//! A call ends in one of three ways: the guest answers (and its answer may be a refusal), it
+//! crashes, or it exceeds a limit. A component sees no file, no network, no environment; its clock
+//! and its randomness are functions of the event, so that the same event, component and
+//! configuration give the same answer. Nothing outside this module knows wasmtime.
+
+mod bindings;
+mod builtins;
+mod cache;
+mod call;
+mod convert;
+mod engine;
+mod error;
+mod guest;
+mod imports;
+mod limits;
+mod moment;
+mod pool;
+mod registry;
+mod request;
+
+use std::path::Path;
+use std::sync::Arc;
+
+use tokio::sync::Semaphore;
+
+use crate::config::Limits;
+use crate::model::definition::Plugin;
+use crate::model::envelope::{Envelope, Origin};
+use crate::model::name::Name;
+use crate::model::problem::Problem;
+use crate::model::scope::Scope;
+use bindings::{Filter, PromptTemplate, WebhookSource};
+use call::Call;
+pub use error::{Limit, LoadError, SandboxError};
+use moment::Moment;
+use pool::Pool;
+pub use registry::Kind;
+use registry::{Component, Registry};
+pub use request::{
+    Activation, EndpointSecret, Identity, Outcome, Received, Rejection, Reply, Request,
+};
+
+/// How many calls may be in guests at once; the pooling allocator has room for them and for the
+/// idle instances.
+const CALLS_MAX: usize = 64;
+
+/// What a filter says of an event.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum FilterVerdict {
+    /// It passes.
+    Matched,
+    /// It does not, because of this clause.
+    Unmatched(String),
+}
+
+/// Runs components.
+#[derive(Debug)]
+pub struct Sandbox {
+    engine: engine::Engine,
+    registry: Registry,
+    calls: Semaphore,
+    sources: Pool<WebhookSource>,
+    filters: Pool<Filter>,
+    templates: Pool<PromptTemplate>,
+}
+
+impl Sandbox {
+    /// Makes the engine and loads the built-in components and these plugins; what is compiled is
+    /// kept below `cache_dir`, which must be the host's own.
+    ///
+    /// # Errors
+    /// When a component cannot be read or compiled, or imports what it is not granted.
+    pub fn open(limits: Limits, plugins: &[Plugin], cache_dir: &Path) -> Result<Self, LoadError> {
+        let engine = engine::Engine::new(limits)?;
+        let cache = cache::Cache::open(cache_dir, &engine)?;
+        let registry = Registry::load(&engine, &cache, plugins)?;
+        Ok(Self {
+            engine,
+            registry,
+            calls: Semaphore::new(CALLS_MAX),
+            sources: Pool::default(),
+            filters: Pool::default(),
+            templates: Pool::default(),
+        })
+    }
+
+    /// What the component called `name` can be used as; none when there is none of that name.
+    pub fn kinds(&self, name: &Name) -> Option<Vec<Kind>> {
+        self.registry.find(name).map(Component::kinds)
+    }
+
+    /// The component called `name`, as it is now.
+    ///
+    /// # Errors
+    /// When there is none.
+    pub fn origin(&self, name: &Name) -> Result<&Origin, SandboxError> {
+        Ok(&self.component(name)?.origin)
+    }
+
+    /// Has a source component read a request. Its clock and randomness are those of the request.
+    ///
+    /// # Errors
+    /// When the component crashes or exceeds a limit.
+    pub async fn receive(
+        &self,
+        source: &Name,
+        scope: &Scope,
+        request: Request,
+    ) -> Result<Received, SandboxError> {
+        let component = self.component(source)?;
+        let config = Arc::clone(&request.config);
+        let call = Call {
+            origin: &component.origin,
+            pre: component.source()?,
+            pool: &self.sources,
+            scope,
+            text: &config,
+            moment: Moment::new(request.received_at, request.id.as_str()),
+            lent: imports::Incoming::new(request),
+        };
+        let (answer, incoming) = self
+            .call(call, |world, store, request, _| {
+                Box::pin(world.hillock_plugin_source().call_receive(store, request))
+            })
+            .await?;
+        convert::received(&component.origin, incoming, answer)
+    }
+
+    /// Has a filter component decide on an event.
+    ///
+    /// # Errors
+    /// When the component refuses its configuration or the event, crashes or exceeds a limit.
+    pub async fn matches(
+        &self,
+        filter: &Name,
+        config: &str,
+        envelope: &Envelope,
+    ) -> Result<FilterVerdict, SandboxError> {
+        let component = self.component(filter)?;
+        let call = Call {
+            origin: &component.origin,
+            pre: component.filter()?,
+            pool: &self.filters,
+            scope: &envelope.event().scope,
+            text: config,
+            moment: Moment::of(envelope),
+            lent: envelope.clone(),
+        };
+        let (answer, _) = self
+            .call(call, |world, store, event, config| {
+                Box::pin(world.hillock_plugin_filter_rules().call_matches(store, event, config))
+            })
+            .await?;
+        convert::verdict(&component.origin, answer)
+    }
+
+    /// Has a template component render an event.
+    ///
+    /// # Errors
+    /// When the event has not what the template needs, or the component crashes or exceeds a
+    /// limit.
+    pub async fn render(
+        &self,
+        template: &Name,
+        text: &str,
+        envelope: &Envelope,
+    ) -> Result<String, SandboxError> {
+        let component = self.component(template)?;
+        let call = Call {
+            origin: &component.origin,
+            pre: component.template()?,
+            pool: &self.templates,
+            scope: &envelope.event().scope,
+            text,
+            moment: Moment::of(envelope),
+            lent: envelope.clone(),
+        };
+        let (answer, _) = self
+            .call(call, |world, store, event, text| {
+                Box::pin(world.hillock_plugin_template().call_render(store, event, text))
+            })
+            .await?;
+        convert::prompt(&component.origin, answer)
+    }
+
+    /// What a filter component finds wrong with a configuration.
+    ///
+    /// # Errors
+    /// When the component crashes or exceeds a limit.
+    pub async fn check_filter(
+        &self,
+        filter: &Name,
+        config: &str,
+        scope: &Scope,
+    ) -> Result<Vec<Problem>, SandboxError> {
+        let component = self.component(filter)?;
+        let call = Call {
+            origin: &component.origin,
+            pre: component.filter()?,
+            pool: &self.filters,
+            scope,
+            text: config,
+            moment: Moment::of_a_check(),
+            lent: (),
+        };
+        let (diagnostics, ()) = self
+            .call(call, |world, store, _, config| {
+                Box::pin(world.hillock_plugin_filter_rules().call_check(store, config))
+            })
+            .await?;
+        Ok(convert::problems(diagnostics))
+    }
+
+    /// What a template component finds wrong with a template.
+    ///
+    /// # Errors
+    /// When the component crashes or exceeds a limit.
+    pub async fn check_template(
+        &self,
+        template: &Name,
+        text: &str,
+        scope: &Scope,
+    ) -> Result<Vec<Problem>, SandboxError> {
+        let component = self.component(template)?;
+        let call = Call {
+            origin: &component.origin,
+            pre: component.template()?,
+            pool: &self.templates,
+            scope,
+            text,
+            moment: Moment::of_a_check(),
+            lent: (),
+        };
+        let (diagnostics, ()) = self
+            .call(call, |world, store, _, text| {
+                Box::pin(world.hillock_plugin_template().call_check(store, text))
+            })
+            .await?;
+        Ok(convert::problems(diagnostics))
+    }
+
+    fn component(&self, name: &Name) -> Result<&Component, SandboxError> {
+        self.registry.find(name).ok_or_else(|| SandboxError::Unknown { component: name.clone() })
+    }
+}

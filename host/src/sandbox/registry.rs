@@ -1,0 +1,188 @@
+//! Which component is called what, and what each can be used as.
+
+use std::collections::HashMap;
+
+use sha2::{Digest, Sha256};
+use wasmtime::component::Linker;
+
+use super::bindings::{FilterPre, PromptTemplatePre, WebhookSourcePre};
+use super::builtins::BUILTINS;
+use super::cache::Cache;
+use super::engine::Engine;
+use super::error::{LoadError, SandboxError};
+use super::guest::Guest;
+use crate::model::definition::Plugin;
+use crate::model::envelope::Origin;
+use crate::model::name::Name;
+
+/// The largest component, in bytes.
+const COMPONENT_BYTES_MAX: usize = 64 * 1024 * 1024;
+
+/// What a component can be used as.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// Turns requests into events.
+    WebhookSource,
+    /// Decides whether a trigger fires.
+    Filter,
+    /// Renders prompts.
+    PromptTemplate,
+}
+
+impl Kind {
+    /// The name of its world.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::WebhookSource => "webhook-source",
+            Self::Filter => "filter",
+            Self::PromptTemplate => "prompt-template",
+        }
+    }
+
+    /// The interface that a component of this kind exports.
+    fn export(self) -> &'static str {
+        match self {
+            Self::WebhookSource => "hillock:plugin/source@0.1.0",
+            Self::Filter => "hillock:plugin/filter-rules@0.1.0",
+            Self::PromptTemplate => "hillock:plugin/template@0.1.0",
+        }
+    }
+}
+
+/// A component, linked for every world it exports.
+pub(super) struct Component {
+    pub(super) origin: Origin,
+    source: Option<WebhookSourcePre<Guest>>,
+    filter: Option<FilterPre<Guest>>,
+    template: Option<PromptTemplatePre<Guest>>,
+}
+
+impl Component {
+    fn link(
+        engine: &Engine,
+        origin: Origin,
+        component: &wasmtime::component::Component,
+    ) -> Result<Self, LoadError> {
+        let linked = |kind: Kind, linker: &Linker<Guest>| {
+            if component.get_export_index(None, kind.export()).is_none() {
+                return Ok(None);
+            }
+            let denied = |error: wasmtime::Error| LoadError::Denied {
+                component: origin.component.clone(),
+                kind: kind.as_str(),
+                reason: format!("{error:#}"),
+            };
+            linker.instantiate_pre(component).map(Some).map_err(denied)
+        };
+        let invalid = |error: wasmtime::Error| LoadError::Invalid {
+            component: origin.component.clone(),
+            reason: format!("{error:#}"),
+        };
+        let source = linked(Kind::WebhookSource, engine.source_linker())?;
+        let filter = linked(Kind::Filter, engine.rule_linker())?;
+        let template = linked(Kind::PromptTemplate, engine.rule_linker())?;
+        let linked = Self {
+            source: source.map(WebhookSourcePre::new).transpose().map_err(invalid)?,
+            filter: filter.map(FilterPre::new).transpose().map_err(invalid)?,
+            template: template.map(PromptTemplatePre::new).transpose().map_err(invalid)?,
+            origin,
+        };
+        if linked.kinds().is_empty() {
+            return Err(LoadError::NoWorld { component: linked.origin.component });
+        }
+        Ok(linked)
+    }
+
+    pub(super) fn kinds(&self) -> Vec<Kind> {
+        [
+            self.source.is_some().then_some(Kind::WebhookSource),
+            self.filter.is_some().then_some(Kind::Filter),
+            self.template.is_some().then_some(Kind::PromptTemplate),
+        ]
+        .into_iter()
+        .flatten()
+        .collect()
+    }
+
+    pub(super) fn source(&self) -> Result<&WebhookSourcePre<Guest>, SandboxError> {
+        self.source.as_ref().ok_or_else(|| self.not_a(Kind::WebhookSource))
+    }
+
+    pub(super) fn filter(&self) -> Result<&FilterPre<Guest>, SandboxError> {
+        self.filter.as_ref().ok_or_else(|| self.not_a(Kind::Filter))
+    }
+
+    pub(super) fn template(&self) -> Result<&PromptTemplatePre<Guest>, SandboxError> {
+        self.template.as_ref().ok_or_else(|| self.not_a(Kind::PromptTemplate))
+    }
+
+    fn not_a(&self, kind: Kind) -> SandboxError {
+        SandboxError::Kind { component: self.origin.component.clone(), wanted: kind.as_str() }
+    }
+}
+
+/// All components by name.
+#[derive(Default)]
+pub(super) struct Registry {
+    components: HashMap<Name, Component>,
+}
+
+impl Registry {
+    /// The built-in components and the operator's plugins.
+    pub(super) fn load(
+        engine: &Engine,
+        cache: &Cache,
+        plugins: &[Plugin],
+    ) -> Result<Self, LoadError> {
+        let mut registry = Self::default();
+        for (name, bytes) in BUILTINS {
+            let invalid = |reason: crate::model::name::InvalidName| LoadError::Cache {
+                path: (*name).into(),
+                reason: reason.to_string(),
+            };
+            let name: Name = name.parse().map_err(invalid)?;
+            registry.add(engine, cache, name, env!("CARGO_PKG_VERSION"), bytes)?;
+        }
+        for plugin in plugins {
+            let bytes = std::fs::read(&plugin.path).map_err(|source| LoadError::Unreadable {
+                component: plugin.name.clone(),
+                path: plugin.path.clone(),
+                source,
+            })?;
+            registry.add(engine, cache, plugin.name.clone(), &plugin.version, &bytes)?;
+        }
+        Ok(registry)
+    }
+
+    pub(super) fn find(&self, name: &Name) -> Option<&Component> {
+        self.components.get(name)
+    }
+
+    fn add(
+        &mut self,
+        engine: &Engine,
+        cache: &Cache,
+        name: Name,
+        version: &str,
+        bytes: &[u8],
+    ) -> Result<(), LoadError> {
+        if self.components.contains_key(&name) {
+            return Err(LoadError::Twice { component: name });
+        }
+        if bytes.len() > COMPONENT_BYTES_MAX {
+            let (bytes, bytes_max) = (bytes.len(), COMPONENT_BYTES_MAX);
+            return Err(LoadError::TooLarge { component: name, bytes, bytes_max });
+        }
+        let digest = format!("sha256:{}", hex::encode(Sha256::digest(bytes)));
+        let component = cache.load(engine, &name, &digest, bytes)?;
+        let origin = Origin { component: name.clone(), version: version.to_owned(), digest };
+        self.components.insert(name, Component::link(engine, origin, &component)?);
+        Ok(())
+    }
+}
+
+impl std::fmt::Debug for Registry {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_set().entries(self.components.keys()).finish()
+    }
+}
