@@ -1,8 +1,17 @@
 //! Hillock: signals come in, sandboxed components weigh them, and what fires becomes a durable run
 //! that an agent carries out. `ARCHITECTURE.md` has the map.
 
+pub mod activation;
+pub mod api;
+pub mod app;
+pub mod cli;
 pub mod clock;
 pub mod config;
+pub mod controllers;
+pub mod dispatch;
+pub mod ingress;
 pub mod model;
 pub mod sandbox;
 pub mod store;
+pub mod telemetry;
+pub mod worker;

@@ -1,0 +1,119 @@
+//! Events, with what was decided on them.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::{Path, Query, State};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::Api;
+use super::json::{InScope, Listing, Paging, ScopeJson, optional};
+use super::problem::Problem;
+use crate::model::decision::{Decision, Outcome};
+use crate::model::envelope::{Arrival, Envelope, Source, Verified};
+use crate::model::id::{EventId, RunId, TriggerId};
+use crate::model::name::{Kind, Name};
+use crate::model::time::Time;
+use crate::store::events::{self, EventFilter, EventSummary};
+
+#[derive(Debug, Deserialize)]
+pub(super) struct ListQuery {
+    kind: Option<String>,
+    endpoint: Option<String>,
+    #[serde(flatten)]
+    scope: InScope,
+    #[serde(flatten)]
+    paging: Paging,
+}
+
+#[derive(Debug, Serialize)]
+pub(super) struct SummaryJson {
+    id: EventId,
+    kind: Kind,
+    #[serde(flatten)]
+    scope: ScopeJson,
+    source: Source,
+    endpoint: Arrival,
+    received_at: Time,
+    verified: Option<Verified>,
+    activated_at: Option<Time>,
+}
+
+#[derive(Debug, Serialize)]
+pub(super) struct EventJson {
+    #[serde(flatten)]
+    summary: SummaryJson,
+    envelope: Value,
+    decisions: Vec<DecisionJson>,
+}
+
+#[derive(Debug, Serialize)]
+struct DecisionJson {
+    trigger: Name,
+    trigger_id: TriggerId,
+    outcome: Outcome,
+    reason: Option<String>,
+    run_id: Option<RunId>,
+    at: Time,
+}
+
+pub(super) async fn list(
+    State(api): State<Arc<Api>>,
+    Query(query): Query<ListQuery>,
+) -> Result<Json<Listing<SummaryJson>>, Problem> {
+    let filter = EventFilter {
+        kind: optional("kind", query.kind.as_deref())?,
+        endpoint: optional("endpoint", query.endpoint.as_deref())?,
+    };
+    let (scope, page) = (query.scope.scope()?, query.paging.request()?);
+    let page = events::list(&api.store, &scope, &filter, page).await?;
+    Ok(Json(Listing::page(page, SummaryJson::from)))
+}
+
+pub(super) async fn show(
+    State(api): State<Arc<Api>>,
+    Path(id): Path<String>,
+    Query(scope): Query<InScope>,
+) -> Result<Json<EventJson>, Problem> {
+    let missing = || Problem::not_found("event");
+    let id: EventId = id.parse().map_err(|_| missing())?;
+    let found = events::find(&api.store, &scope.scope()?, &id).await?;
+    let (summary, event) = found.ok_or_else(missing)?;
+    let decisions = events::decisions(&api.store, &id).await?;
+    let envelope = Envelope::open(Arc::new(event)).map(|envelope| envelope.to_json());
+    Ok(Json(EventJson {
+        summary: summary.into(),
+        envelope: envelope.unwrap_or_default(),
+        decisions: decisions.into_iter().map(DecisionJson::from).collect(),
+    }))
+}
+
+impl From<EventSummary> for SummaryJson {
+    fn from(event: EventSummary) -> Self {
+        Self {
+            id: event.id,
+            kind: event.kind,
+            scope: ScopeJson::from(&event.scope),
+            source: event.source,
+            endpoint: event.arrival,
+            received_at: event.received_at,
+            verified: event.verified,
+            activated_at: event.activated_at,
+        }
+    }
+}
+
+impl From<Decision> for DecisionJson {
+    fn from(decision: Decision) -> Self {
+        let verdict = &decision.verdict;
+        Self {
+            outcome: verdict.outcome(),
+            reason: verdict.reason().map(str::to_owned),
+            run_id: verdict.run_id().cloned(),
+            trigger: decision.trigger,
+            trigger_id: decision.trigger_id,
+            at: decision.at,
+        }
+    }
+}

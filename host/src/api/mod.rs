@@ -1,0 +1,72 @@
+//! HTTP: webhooks in front, `/api/v1` behind a key, and the workers' WebSocket.
+//!
+//! One file per resource. Handlers turn requests into domain types, call what does the work, and
+//! turn its answer into JSON; errors are RFC 9457 problems.
+
+mod auth;
+mod events;
+mod health;
+mod json;
+mod listener;
+mod problem;
+mod runs;
+mod triggers;
+mod webhooks;
+mod workers;
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::routing::{any, get, post};
+use tokio_util::sync::CancellationToken;
+
+use crate::clock::Clock;
+use crate::dispatch::hub::Hub;
+use crate::dispatch::protocol;
+use crate::ingress::Webhooks;
+use crate::model::definition::Definitions;
+use crate::store::Store;
+pub use listener::serve;
+
+/// What handlers work with.
+#[derive(Debug)]
+pub struct Api {
+    /// The store.
+    pub store: Store,
+    /// The webhooks.
+    pub webhooks: Webhooks,
+    /// The connected workers.
+    pub hub: Hub,
+    /// What is defined.
+    pub definitions: Arc<Definitions>,
+    /// The time.
+    pub clock: Clock,
+    /// Called when the host takes nothing new.
+    pub draining: CancellationToken,
+    /// Called when connections are to end.
+    pub stop: CancellationToken,
+}
+
+/// Every route.
+pub fn router(api: Arc<Api>) -> Router {
+    let resources = Router::new()
+        .route("/api/v1/events", get(events::list))
+        .route("/api/v1/events/{id}", get(events::show))
+        .route("/api/v1/runs", get(runs::list))
+        .route("/api/v1/runs/{id}", get(runs::show))
+        .route("/api/v1/runs/{id}/logs", get(runs::logs))
+        .route("/api/v1/runs/{id}/cancel", post(runs::cancel))
+        .route("/api/v1/triggers", get(triggers::list))
+        .route("/api/v1/triggers/{name}", get(triggers::show))
+        .route(protocol::PATH, get(workers::connect))
+        .route_layer(axum::middleware::from_fn_with_state(Arc::clone(&api), auth::require_key));
+    Router::new()
+        .merge(resources)
+        .route("/webhooks/{last}", any(webhooks::receive))
+        .route("/webhooks/{workspace}/{last}", any(webhooks::receive_in_workspace))
+        .route("/livez", get(health::live))
+        .route("/readyz", get(health::ready))
+        .fallback(problem::no_such_path)
+        .method_not_allowed_fallback(problem::method_not_allowed)
+        .with_state(api)
+}

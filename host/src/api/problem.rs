@@ -1,0 +1,113 @@
+//! Errors as `application/problem+json` (RFC 9457).
+
+use axum::http::header::{CONTENT_TYPE, RETRY_AFTER};
+use axum::http::{HeaderValue, StatusCode};
+use axum::response::{IntoResponse, Response};
+use serde::Serialize;
+
+use crate::model::problem::Problem as Wrong;
+use crate::store::StoreError;
+
+/// How long a sender should wait before it tries again, in seconds.
+const RETRY_AFTER_SECS: &str = "5";
+
+/// Why a request was not answered as hoped.
+#[derive(Clone, Debug, Serialize)]
+pub(super) struct Problem {
+    #[serde(rename = "type")]
+    kind: &'static str,
+    title: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    status: Option<u16>,
+    /// Stable: what programs look at.
+    code: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    detail: Option<String>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    problems: Vec<Wrong>,
+    #[serde(skip)]
+    http_status: StatusCode,
+    #[serde(skip)]
+    retry: bool,
+}
+
+impl Problem {
+    pub(super) fn new(status: StatusCode, code: &'static str, title: &'static str) -> Self {
+        Self {
+            kind: "about:blank",
+            title,
+            status: Some(status.as_u16()),
+            code,
+            detail: None,
+            problems: Vec::new(),
+            http_status: status,
+            retry: false,
+        }
+    }
+
+    pub(super) fn detail(self, detail: impl ToString) -> Self {
+        Self { detail: Some(detail.to_string()), ..self }
+    }
+
+    /// The answer says when to try again.
+    pub(super) fn retry(self) -> Self {
+        Self { retry: true, ..self }
+    }
+
+    /// The body says nothing of the status, so that it is the same whatever the status.
+    pub(super) fn without_status(self) -> Self {
+        Self { status: None, ..self }
+    }
+
+    /// A parameter is wrong.
+    pub(super) fn parameter(name: &str, reason: impl ToString) -> Self {
+        let wrong = Wrong { path: name.to_owned(), reason: reason.to_string() };
+        let problem = Self::new(
+            StatusCode::BAD_REQUEST,
+            "invalid_parameter",
+            "a parameter of the request is not valid",
+        );
+        Self { problems: vec![wrong], ..problem }
+    }
+
+    pub(super) fn not_found(what: &'static str) -> Self {
+        Self::new(StatusCode::NOT_FOUND, "not_found", "there is no such thing here")
+            .detail(format!("there is no such {what}"))
+    }
+
+    pub(super) fn unavailable(code: &'static str, title: &'static str) -> Self {
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, code, title).retry()
+    }
+}
+
+impl From<StoreError> for Problem {
+    fn from(error: StoreError) -> Self {
+        tracing::error!(error = &error as &dyn std::error::Error, "a request failed");
+        Self::unavailable("store_unavailable", "the host cannot reach its store")
+    }
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        let body = serde_json::to_vec(&self).unwrap_or_default();
+        let content_type = HeaderValue::from_static("application/problem+json");
+        let mut response = (self.http_status, [(CONTENT_TYPE, content_type)], body).into_response();
+        if self.retry {
+            let after = HeaderValue::from_static(RETRY_AFTER_SECS);
+            response.headers_mut().insert(RETRY_AFTER, after);
+        }
+        response
+    }
+}
+
+pub(super) async fn no_such_path() -> Problem {
+    Problem::not_found("path")
+}
+
+pub(super) async fn method_not_allowed() -> Problem {
+    Problem::new(
+        StatusCode::METHOD_NOT_ALLOWED,
+        "method_not_allowed",
+        "the path is right, the method is not",
+    )
+}

@@ -1,0 +1,201 @@
+//! Webhooks: no key, but a signature.
+//!
+//! A sender who has no right to know learns nothing: an unknown endpoint and a wrong signature get
+//! the same body, after the same work.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Json;
+use axum::body::{Body, Bytes};
+use axum::extract::{Path, Query, Request, State};
+use axum::http::header::CONTENT_TYPE;
+use axum::http::{HeaderMap, Method, StatusCode};
+use axum::response::{IntoResponse, Response};
+use http_body_util::{BodyExt, LengthLimitError, Limited};
+use serde::Serialize;
+
+use super::Api;
+use super::problem::{self, Problem};
+use crate::ingress::{Address, Answer, IngressError, OpenEndpoint, WebhookRequest};
+use crate::model::definition::BODY_BYTES_MAX;
+use crate::model::id::EventId;
+use crate::sandbox::Reply;
+
+/// How long a sender may take over a body.
+const BODY_TIMEOUT: Duration = Duration::from_secs(20);
+
+type Parameters = Query<Vec<(String, String)>>;
+
+pub(super) async fn receive(
+    State(api): State<Arc<Api>>,
+    Path(last): Path<String>,
+    query: Parameters,
+    request: Request,
+) -> Response {
+    respond(&api, Address::parse(None, &last), query, request).await
+}
+
+pub(super) async fn receive_in_workspace(
+    State(api): State<Arc<Api>>,
+    Path((workspace, last)): Path<(String, String)>,
+    query: Parameters,
+    request: Request,
+) -> Response {
+    respond(&api, Address::parse(Some(&workspace), &last), query, request).await
+}
+
+async fn respond(
+    api: &Api,
+    address: Option<Address>,
+    Query(query): Parameters,
+    request: Request,
+) -> Response {
+    if request.method() != Method::POST {
+        return problem::method_not_allowed().await.into_response();
+    }
+    if api.draining.is_cancelled() {
+        return Problem::unavailable("draining", "the host is stopping").into_response();
+    }
+    let endpoint = address.and_then(|address| api.webhooks.endpoints().find(&address).cloned());
+    let bytes_max = endpoint.as_deref().map_or(BODY_BYTES_MAX, OpenEndpoint::body_bytes_max);
+    let (parts, body) = request.into_parts();
+    let body = match read(body, bytes_max).await {
+        Ok(body) => body,
+        Err(problem) => return problem.into_response(),
+    };
+    let request = WebhookRequest {
+        method: parts.method.as_str().to_owned(),
+        traceparent: traceparent(&parts.headers),
+        headers: headers(&parts.headers),
+        query,
+        body,
+    };
+    let answered = match endpoint {
+        Some(endpoint) => api.webhooks.receive(&endpoint, request).await.map(answer),
+        None => api.webhooks.refuse(request).await.map(|()| hidden(StatusCode::NOT_FOUND)),
+    };
+    answered.unwrap_or_else(failure)
+}
+
+async fn read(body: Body, bytes_max: usize) -> Result<Bytes, Problem> {
+    let read = Limited::new(body, bytes_max).collect();
+    match tokio::time::timeout(BODY_TIMEOUT, read).await {
+        Ok(Ok(body)) => Ok(body.to_bytes()),
+        Ok(Err(error)) if error.is::<LengthLimitError>() => Err(Problem::new(
+            StatusCode::PAYLOAD_TOO_LARGE,
+            "body_too_large",
+            "the body is larger than this endpoint accepts",
+        )
+        .detail(format!("it accepts {bytes_max} bytes"))),
+        Ok(Err(_)) => Err(Problem::new(
+            StatusCode::BAD_REQUEST,
+            "body_incomplete",
+            "the body did not arrive whole",
+        )),
+        Err(_) => Err(Problem::new(
+            StatusCode::REQUEST_TIMEOUT,
+            "body_too_slow",
+            "the body took too long to arrive",
+        )),
+    }
+}
+
+fn headers(headers: &HeaderMap) -> Vec<(String, Bytes)> {
+    let owned = |(name, value): (&axum::http::HeaderName, &axum::http::HeaderValue)| {
+        (name.as_str().to_owned(), Bytes::copy_from_slice(value.as_bytes()))
+    };
+    headers.iter().map(owned).collect()
+}
+
+/// A `traceparent` of W3C Trace Context, version 00; anything else is no trace.
+fn traceparent(headers: &HeaderMap) -> Option<String> {
+    let text = headers.get("traceparent")?.to_str().ok()?;
+    let hex = |part: &str, length: usize| {
+        part.len() == length && part.bytes().all(|c| matches!(c, b'0'..=b'9' | b'a'..=b'f'))
+    };
+    let parts: Vec<&str> = text.split('-').collect();
+    let [version, trace, parent, flags] = parts[..] else { return None };
+    (version == "00" && hex(trace, 32) && hex(parent, 16) && hex(flags, 2)).then(|| text.to_owned())
+}
+
+#[derive(Debug, Serialize)]
+struct Receipt {
+    event_id: Option<EventId>,
+    /// All events of the request, where there is more than one.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    event_ids: Vec<EventId>,
+}
+
+impl From<Vec<EventId>> for Receipt {
+    fn from(ids: Vec<EventId>) -> Self {
+        let event_id = ids.first().cloned();
+        Self { event_id, event_ids: if ids.len() > 1 { ids } else { Vec::new() } }
+    }
+}
+
+fn answer(answer: Answer) -> Response {
+    match answer {
+        Answer::Accepted(ids) => (StatusCode::ACCEPTED, Json(Receipt::from(ids))).into_response(),
+        Answer::Known(ids) => (StatusCode::OK, Json(Receipt::from(ids))).into_response(),
+        Answer::Nothing => StatusCode::NO_CONTENT.into_response(),
+        Answer::Reply(reply) => reply_of(reply),
+        Answer::Unauthorized => hidden(StatusCode::UNAUTHORIZED),
+        Answer::Malformed(why) => Problem::new(
+            StatusCode::UNPROCESSABLE_ENTITY,
+            "malformed",
+            "the request is not what this endpoint's source sends",
+        )
+        .detail(why)
+        .into_response(),
+        Answer::UnsupportedMediaType(wanted) => Problem::new(
+            StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            "unsupported_media_type",
+            "this endpoint does not read this content type",
+        )
+        .detail(format!("it reads {wanted}"))
+        .into_response(),
+    }
+}
+
+fn reply_of(reply: Reply) -> Response {
+    let status = StatusCode::from_u16(reply.status).unwrap_or(StatusCode::OK);
+    (status, [(CONTENT_TYPE, reply.content_type)], reply.body).into_response()
+}
+
+/// The same body whatever the status.
+fn hidden(status: StatusCode) -> Response {
+    Problem::new(status, "not_accepted", "the request was not accepted")
+        .without_status()
+        .into_response()
+}
+
+fn failure(error: IngressError) -> Response {
+    match error {
+        IngressError::Component(error) => {
+            tracing::error!(%error, "a webhook could not be read");
+            Problem::unavailable("component_error", "the request could not be read").into_response()
+        }
+        IngressError::Store(error) => Problem::from(error).into_response(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_whole_traceparent_is_kept() {
+        let trace = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+        for (text, kept) in [
+            (trace, true),
+            ("00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7", false),
+            ("01-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01", false),
+            ("00-4BF92F3577B34DA6A3CE929D0E0E4736-00f067aa0ba902b7-01", false),
+        ] {
+            let mut headers = HeaderMap::new();
+            headers.insert("traceparent", text.parse().unwrap());
+            assert_eq!(traceparent(&headers).is_some(), kept, "{text}");
+        }
+    }
+}

@@ -1,0 +1,132 @@
+//! The workers' WebSocket: frames to messages and back; what they mean is `dispatch::link`'s.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::extract::State;
+use axum::extract::ws::{CloseFrame, Message, WebSocket, WebSocketUpgrade, close_code};
+use axum::response::Response;
+use futures_util::stream::{SplitSink, SplitStream};
+use futures_util::{SinkExt, StreamExt};
+use tokio::sync::mpsc;
+use tokio::time::{interval, timeout};
+
+use super::Api;
+use crate::dispatch::link::{Link, LinkError};
+use crate::dispatch::protocol::{MESSAGE_BYTES_MAX, ToHost, ToWorker};
+
+/// How long a worker may take over its first message.
+const HELLO_TIMEOUT: Duration = Duration::from_secs(10);
+/// How often a worker is asked whether it is there.
+const PING: Duration = Duration::from_secs(20);
+/// How long a worker may be silent.
+const SILENCE_MAX: Duration = Duration::from_secs(60);
+/// How long a worker may take to read a message.
+const SEND_TIMEOUT: Duration = Duration::from_secs(10);
+
+pub(super) async fn connect(State(api): State<Arc<Api>>, upgrade: WebSocketUpgrade) -> Response {
+    upgrade
+        .max_message_size(MESSAGE_BYTES_MAX)
+        .on_upgrade(move |socket| async move { attend(&api, socket).await })
+}
+
+/// Why a connection ended.
+#[derive(Debug, thiserror::Error)]
+enum End {
+    #[error("the connection was lost")]
+    Lost,
+    #[error("a message could not be read: {0}")]
+    Unreadable(String),
+    #[error("the host is stopping")]
+    Stopping,
+    #[error("another connection of the same worker took over")]
+    Replaced,
+    #[error(transparent)]
+    Link(#[from] LinkError),
+}
+
+async fn attend(api: &Api, socket: WebSocket) {
+    let (mut sink, mut stream) = socket.split();
+    let end = match converse(api, &mut sink, &mut stream).await {
+        Ok(()) => return,
+        Err(end) => end,
+    };
+    tracing::debug!(%end, "a worker's connection ends");
+    let code = match &end {
+        End::Lost => return,
+        End::Stopping | End::Replaced | End::Link(LinkError::Store(_)) => close_code::AWAY,
+        End::Unreadable(_) | End::Link(_) => close_code::POLICY,
+    };
+    let frame = CloseFrame { code, reason: end.to_string().into() };
+    let _ = timeout(SEND_TIMEOUT, sink.send(Message::Close(Some(frame)))).await;
+}
+
+async fn converse(
+    api: &Api,
+    sink: &mut SplitSink<WebSocket, Message>,
+    stream: &mut SplitStream<WebSocket>,
+) -> Result<(), End> {
+    let hello = timeout(HELLO_TIMEOUT, next(stream)).await.map_err(|_| End::Lost)??;
+    let Frame::Said(hello) = hello else { return Ok(()) };
+    let (link, messages) = Link::open(api.store.clone(), api.hub.clone(), api.clock, hello).await?;
+    let end = tokio::select! {
+        // Reading and writing apart: a worker that waits for an answer still gets its commands.
+        end = hear(&link, stream) => end,
+        end = say(messages, sink) => end,
+        () = api.stop.cancelled() => Err(End::Stopping),
+    };
+    link.close();
+    end
+}
+
+async fn hear(link: &Link, stream: &mut SplitStream<WebSocket>) -> Result<(), End> {
+    loop {
+        match timeout(SILENCE_MAX, next(stream)).await.map_err(|_| End::Lost)?? {
+            Frame::Said(message) => link.hear(message).await?,
+            Frame::Alive => {}
+            Frame::Closed => return Ok(()),
+        }
+    }
+}
+
+/// What a worker sends.
+enum Frame {
+    Said(ToHost),
+    /// A ping or a pong.
+    Alive,
+    Closed,
+}
+
+async fn next(stream: &mut SplitStream<WebSocket>) -> Result<Frame, End> {
+    match stream.next().await {
+        Some(Ok(Message::Text(text))) => serde_json::from_str(&text)
+            .map(Frame::Said)
+            .map_err(|error| End::Unreadable(error.to_string())),
+        Some(Ok(Message::Binary(_))) => Err(End::Unreadable("not text".to_owned())),
+        Some(Ok(Message::Ping(_) | Message::Pong(_))) => Ok(Frame::Alive),
+        Some(Ok(Message::Close(_))) | None => Ok(Frame::Closed),
+        Some(Err(_)) => Err(End::Lost),
+    }
+}
+
+async fn say(
+    mut messages: mpsc::Receiver<ToWorker>,
+    sink: &mut SplitSink<WebSocket, Message>,
+) -> Result<(), End> {
+    let mut ping = interval(PING);
+    loop {
+        let frame = tokio::select! {
+            message = messages.recv() => match message {
+                Some(message) => text(&message),
+                None => return Err(End::Replaced),
+            },
+            _ = ping.tick() => Message::Ping(axum::body::Bytes::new()),
+        };
+        let sent = timeout(SEND_TIMEOUT, sink.send(frame)).await;
+        sent.map_err(|_| End::Lost)?.map_err(|_| End::Lost)?;
+    }
+}
+
+fn text(message: &ToWorker) -> Message {
+    Message::text(serde_json::to_string(message).unwrap_or_default())
+}

@@ -1,0 +1,245 @@
+//! `hillock event`: what arrived, and what each trigger made of it.
+
+use std::process::ExitCode;
+
+use clap::Subcommand;
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+
+use super::Globals;
+use super::client::{Client, indented};
+use super::listing::{self, Paging};
+use super::output::{self, fields, or_none, section, table};
+use super::plain::Plain;
+use crate::model::id::{EventId, RunId};
+use crate::model::name::{Kind, Name, Slug};
+use crate::model::time::Time;
+
+/// Its subcommands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// List events, the newest first.
+    List(List),
+    /// Show an event, with its data and its decisions.
+    Show {
+        /// The event.
+        id: EventId,
+    },
+}
+
+/// Which events.
+#[derive(Debug, clap::Args, Serialize)]
+pub struct List {
+    /// Only those of this kind.
+    #[arg(long)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    kind: Option<Kind>,
+    /// Only those that came in on this endpoint.
+    #[arg(long, value_name = "SLUG")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    endpoint: Option<Slug>,
+    #[command(flatten)]
+    #[serde(flatten)]
+    paging: Paging,
+}
+
+/// Does what was asked.
+///
+/// # Errors
+/// When the host does not answer, or refuses.
+pub async fn run(globals: &Globals, command: Command) -> anyhow::Result<ExitCode> {
+    let client = Client::open(globals)?;
+    match command {
+        Command::List(which) => {
+            let answer = client.get(&["events"], &which).await?;
+            listing::show(&answer, globals.json, listed)
+        }
+        Command::Show { id } => {
+            let answer = client.get(&["events", id.as_str()], &()).await?;
+            if globals.json {
+                answer.print()?;
+            } else {
+                output::print(&shown(&answer.read()?, &answer.read()?)?)?;
+            }
+            Ok(ExitCode::SUCCESS)
+        }
+    }
+}
+
+/// An event as listings have it.
+#[derive(Debug, Deserialize)]
+pub struct Summary {
+    id: EventId,
+    kind: Kind,
+    workspace_id: Option<Name>,
+    endpoint: Endpoint,
+    received_at: Time,
+    verified: Option<Verified>,
+    /// When its triggers had all decided.
+    pub activated_at: Option<Time>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Endpoint {
+    slug: Slug,
+}
+
+#[derive(Debug, Deserialize)]
+struct Verified {
+    scheme: Plain,
+    key_ref: Plain,
+}
+
+/// What an event has beside its [`Summary`].
+#[derive(Debug, Deserialize)]
+pub struct Detail {
+    envelope: Envelope,
+    /// What each trigger made of it.
+    pub decisions: Vec<Decision>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Envelope {
+    occurred_at: Time,
+    origin: Origin,
+    depth: u32,
+    data: Box<RawValue>,
+}
+
+/// A component as it was when it made something.
+#[derive(Debug, Deserialize)]
+pub struct Origin {
+    component: Name,
+    version: Plain,
+    digest: Plain,
+}
+
+impl std::fmt::Display for Origin {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} {} {}", self.component, self.version, self.digest)
+    }
+}
+
+/// What a trigger made of an event.
+#[derive(Debug, Deserialize)]
+pub struct Decision {
+    trigger: Name,
+    /// The decision's word, of which a newer host may know more.
+    pub outcome: Plain,
+    reason: Option<Plain>,
+    /// The run it fired.
+    pub run_id: Option<RunId>,
+}
+
+impl Decision {
+    /// Whether something is broken, as opposed to the trigger having nothing to do.
+    pub fn is_error(&self) -> bool {
+        matches!(self.outcome.as_str(), "render_error" | "component_error")
+    }
+
+    /// The decision on one line.
+    pub fn line(&self) -> String {
+        let outcome = output::word(self.outcome.as_str());
+        let why = match (&self.run_id, &self.reason) {
+            (Some(run), _) => format!(" {run}"),
+            (None, Some(reason)) => format!(": {}", reason.line()),
+            (None, None) => String::new(),
+        };
+        format!("{}  {outcome}{why}\n", self.trigger)
+    }
+}
+
+fn listed(events: &[Summary]) -> String {
+    let row = |event: &Summary| {
+        [
+            event.id.to_string(),
+            event.kind.to_string(),
+            event.endpoint.slug.to_string(),
+            or_none(event.verified.as_ref().map(|verified| &verified.scheme)),
+            event.received_at.to_string(),
+            or_none(event.activated_at),
+        ]
+    };
+    let headings = ["ID", "KIND", "ENDPOINT", "VERIFIED", "RECEIVED", "ACTIVATED"];
+    table(headings, events.iter().map(row))
+}
+
+fn shown(event: &Summary, detail: &Detail) -> anyhow::Result<String> {
+    let Detail { envelope, decisions } = detail;
+    let verified = event.verified.as_ref();
+    let top = fields([
+        ("id", event.id.to_string()),
+        ("kind", event.kind.to_string()),
+        ("workspace", or_none(event.workspace_id.as_ref())),
+        ("endpoint", event.endpoint.slug.to_string()),
+        ("verified", or_none(verified.map(|v| format!("{} by {}", v.scheme, v.key_ref)))),
+        ("origin", envelope.origin.to_string()),
+        ("depth", envelope.depth.to_string()),
+        ("occurred", envelope.occurred_at.to_string()),
+        ("received", event.received_at.to_string()),
+        ("activated", or_none(event.activated_at)),
+    ]);
+    let data = String::from_utf8(indented(envelope.data.get().as_bytes())?)?;
+    let decisions: String = decisions.iter().map(Decision::line).collect();
+    let decisions = if decisions.is_empty() { "none".to_owned() } else { decisions };
+    Ok(top + &section("Decisions", decisions) + &section("Data", Plain::from(data.as_str())))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ID: &str = "evt_00000000000000000000000000000001";
+    const RUN: &str = "run_00000000000000000000000000000002";
+
+    fn json() -> String {
+        format!(
+            r#"{{"id":"{ID}","kind":"github.push","scope":"global","source":"webhook",
+            "endpoint":{{"webhook_id":"wbh_1","slug":"gh"}},
+            "received_at":"2026-01-31T09:00:00.000Z","activated_at":null,
+            "verified":{{"scheme":"github","key_ref":"env:S","at":"2026-01-31T09:00:00.000Z"}},
+            "envelope":{{"occurred_at":"2026-01-31T08:59:59.000Z","depth":0,"data":{{"b":1,"a":2}},
+              "origin":{{"component":"github","version":"0.1.0","digest":"sha256:ab"}}}},
+            "decisions":[
+              {{"trigger":"triage","outcome":"fired","reason":null,"run_id":"{RUN}"}},
+              {{"trigger":"review","outcome":"filtered","reason":"data.b\nis 1","run_id":null}},
+              {{"trigger":"off","outcome":"disabled","reason":null,"run_id":null}}]}}"#
+        )
+    }
+
+    #[test]
+    fn an_event_is_shown_with_what_became_of_it() {
+        let (event, detail) = (json(), json());
+        let event = serde_json::from_str(&event).unwrap();
+        let text = shown(&event, &serde_json::from_str(&detail).unwrap()).unwrap();
+        let wanted = format!(
+            "id         {ID}\n\
+             kind       github.push\n\
+             workspace  -\n\
+             endpoint   gh\n\
+             verified   github by env:S\n\
+             origin     github 0.1.0 sha256:ab\n\
+             depth      0\n\
+             occurred   2026-01-31T08:59:59.000Z\n\
+             received   2026-01-31T09:00:00.000Z\n\
+             activated  -\n\
+             \n\
+             Decisions\n\
+             triage  fired {RUN}\n\
+             review  filtered: data.b is 1\n\
+             off  disabled\n\
+             \n\
+             Data\n\
+             {{\n  \"b\": 1,\n  \"a\": 2\n}}\n"
+        );
+        assert_eq!(Plain::from(text.as_str()).to_string(), wanted);
+    }
+
+    #[test]
+    fn events_are_listed_one_a_line() {
+        let text = listed(&[serde_json::from_str(&json()).unwrap()]);
+        let text = Plain::from(text.as_str()).to_string();
+        let row: Vec<_> = text.lines().nth(1).unwrap().split_whitespace().collect();
+        assert_eq!(row, [ID, "github.push", "gh", "github", "2026-01-31T09:00:00.000Z", "-"]);
+    }
+}

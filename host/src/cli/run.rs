@@ -1,0 +1,302 @@
+//! `hillock run`: what was activated, how it goes, and calling it off.
+
+use std::process::ExitCode;
+
+use clap::Subcommand;
+use clap::builder::{PossibleValuesParser, TypedValueParser};
+use serde::{Deserialize, Serialize};
+
+use super::Globals;
+use super::client::Client;
+use super::event::Origin;
+use super::listing::{self, Paging};
+use super::logs::{self, Form};
+use super::output::{self, fields, or_none, section, table, word};
+use super::plain::Plain;
+use crate::model::id::{EventId, RunId};
+use crate::model::name::Name;
+use crate::model::run::RunStatus;
+use crate::model::time::Time;
+
+/// Its subcommands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// List runs, the newest first.
+    List(List),
+    /// Show a run, with its prompt and the components that made it.
+    Show {
+        /// The run.
+        id: RunId,
+    },
+    /// Print what a run's program wrote.
+    Logs(Logs),
+    /// Call a run off.
+    Cancel {
+        /// The run.
+        id: RunId,
+    },
+}
+
+/// Which runs.
+#[derive(Debug, clap::Args, Serialize)]
+pub struct List {
+    /// Only those that stand like this.
+    #[arg(long, value_parser = status())]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    status: Option<RunStatus>,
+    /// Only those of this trigger.
+    #[arg(long, value_name = "NAME")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    trigger: Option<Name>,
+    /// Only those that this event led to.
+    #[arg(long = "event", value_name = "ID")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    event_id: Option<EventId>,
+    #[command(flatten)]
+    #[serde(flatten)]
+    paging: Paging,
+}
+
+/// Which lines of which log.
+#[derive(Debug, clap::Args)]
+pub struct Logs {
+    /// The run.
+    id: RunId,
+    /// Wait for more until the run has ended; fails unless it completed.
+    #[arg(short, long)]
+    follow: bool,
+    /// Leave out the lines up to this number.
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    after: u64,
+}
+
+fn status() -> impl TypedValueParser<Value = RunStatus> {
+    PossibleValuesParser::new(RunStatus::ALL.map(|(_, word)| word))
+        .try_map(|word| word.parse::<RunStatus>())
+}
+
+/// Does what was asked.
+///
+/// # Errors
+/// When the host does not answer, or refuses.
+pub async fn run(globals: &Globals, command: Command) -> anyhow::Result<ExitCode> {
+    let client = Client::open(globals)?;
+    match command {
+        Command::List(which) => {
+            let answer = client.get(&["runs"], &which).await?;
+            listing::show(&answer, globals.json, listed)
+        }
+        Command::Show { id } => show(&client, &id, globals.json).await,
+        Command::Logs(which) => log(&client, &which, globals.json).await,
+        Command::Cancel { id } => cancel(&client, &id, globals.json).await,
+    }
+}
+
+/// Follows a run's log to its end and says how it ended: success when it completed.
+///
+/// # Errors
+/// When the host does not answer, or a stream does not take a line.
+pub async fn follow(
+    client: &Client,
+    id: &RunId,
+    after: u64,
+    form: Form,
+) -> anyhow::Result<RunStatus> {
+    let status = logs::follow(client, id, after, form).await?;
+    let run: Summary = client.get(&["runs", id.as_str()], &()).await?.read()?;
+    let why = run.error.map_or_else(String::new, |error| format!(": {error}"));
+    output::remark(format_args!("{id} {}{why}", word(status.as_str())));
+    Ok(status)
+}
+
+async fn show(client: &Client, id: &RunId, json: bool) -> anyhow::Result<ExitCode> {
+    let answer = client.get(&["runs", id.as_str()], &()).await?;
+    if json {
+        answer.print()?;
+    } else {
+        output::print(&shown(&answer.read()?, &answer.read()?))?;
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn log(client: &Client, which: &Logs, json: bool) -> anyhow::Result<ExitCode> {
+    let Logs { id, follow: to_its_end, after } = which;
+    match (to_its_end, json) {
+        (true, _) => {
+            let form = if json { Form::JsonLines } else { Form::Text };
+            return Ok(exit_code(follow(client, id, *after, form).await?));
+        }
+        (false, true) => {
+            let path = ["runs", id.as_str(), "logs"];
+            client.get(&path, &[("after", after)]).await?.print()?;
+        }
+        (false, false) => logs::print(client, id, *after).await?,
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn exit_code(status: RunStatus) -> ExitCode {
+    if status == RunStatus::Completed { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+async fn cancel(client: &Client, id: &RunId, json: bool) -> anyhow::Result<ExitCode> {
+    let answer = client.post(&["runs", id.as_str(), "cancel"]).await?;
+    if json {
+        answer.print()?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    let run: Summary = answer.read()?;
+    output::print(&match run.status.is_terminal() {
+        true => format!("{id} {}\n", word(run.status.as_str())),
+        false => format!("{id} is {}, and was asked to stop\n", word(run.status.as_str())),
+    })?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// A run as listings have it.
+#[derive(Debug, Deserialize)]
+struct Summary {
+    id: RunId,
+    status: RunStatus,
+    agent: Name,
+    trigger: Name,
+    event_id: EventId,
+    workspace_id: Option<Name>,
+    attempt: u32,
+    created_at: Time,
+    started_at: Option<Time>,
+    ended_at: Option<Time>,
+    error: Option<Plain>,
+}
+
+/// What a run has beside its [`Summary`].
+#[derive(Debug, Deserialize)]
+struct Detail {
+    prompt: Plain,
+    stages: Stages,
+}
+
+#[derive(Debug, Deserialize)]
+struct Stages {
+    source: Origin,
+    filter: Option<Origin>,
+    template: Origin,
+}
+
+fn listed(runs: &[Summary]) -> String {
+    let row = |run: &Summary| {
+        [
+            run.id.to_string(),
+            run.status.to_string(),
+            run.agent.to_string(),
+            run.trigger.to_string(),
+            run.attempt.to_string(),
+            run.created_at.to_string(),
+            or_none(run.ended_at),
+        ]
+    };
+    let headings = ["ID", "STATUS", "AGENT", "TRIGGER", "ATTEMPT", "CREATED", "ENDED"];
+    table(headings, runs.iter().map(row))
+}
+
+fn shown(run: &Summary, detail: &Detail) -> String {
+    let Detail { prompt, stages } = detail;
+    let top = fields([
+        ("id", run.id.to_string()),
+        ("status", word(run.status.as_str())),
+        ("error", or_none(run.error.as_ref())),
+        ("agent", run.agent.to_string()),
+        ("trigger", run.trigger.to_string()),
+        ("event", run.event_id.to_string()),
+        ("workspace", or_none(run.workspace_id.as_ref())),
+        ("attempt", run.attempt.to_string()),
+        ("created", run.created_at.to_string()),
+        ("started", or_none(run.started_at)),
+        ("ended", or_none(run.ended_at)),
+        ("source", stages.source.to_string()),
+        ("filter", or_none(stages.filter.as_ref())),
+        ("template", stages.template.to_string()),
+    ]);
+    top + &section("Prompt", prompt)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ID: &str = "run_00000000000000000000000000000002";
+    const EVENT: &str = "evt_00000000000000000000000000000001";
+
+    fn json() -> String {
+        format!(
+            r#"{{"id":"{ID}","status":"failed","agent":"triager","trigger":"triage",
+            "trigger_id":"trg_1","event_id":"{EVENT}","scope":"workspace","workspace_id":"acme",
+            "attempt":2,"created_at":"2026-01-31T09:00:00.000Z",
+            "started_at":"2026-01-31T09:00:01.000Z","ended_at":null,
+            "error":"exit 1\nno \u001b[1mluck","prompt":"Look at\n\u001b]0;title\u0007this.\n",
+            "stages":{{"source":{{"component":"github","version":"1","digest":"sha256:aa"}},
+              "template":{{"component":"handlebars","version":"1","digest":"sha256:bb"}}}}}}"#
+        )
+    }
+
+    fn uncoloured(text: &str) -> String {
+        anstream::adapter::strip_str(text).to_string()
+    }
+
+    #[test]
+    fn a_run_is_shown_with_its_prompt() {
+        let run = serde_json::from_str(&json()).unwrap();
+        let text = shown(&run, &serde_json::from_str(&json()).unwrap());
+        assert!(!text.contains("\u{1b}]") && !text.contains('\u{7}'), "{text:?}");
+        let wanted = format!(
+            "id         {ID}\n\
+             status     failed\n\
+             error      exit 1\n           no luck\n\
+             agent      triager\n\
+             trigger    triage\n\
+             event      {EVENT}\n\
+             workspace  acme\n\
+             attempt    2\n\
+             created    2026-01-31T09:00:00.000Z\n\
+             started    2026-01-31T09:00:01.000Z\n\
+             ended      -\n\
+             source     github 1 sha256:aa\n\
+             filter     -\n\
+             template   handlebars 1 sha256:bb\n\
+             \n\
+             Prompt\n\
+             Look at\nthis.\n"
+        );
+        assert_eq!(uncoloured(&text), wanted);
+    }
+
+    #[test]
+    fn runs_are_listed_one_a_line() {
+        let text = uncoloured(&listed(&[serde_json::from_str(&json()).unwrap()]));
+        let row: Vec<_> = text.lines().nth(1).unwrap().split_whitespace().collect();
+        let created = "2026-01-31T09:00:00.000Z";
+        assert_eq!(row, [ID, "failed", "triager", "triage", "2", created, "-"]);
+    }
+
+    #[derive(clap::Parser)]
+    struct Line {
+        #[command(flatten)]
+        which: List,
+    }
+
+    #[test]
+    fn a_listing_asks_for_what_was_said_and_nothing_else() {
+        let query = |args: &[&str]| {
+            let line = <Line as clap::Parser>::parse_from([&["list"], args].concat());
+            let _ = rustls::crypto::ring::default_provider().install_default();
+            let client = reqwest::Client::builder().tls_certs_only([]).build().unwrap();
+            let request = client.get("http://h").query(&line.which).build();
+            request.unwrap().url().query().unwrap_or_default().to_owned()
+        };
+        assert_eq!(query(&[]), "");
+        assert_eq!(
+            query(&["--status", "failed", "--event", EVENT, "--limit", "3", "--cursor", "a=b"]),
+            format!("status=failed&event_id={EVENT}&limit=3&cursor=a%3Db")
+        );
+    }
+}

@@ -1,0 +1,41 @@
+//! `hillock serve`: the host, and its worker if hillock.toml gives it one.
+
+use std::process::ExitCode;
+
+use super::{Globals, signals};
+use crate::app::Host;
+use crate::config::{Config, Overrides};
+use crate::telemetry;
+
+/// Its flags.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// Where to listen, instead of hillock.toml's server.listen.
+    #[arg(long, env = "HILLOCK_LISTEN", value_name = "ADDRESS:PORT")]
+    listen: Option<String>,
+    /// Where to keep rows, instead of hillock.toml's store.url.
+    #[arg(long, env = "HILLOCK_STORE_URL", value_name = "URL", hide_env_values = true)]
+    store_url: Option<String>,
+}
+
+/// Runs the host until it is told to stop.
+///
+/// # Errors
+/// When it cannot start.
+pub async fn run(globals: &Globals, args: Args) -> anyhow::Result<ExitCode> {
+    telemetry::init("info");
+    let overrides = Overrides {
+        listen: args.listen,
+        store_url: args.store_url,
+        data_dir: globals.data_dir.clone(),
+    };
+    let stop = signals::stop()?;
+    let config = Config::load(globals.config.as_deref(), &overrides)?;
+    let host = tokio::select! {
+        host = Host::start(config) => host?,
+        () = stop.cancelled() => return Ok(ExitCode::SUCCESS),
+    };
+    stop.cancelled().await;
+    host.stop().await;
+    Ok(ExitCode::SUCCESS)
+}

@@ -1,0 +1,33 @@
+//! SIGTERM and SIGINT: the first asks, the second insists.
+
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio_util::sync::CancellationToken;
+
+/// What a process that was asked twice ends with, as a shell would say it.
+const INSISTED: i32 = 130;
+
+/// A token that is cancelled when the process is asked to stop. Asked again, it ends at once.
+///
+/// # Errors
+/// When signals cannot be listened to.
+#[expect(clippy::disallowed_methods, reason = "listens as long as the process lives")]
+pub(super) fn stop() -> std::io::Result<CancellationToken> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let stop = CancellationToken::new();
+    let asked = stop.clone();
+    tokio::spawn(async move {
+        either(&mut terminate, &mut interrupt).await;
+        asked.cancel();
+        either(&mut terminate, &mut interrupt).await;
+        std::process::exit(INSISTED);
+    });
+    Ok(stop)
+}
+
+async fn either(terminate: &mut Signal, interrupt: &mut Signal) {
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+}

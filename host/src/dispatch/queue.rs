@@ -1,0 +1,52 @@
+//! Handing out: for every worker with room, claim and send.
+
+use super::hub::{Hub, Vacancy};
+use super::protocol::{Held, Served, ToWorker};
+use crate::clock::Clock;
+use crate::model::command::{Claim, Token};
+use crate::store::{Store, StoreError, commands};
+
+/// Hands out what is pending to the workers that have room. Counts the commands sent.
+///
+/// # Errors
+/// When the store fails; what was sent stays sent.
+pub async fn hand_out(store: &Store, hub: &Hub, clock: Clock) -> Result<usize, StoreError> {
+    let mut sent = 0;
+    for vacancy in hub.vacancies() {
+        sent += hand_to(&vacancy, store, hub, clock).await?;
+    }
+    Ok(sent)
+}
+
+async fn hand_to(
+    vacancy: &Vacancy,
+    store: &Store,
+    hub: &Hub,
+    clock: Clock,
+) -> Result<usize, StoreError> {
+    let tokens = (0..vacancy.room).map(|_| Token::mint(clock.random())).collect();
+    let claims = commands::claim(store, &vacancy.id, &vacancy.agents, tokens, clock.now()).await?;
+    let mut sent = 0;
+    for claim in claims {
+        let (id, token) = (claim.id.clone(), claim.token.clone());
+        match hub.send(&vacancy.id, message(claim)) {
+            Ok(()) => sent += 1,
+            // The worker went away in between: as if it had never had the command.
+            Err(_) => {
+                commands::hand_back(store, &id, &token, clock.now()).await?;
+            }
+        }
+    }
+    Ok(sent)
+}
+
+fn message(claim: Claim) -> ToWorker {
+    let workspace_id = claim.scope.workspace_id().to_owned();
+    ToWorker::Run {
+        held: Held { command_id: claim.id, token: claim.token },
+        run_id: claim.run_id,
+        agent: Served { workspace_id, name: claim.agent },
+        attempt: claim.attempt,
+        prompt: claim.prompt,
+    }
+}

@@ -1,0 +1,266 @@
+//! Webhook requests: read by the source component, verified, recognised, committed.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use sha2::{Digest, Sha256};
+
+use super::endpoints::{Endpoints, OpenEndpoint};
+use super::inbox::Slot;
+use crate::clock::Clock;
+use crate::model::envelope::{Arrival, Event, Source, Verified};
+use crate::model::id::EventId;
+use crate::model::time::Time;
+use crate::sandbox::{
+    Activation, Identity, Outcome, Received, Rejection, Reply, Request, Sandbox, SandboxError,
+};
+use crate::store::events::{self, Accepted, Delivery};
+use crate::store::{Store, StoreError};
+
+/// The first segments of kinds that other sources mint.
+const RESERVED: [&str; 5] = ["hook", "session", "file", "queue", "ext"];
+
+/// A request whose body has been read within its limit.
+#[derive(Clone, Debug)]
+pub struct WebhookRequest {
+    /// The method, in upper case.
+    pub method: String,
+    /// The headers, each as often as it was sent, names in lower case.
+    pub headers: Vec<(String, Bytes)>,
+    /// The query parameters, decoded.
+    pub query: Vec<(String, String)>,
+    /// The raw body.
+    pub body: Bytes,
+    /// The trace that the sender belongs to (W3C Trace Context).
+    pub traceparent: Option<String>,
+}
+
+/// What the sender is told.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Answer {
+    /// The events are in the inbox.
+    Accepted(Vec<EventId>),
+    /// They were there already.
+    Known(Vec<EventId>),
+    /// The request leads to no event.
+    Nothing,
+    /// What the sender's protocol asks for.
+    Reply(Reply),
+    /// Nobody learns why.
+    Unauthorized,
+    /// The request is not what the source expects.
+    Malformed(String),
+    /// The content type is not one the source reads.
+    UnsupportedMediaType(String),
+}
+
+/// Why the sender has to try again.
+#[derive(Debug, thiserror::Error)]
+pub enum IngressError {
+    /// The source component crashed, exceeded a limit or made what it may not.
+    #[error(transparent)]
+    Component(#[from] SandboxError),
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// Receives webhooks.
+#[derive(Debug)]
+pub struct Webhooks {
+    store: Store,
+    sandbox: Arc<Sandbox>,
+    clock: Clock,
+    endpoints: Endpoints,
+    inbox: Slot,
+}
+
+impl Webhooks {
+    /// Receives on these endpoints.
+    pub fn new(
+        store: Store,
+        sandbox: Arc<Sandbox>,
+        clock: Clock,
+        endpoints: Endpoints,
+        inbox: Slot,
+    ) -> Self {
+        Self { store, sandbox, clock, endpoints, inbox }
+    }
+
+    /// The endpoints.
+    pub fn endpoints(&self) -> &Endpoints {
+        &self.endpoints
+    }
+
+    /// Receives one request. When this returns [`Answer::Accepted`], its events are durable.
+    ///
+    /// # Errors
+    /// When the sender should try again; then nothing was accepted.
+    pub async fn receive(
+        &self,
+        endpoint: &OpenEndpoint,
+        request: WebhookRequest,
+    ) -> Result<Answer, IngressError> {
+        let WebhookRequest { traceparent, body, .. } = &request;
+        let (traceparent, body) = (traceparent.clone(), body.clone());
+        let (id, received_at) = (self.clock.event_id(), self.clock.now());
+        let received = self.read(endpoint, request, &id, received_at).await?;
+        let activations = match self.outcome(endpoint, &received) {
+            Ok(activations) => activations,
+            Err(answer) => return Ok(answer),
+        };
+        let seed = Seed { endpoint, received: &received, id, received_at, traceparent, body };
+        let deliveries = self.deliveries(seed, activations)?;
+        Ok(self.accept(deliveries).await?)
+    }
+
+    /// Does for an unknown endpoint what it takes to refuse a wrong signature.
+    ///
+    /// # Errors
+    /// As [`Webhooks::receive`].
+    pub async fn refuse(&self, request: WebhookRequest) -> Result<(), IngressError> {
+        let (id, received_at) = (self.clock.event_id(), self.clock.now());
+        self.read(self.endpoints.decoy(), request, &id, received_at).await?;
+        Ok(())
+    }
+
+    async fn read(
+        &self,
+        endpoint: &OpenEndpoint,
+        request: WebhookRequest,
+        id: &EventId,
+        received_at: Time,
+    ) -> Result<Received, SandboxError> {
+        let WebhookRequest { method, headers, query, body, .. } = request;
+        let (config, secrets) = (Arc::clone(&endpoint.config), Arc::clone(&endpoint.secrets));
+        let id = id.clone();
+        let request = Request { id, received_at, method, headers, query, body, config, secrets };
+        let definition = &endpoint.definition;
+        self.sandbox.receive(&definition.source, &definition.scope, request).await
+    }
+
+    /// The activations that may be accepted, or the answer that ends the request.
+    fn outcome(
+        &self,
+        endpoint: &OpenEndpoint,
+        received: &Received,
+    ) -> Result<Vec<Activation>, Answer> {
+        let slug = &endpoint.definition.slug;
+        match &received.answer {
+            Err(Rejection::Unauthorized) => {
+                let failure = received.failure.map(|failure| failure.to_string());
+                tracing::info!(endpoint = %slug, reason = failure, "a request was not authorised");
+                Err(Answer::Unauthorized)
+            }
+            Ok(_) if !endpoint.secrets.is_empty() && received.verified.is_none() => {
+                tracing::warn!(endpoint = %slug, "the source component verified nothing");
+                Err(Answer::Unauthorized)
+            }
+            Err(Rejection::Malformed(why)) => Err(Answer::Malformed(why.clone())),
+            Err(Rejection::UnsupportedMediaType(why)) => {
+                Err(Answer::UnsupportedMediaType(why.clone()))
+            }
+            Ok(Outcome::Reply(reply)) => Err(Answer::Reply(reply.clone())),
+            Ok(Outcome::Activations(list)) if list.is_empty() => Err(Answer::Nothing),
+            Ok(Outcome::Activations(list)) => Ok(list.clone()),
+        }
+    }
+
+    fn deliveries(
+        &self,
+        seed: Seed<'_>,
+        activations: Vec<Activation>,
+    ) -> Result<Vec<Delivery>, SandboxError> {
+        let mut deliveries = Vec::with_capacity(activations.len());
+        for (i, activation) in activations.into_iter().enumerate() {
+            refuse_reserved(&seed, &activation)?;
+            let id = if i == 0 { seed.id.clone() } else { self.clock.event_id() };
+            deliveries.push(seed.delivery(i, id, activation));
+        }
+        Ok(deliveries)
+    }
+
+    async fn accept(&self, deliveries: Vec<Delivery>) -> Result<Answer, StoreError> {
+        let events: Vec<Arc<Event>> = deliveries.iter().map(|d| Arc::clone(&d.event)).collect();
+        let accepted = events::accept(&self.store, deliveries).await?;
+        let mut any_new = false;
+        let ids = accepted.into_iter().zip(events).map(|(accepted, event)| match accepted {
+            Accepted::New(id) => {
+                any_new = true;
+                self.inbox.put(event);
+                id
+            }
+            Accepted::Duplicate(id) => id,
+        });
+        let ids = ids.collect();
+        Ok(if any_new { Answer::Accepted(ids) } else { Answer::Known(ids) })
+    }
+}
+
+fn refuse_reserved(seed: &Seed<'_>, activation: &Activation) -> Result<(), SandboxError> {
+    let kind = activation.kind.as_str();
+    let first = kind.split('.').next().unwrap_or_default();
+    if !RESERVED.contains(&first) {
+        return Ok(());
+    }
+    let component = seed.received.origin.component.clone();
+    let reason = format!("a webhook source may not make events of the kind `{kind}`");
+    Err(SandboxError::Refused { component, reason })
+}
+
+/// What all events of one request have in common.
+struct Seed<'r> {
+    endpoint: &'r OpenEndpoint,
+    received: &'r Received,
+    id: EventId,
+    received_at: Time,
+    traceparent: Option<String>,
+    body: Bytes,
+}
+
+impl Seed<'_> {
+    fn delivery(&self, index: usize, id: EventId, activation: Activation) -> Delivery {
+        let definition = &self.endpoint.definition;
+        let identities = activation.identities.iter().map(|known| self.hash(index, known));
+        let identities = identities.collect();
+        let verified = self.received.verified.as_ref().map(|(scheme, key_ref)| Verified {
+            scheme: scheme.clone(),
+            key_ref: key_ref.to_string(),
+            at: self.received_at,
+        });
+        let event = Event {
+            id,
+            scope: definition.scope.clone(),
+            kind: activation.kind,
+            source: Source::Webhook,
+            arrival: Arrival { webhook_id: definition.id.clone(), slug: definition.slug.clone() },
+            occurred_at: activation.occurred_at.unwrap_or(self.received_at),
+            received_at: self.received_at,
+            origin: self.received.origin.clone(),
+            verified,
+            depth: 0,
+            causes: Vec::new(),
+            traceparent: self.traceparent.clone(),
+            body: self.body.clone(),
+            payload: activation.payload,
+        };
+        Delivery { event: Arc::new(event), identities }
+    }
+
+    /// Events of one request are told apart by their place in it.
+    fn hash(&self, index: usize, identity: &Identity) -> [u8; 32] {
+        let mut hash = Sha256::new();
+        hash.update((index as u64).to_be_bytes());
+        match identity {
+            Identity::Id(id) => {
+                hash.update(b"id");
+                hash.update(id.as_bytes());
+            }
+            Identity::BodyHash => {
+                hash.update(b"body");
+                hash.update(&self.body);
+            }
+        }
+        hash.finalize().into()
+    }
+}

@@ -1,0 +1,239 @@
+//! Where a worker decides: what the host says goes to the programs, what becomes of the programs
+//! goes into the ledger, and the next word to the host comes out. No I/O, no waiting.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use tokio::sync::mpsc;
+use tokio::time::Instant;
+
+use super::drain::Drain;
+use super::hands::Hands;
+use super::ledger::{End, Ledger, Standing};
+use super::outlet::{News, Report};
+use super::program::Order;
+use super::{Settings, WorkerError};
+use crate::config::Worker;
+use crate::dispatch::protocol::{Held, Served, ToHost, ToWorker, VERSION};
+use crate::model::id::{CommandId, WorkerId};
+use crate::model::run::Ending;
+
+/// The shortest time between heartbeats, whatever the host asks for.
+const HEARTBEAT_MIN: Duration = Duration::from_millis(100);
+
+/// A worker's state.
+#[derive(Debug)]
+pub(super) struct Desk {
+    id: WorkerId,
+    worker: Worker,
+    /// The programs in progress.
+    pub(super) hands: Hands,
+    ledger: Ledger,
+    /// What is said before anything of the ledger.
+    errands: VecDeque<ToHost>,
+    connected: bool,
+    /// Since the host's welcome.
+    heartbeat: Option<Heartbeat>,
+    drain: Option<Drain>,
+    released: bool,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Heartbeat {
+    every: Duration,
+    next: Instant,
+}
+
+impl Desk {
+    /// A worker that holds nothing, whose programs report to `reports`.
+    pub(super) fn new(settings: &Settings, reports: mpsc::Sender<Report>) -> Self {
+        Self {
+            id: settings.id.clone(),
+            worker: settings.worker.clone(),
+            hands: Hands::new(reports, settings.now),
+            ledger: Ledger::default(),
+            errands: VecDeque::new(),
+            connected: false,
+            heartbeat: None,
+            drain: None,
+            released: false,
+        }
+    }
+
+    /// A connection is open: the first word is `hello`.
+    pub(super) fn opened(&mut self) {
+        let served = |program: &crate::config::Program| Served {
+            workspace_id: program.agent.scope.workspace_id().to_owned(),
+            name: program.agent.name.clone(),
+        };
+        self.connected = true;
+        self.errands = VecDeque::from([ToHost::Hello {
+            version: VERSION,
+            worker_id: self.id.clone(),
+            name: self.worker.name.clone(),
+            agents: self.worker.programs.iter().map(served).collect(),
+            capacity: self.worker.capacity,
+            active: self.ledger.active(),
+        }]);
+    }
+
+    /// The connection is gone. The programs go on.
+    pub(super) fn lost(&mut self) {
+        self.connected = false;
+        self.heartbeat = None;
+        self.errands.clear();
+    }
+
+    /// Does what the host says.
+    ///
+    /// # Errors
+    /// When the host speaks another version.
+    pub(super) fn hear(&mut self, message: ToWorker, now: Instant) -> Result<(), WorkerError> {
+        match message {
+            ToWorker::Welcome { version, heartbeat_ms } => {
+                return self.welcome(version, heartbeat_ms, now);
+            }
+            ToWorker::Run { held, run_id, agent, attempt, prompt } => {
+                self.take(Order { held, run_id, agent, attempt, prompt });
+            }
+            ToWorker::Cancel { command_id } => {
+                tracing::info!(%command_id, "cancel");
+                self.hands.cancel(&command_id, &self.worker);
+            }
+            ToWorker::Logged { command_id, through } => {
+                let weight = self.ledger.logged(&command_id, through);
+                self.hands.refill(&command_id, weight);
+            }
+            ToWorker::Settled { command_id } => self.forget(&command_id),
+            ToWorker::Refused { command_id } => {
+                tracing::warn!(%command_id, "the command is not this worker's any more");
+                self.forget(&command_id);
+            }
+        }
+        Ok(())
+    }
+
+    fn welcome(&mut self, theirs: u32, beat_ms: u64, now: Instant) -> Result<(), WorkerError> {
+        if theirs != VERSION {
+            return Err(WorkerError::Version { theirs });
+        }
+        let every = Duration::from_millis(beat_ms).max(HEARTBEAT_MIN);
+        self.heartbeat = Some(Heartbeat { every, next: now + every });
+        self.ledger.rewind();
+        if self.drain.is_some() {
+            self.errands.push_back(ToHost::Draining);
+        }
+        Ok(())
+    }
+
+    fn take(&mut self, order: Order) {
+        let held = order.held.clone();
+        match self.ledger.standing(&held) {
+            Standing::Current => return,
+            Standing::Outdated => self.hands.kill(&held.command_id),
+            Standing::Unknown => {}
+        }
+        self.ledger.take(held.clone());
+        if let Err(end) = self.begin(order) {
+            self.ledger.ended(&held, end);
+        }
+    }
+
+    fn begin(&mut self, order: Order) -> Result<(), End> {
+        if self.drain.is_some() || self.hands.len() >= self.worker.capacity as usize {
+            return Err(End::HandBack);
+        }
+        let (id, agent) = (order.held.command_id.clone(), order.agent.name.clone());
+        if !self.hands.start(&self.worker, order) {
+            let error = format!("the worker `{}` has no program for this agent", self.worker.name);
+            return Err(End::Finished(Ending::Failed { error }));
+        }
+        tracing::info!(command_id = %id, %agent, "begun");
+        Ok(())
+    }
+
+    fn forget(&mut self, command_id: &CommandId) {
+        self.hands.kill(command_id);
+        self.ledger.forget(command_id);
+    }
+
+    /// Notes what became of a program.
+    pub(super) fn note(&mut self, report: Report) {
+        let Report { held, news } = report;
+        match news {
+            News::Started => self.ledger.started(&held),
+            News::Wrote(lines) => self.ledger.wrote(&held, lines),
+            News::Ended(ending) => self.ended(&held, ending),
+        }
+    }
+
+    /// Notes that a program's task failed.
+    pub(super) fn crashed(&mut self, held: &Held) {
+        let error = "the worker failed while it ran the program".to_owned();
+        self.ended(held, Ending::Failed { error });
+    }
+
+    fn ended(&mut self, held: &Held, ending: Ending) {
+        let canceled = self.hands.ended(held);
+        tracing::info!(command_id = %held.command_id, status = %ending.status(), "ended");
+        // Asked to end, and not by the host: then by the drain.
+        let released = ending == Ending::Canceled && !canceled;
+        self.ledger.ended(held, if released { End::HandBack } else { End::Finished(ending) });
+    }
+
+    /// Begins to leave: takes nothing new from here on.
+    pub(super) fn drain(&mut self, now: Instant) {
+        tracing::info!(running = self.hands.len(), "draining");
+        self.drain = Some(Drain::begin(now, self.worker.drain_grace));
+        if self.heartbeat.is_some() {
+            self.errands.push_back(ToHost::Draining);
+        }
+    }
+
+    /// Whether the worker is leaving.
+    pub(super) fn is_draining(&self) -> bool {
+        self.drain.is_some()
+    }
+
+    /// Does what the time has come for.
+    pub(super) fn tick(&mut self, now: Instant) {
+        if let Some(beat) = self.heartbeat.as_mut().filter(|beat| beat.next <= now) {
+            beat.next = now + beat.every;
+            self.errands.push_back(ToHost::Heartbeat { active: self.ledger.active() });
+        }
+        if let Some(drain) = &mut self.drain {
+            drain.note(now, self.hands.len() > 0);
+            if drain.release_at <= now && !self.released {
+                self.released = true;
+                self.hands.release();
+            }
+        }
+    }
+
+    /// When the next [`Desk::tick`] has something to do.
+    pub(super) fn due(&self) -> Option<Instant> {
+        let release = self.drain.filter(|_| !self.released).map(|drain| drain.release_at);
+        let leave = self.drain.map(|drain| drain.leave_at(self.connected));
+        [self.heartbeat.map(|beat| beat.next), release, leave].into_iter().flatten().min()
+    }
+
+    /// Whether the worker may leave: nothing is owed, or nothing will come of waiting longer.
+    pub(super) fn is_done(&self, now: Instant) -> bool {
+        let nothing_owed = self.ledger.is_empty() && self.errands.is_empty();
+        self.drain.is_some_and(|drain| nothing_owed || drain.leave_at(self.connected) <= now)
+    }
+
+    /// From when on there is something to say to the host.
+    pub(super) fn word_due(&self, now: Instant) -> Option<Instant> {
+        match self.heartbeat {
+            _ if !self.errands.is_empty() => Some(now),
+            Some(_) => self.ledger.due(now),
+            None => None,
+        }
+    }
+
+    /// The next word to the host.
+    pub(super) fn word(&mut self, now: Instant) -> Option<ToHost> {
+        self.errands.pop_front().or_else(|| self.heartbeat.and_then(|_| self.ledger.word(now)))
+    }
+}

@@ -1,0 +1,335 @@
+//! Real programs, run to their ends.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use nix::sys::stat::Mode;
+use tokio::sync::{Semaphore, mpsc, oneshot};
+
+use super::super::outlet::{BUDGET_BYTES, Report};
+use super::*;
+use crate::model::command::Token;
+use crate::model::definition::Agent;
+use crate::model::id::CommandId;
+use crate::model::scope::Scope;
+use crate::model::time::Time;
+
+const LONG: Duration = Duration::from_secs(60);
+const SHORT: Duration = Duration::from_millis(100);
+
+fn now() -> Time {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
+    Time::from_millis(i64::try_from(since.as_millis()).unwrap()).unwrap()
+}
+
+fn shell(script: &str) -> Program {
+    let agent = Agent { scope: Scope::Global, name: "triager".parse().unwrap() };
+    let command = ["sh", "-c", script].map(str::to_owned).to_vec();
+    Program { agent, command, env: Vec::new(), dir: None, timeout: LONG }
+}
+
+fn order(prompt: &str) -> Order {
+    let command_id = CommandId::mint(now(), [7; 10]);
+    Order {
+        held: Held { command_id, token: Token::mint([7; 32]) },
+        run_id: RunId::mint(now(), [8; 10]),
+        agent: Served { workspace_id: String::new(), name: "triager".parse().unwrap() },
+        attempt: 2,
+        prompt: prompt.to_owned(),
+    }
+}
+
+fn failed(error: &str) -> Ending {
+    Ending::Failed { error: error.to_owned() }
+}
+
+/// A program on its way, as the worker's loop sees it.
+struct Running {
+    reports: mpsc::Receiver<Report>,
+    budget: Arc<Semaphore>,
+    wish: watch::Sender<Wish>,
+    task: tokio::task::JoinHandle<()>,
+    lines: Vec<(Stream, String)>,
+}
+
+impl Running {
+    fn start(program: Program, order: Order, patience: Patience) -> Self {
+        let (sender, reports) = mpsc::channel(4);
+        let budget = Arc::new(Semaphore::new(BUDGET_BYTES as usize));
+        let held = order.held.clone();
+        let outlet = Outlet { held, budget: budget.clone(), reports: sender, now };
+        let (wish, wished) = watch::channel(Wish::GoOn);
+        let task = tokio::spawn(async move {
+            let ending = run(&program, &order, patience, wished, &outlet).await;
+            outlet.tell(News::Ended(ending)).await;
+        });
+        Self { reports, budget, wish, task, lines: Vec::new() }
+    }
+
+    fn script(script: &str) -> Self {
+        Self::start(shell(script), order(""), Patience { timeout: LONG, grace: LONG })
+    }
+
+    async fn news(&mut self) -> News {
+        let report = timeout(LONG, self.reports.recv()).await.expect("news within a minute");
+        report.expect("an ending before the end").news
+    }
+
+    /// Waits for a line, so that what the program did before it is done.
+    async fn line(&mut self, text: &str) {
+        while !self.lines.iter().any(|(_, line)| line == text) {
+            match self.news().await {
+                News::Ended(ending) => panic!("{ending:?} before the line"),
+                news => self.note(news),
+            }
+        }
+    }
+
+    fn note(&mut self, news: News) {
+        if let News::Wrote(lines) = news {
+            self.budget.add_permits(lines.iter().map(|line| line.weight).sum());
+            self.lines.extend(lines.into_iter().map(|line| (line.line.stream, line.line.text)));
+        }
+    }
+
+    async fn end(mut self) -> (Ending, Vec<(Stream, String)>) {
+        loop {
+            match self.news().await {
+                News::Ended(ending) => return (ending, self.lines),
+                news => self.note(news),
+            }
+        }
+    }
+}
+
+async fn carried_out(program: Program, prompt: &str) -> (Ending, Vec<String>) {
+    let patience = Patience { timeout: program.timeout, grace: SHORT };
+    let (ending, lines) = Running::start(program, order(prompt), patience).end().await;
+    (ending, lines.into_iter().map(|(_, text)| text).collect())
+}
+
+/// A pipe by name, on which somebody waits until every process that holds it is gone.
+fn fifo(folder: &Path) -> (String, oneshot::Receiver<String>) {
+    let path = folder.join("fifo");
+    nix::unistd::mkfifo(&path, Mode::S_IRWXU).unwrap();
+    let name = path.to_str().unwrap().to_owned();
+    let (sender, gone) = oneshot::channel();
+    std::thread::spawn(move || sender.send(std::fs::read_to_string(path).unwrap()));
+    (name, gone)
+}
+
+#[tokio::test]
+async fn an_exit_is_told_by_its_kind() {
+    for (script, wanted) in [
+        ("exit 0", Ending::Completed),
+        ("exit 3", failed("exit status 3")),
+        ("kill -KILL $$", failed("killed by signal 9 (SIGKILL)")),
+        ("kill -TERM $$", failed("killed by signal 15 (SIGTERM)")),
+    ] {
+        assert_eq!(carried_out(shell(script), "").await.0, wanted, "{script}");
+    }
+}
+
+#[tokio::test]
+async fn a_program_that_cannot_start_is_named() {
+    let mut program = shell("");
+    program.command = vec!["no-such-program".to_owned()];
+    let missing = "cannot start `no-such-program`: No such file or directory (os error 2)";
+    assert_eq!(carried_out(program.clone(), "").await, (failed(missing), vec![]));
+    program.command = vec!["sh".to_owned()];
+    program.dir = Some("/no/such/folder".into());
+    let missing = "cannot start `sh` in /no/such/folder: No such file or directory (os error 2)";
+    assert_eq!(carried_out(program.clone(), "").await, (failed(missing), vec![]));
+    program.command = Vec::new();
+    assert_eq!(carried_out(program, "").await.0, failed("the agent has no program"));
+}
+
+#[tokio::test]
+async fn the_prompt_comes_on_stdin() {
+    let prompt = "first line\n$(not a command) \"quoted\"\nlast";
+    let (ending, lines) = carried_out(shell("cat; echo; echo done"), prompt).await;
+    assert_eq!(ending, Ending::Completed);
+    assert_eq!(lines, ["first line", "$(not a command) \"quoted\"", "last", "done"]);
+}
+
+#[tokio::test]
+async fn a_prompt_that_nobody_reads_is_no_failure() {
+    let prompt = "p".repeat(1024 * 1024);
+    for script in ["exit 0", "exec 0<&-; echo working; sleep 0.05", "head -c 10 >/dev/null"] {
+        assert_eq!(carried_out(shell(script), &prompt).await.0, Ending::Completed, "{script}");
+    }
+}
+
+#[tokio::test]
+async fn both_streams_are_lines_of_their_own() {
+    let (_, mut lines) =
+        Running::script("echo out; echo err >&2; printf 'more\\r\\nrest'").end().await;
+    lines.sort_by_key(|(stream, _)| *stream == Stream::Stderr);
+    let wanted = [
+        (Stream::Stdout, "out"),
+        (Stream::Stdout, "more"),
+        (Stream::Stdout, "rest"),
+        (Stream::Stderr, "err"),
+    ];
+    assert_eq!(lines, wanted.map(|(stream, text)| (stream, text.to_owned())));
+}
+
+#[tokio::test]
+async fn a_large_output_arrives_whole_and_in_order() {
+    let (ending, lines) = carried_out(shell("seq 1 750000"), "").await;
+    assert_eq!(ending, Ending::Completed);
+    assert_eq!(lines.iter().map(|line| line.len() + 1).sum::<usize>(), 5_138_895);
+    assert!(lines.iter().zip(1..).all(|(line, n)| *line == n.to_string()));
+}
+
+#[tokio::test]
+async fn a_program_waits_for_what_it_wrote_to_be_stored() {
+    let mut running = Running::script("head -c 8000000 /dev/zero | tr '\\0' x; echo; echo done");
+    let mut weight = 0;
+    let mut unanswered = Vec::new();
+    while let Ok(report) = timeout(Duration::from_millis(500), running.reports.recv()).await {
+        match report.unwrap().news {
+            News::Wrote(lines) => {
+                weight += lines.iter().map(|line| line.weight).sum::<usize>();
+                unanswered.push(News::Wrote(lines));
+            }
+            News::Started => {}
+            News::Ended(ending) => panic!("{ending:?} with {weight} bytes unanswered"),
+        }
+    }
+    assert!(weight <= BUDGET_BYTES as usize, "{weight}");
+    assert!(weight > BUDGET_BYTES as usize / 2, "{weight}");
+    unanswered.into_iter().for_each(|news| running.note(news));
+    let (ending, lines) = running.end().await;
+    assert_eq!(ending, Ending::Completed);
+    assert_eq!(lines.iter().map(|(_, line)| line.len()).sum::<usize>(), 8_000_000 + 4);
+    assert_eq!(lines.last().unwrap().1, "done");
+}
+
+#[tokio::test]
+async fn the_lightest_and_the_heaviest_read_fit_the_budget() {
+    let patience = Patience { timeout: LONG, grace: LONG };
+    let script =
+        "head -c 100000 /dev/zero | tr '\\0' '\\n'; head -c 100000 /dev/zero | tr '\\0' '\\1'";
+    let (ending, lines) = Running::start(shell(script), order(""), patience).end().await;
+    assert_eq!(ending, Ending::Completed);
+    assert_eq!(lines.iter().filter(|(_, line)| line.is_empty()).count(), 100_000);
+}
+
+#[tokio::test]
+async fn a_canceled_program_may_clean_up() {
+    let script = "trap 'echo cleaned; exit 0' TERM; echo up; while :; do sleep 0.01; done";
+    let mut running = Running::script(script);
+    running.line("up").await;
+    running.wish.send_replace(Wish::EndWithin(LONG));
+    let (ending, lines) = running.end().await;
+    assert_eq!(ending, Ending::Canceled);
+    assert_eq!(lines.last().unwrap().1, "cleaned");
+}
+
+#[tokio::test]
+async fn a_program_that_ignores_sigterm_is_killed_after_its_grace() {
+    let script = "trap '' TERM; echo up; while :; do sleep 0.01; done";
+    let mut running = Running::script(script);
+    running.line("up").await;
+    running.wish.send_replace(Wish::EndWithin(SHORT));
+    assert_eq!(running.end().await.0, Ending::Canceled);
+}
+
+#[tokio::test]
+async fn a_grace_can_be_shortened() {
+    let script = "trap 'echo asked' TERM; echo up; while :; do sleep 0.01; done";
+    let mut running = Running::script(script);
+    running.line("up").await;
+    running.wish.send_replace(Wish::EndWithin(2 * LONG));
+    running.line("asked").await;
+    running.wish.send_replace(Wish::EndWithin(SHORT));
+    assert_eq!(running.end().await.0, Ending::Canceled);
+}
+
+#[tokio::test]
+async fn a_program_that_takes_too_long_fails() {
+    let mut program = shell("exec sleep 1000");
+    program.timeout = SHORT;
+    assert_eq!(carried_out(program, "").await.0, failed("timed out after 100ms"));
+}
+
+#[tokio::test]
+async fn the_whole_group_is_killed() {
+    let folder = tempfile::tempdir().unwrap();
+    let (fifo, gone) = fifo(folder.path());
+    let script = format!("(trap '' TERM; echo up; while :; do sleep 0.01; done) 3>{fifo} & wait");
+    let mut running = Running::script(&script);
+    running.line("up").await;
+    running.wish.send_replace(Wish::EndWithin(SHORT));
+    assert_eq!(running.end().await.0, Ending::Canceled);
+    assert_eq!(timeout(LONG, gone).await.unwrap().unwrap(), "");
+}
+
+#[tokio::test]
+async fn an_aborted_task_leaves_nobody() {
+    let folder = tempfile::tempdir().unwrap();
+    let (fifo, gone) = fifo(folder.path());
+    let mut running = Running::script(&format!("(echo up; exec sleep 1000) 3>{fifo} & wait"));
+    running.line("up").await;
+    running.task.abort();
+    assert_eq!(timeout(LONG, gone).await.unwrap().unwrap(), "");
+}
+
+#[tokio::test]
+async fn a_child_that_holds_the_pipes_is_killed_after_the_end() {
+    let folder = tempfile::tempdir().unwrap();
+    let (fifo, gone) = fifo(folder.path());
+    let script = format!("(echo late; exec sleep 1000) 3>{fifo} & exit 4");
+    let (ending, lines) = carried_out(shell(&script), "").await;
+    assert_eq!((ending, lines), (failed("exit status 4"), vec!["late".to_owned()]));
+    assert_eq!(timeout(LONG, gone).await.unwrap().unwrap(), "");
+}
+
+/// `setsid` takes the child out of the group, where no signal of the worker's reaches it.
+#[tokio::test]
+async fn a_child_out_of_reach_does_not_hold_up_the_end() {
+    for writes in
+        ["exec sleep 1000", "while :; do echo y; sleep 0.01; done", "exec yes $(seq 1000)"]
+    {
+        let (ending, lines) =
+            carried_out(shell(&format!("setsid sh -c 'echo $$; {writes}' & sleep 0.05")), "").await;
+        let escaped = nix::unistd::Pid::from_raw(lines[0].parse().unwrap());
+        nix::sys::signal::kill(escaped, Signal::SIGKILL).unwrap();
+        assert_eq!(ending, Ending::Completed, "{writes}");
+    }
+}
+
+#[tokio::test]
+async fn the_environment_is_an_allow_list() {
+    let variables: Vec<String> = std::env::vars().map(|(name, _)| name).collect();
+    assert!(variables.iter().any(|name| name == "CARGO_MANIFEST_DIR"), "cargo runs this test");
+    let (_, without) = carried_out(shell("env"), "").await;
+    assert!(!without.iter().any(|line| line.starts_with("CARGO")));
+    assert!(without.iter().any(|line| line.starts_with("PATH=")));
+
+    let mut program = shell("env");
+    program.env = vec!["CARGO_PKG_NAME".to_owned(), "NOT_SET_ANYWHERE".to_owned()];
+    let (_, with) = carried_out(program, "").await;
+    let added: Vec<_> = with.iter().filter(|line| !without.contains(line)).collect();
+    let named: Vec<_> = added.iter().filter(|line| !line.starts_with("HILLOCK_")).collect();
+    assert_eq!(named, [&&"CARGO_PKG_NAME=hillock".to_owned()]);
+}
+
+#[tokio::test]
+async fn a_program_knows_which_run_it_is() {
+    let mut order = order("");
+    let wanted = [
+        "HILLOCK_AGENT=triager".to_owned(),
+        "HILLOCK_ATTEMPT=2".to_owned(),
+        format!("HILLOCK_COMMAND_ID={}", order.held.command_id),
+        format!("HILLOCK_RUN_ID={}", order.run_id),
+        "HILLOCK_WORKSPACE_ID=acme".to_owned(),
+    ];
+    order.agent.workspace_id = "acme".to_owned();
+    let patience = Patience { timeout: LONG, grace: LONG };
+    let program = shell("env | grep ^HILLOCK_ | sort");
+    let (_, lines) = Running::start(program, order, patience).end().await;
+    assert_eq!(lines.into_iter().map(|(_, line)| line).collect::<Vec<_>>(), wanted);
+}

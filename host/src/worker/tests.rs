@@ -1,0 +1,500 @@
+//! The whole worker against a host of the test's own: a real WebSocket, real programs.
+
+use std::path::Path;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use futures_util::{SinkExt as _, StreamExt as _};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::task::JoinHandle;
+use tokio::time::timeout;
+use tokio_tungstenite::tungstenite::Message;
+use tokio_tungstenite::tungstenite::handshake::server::{ErrorResponse, Request, Response};
+use tokio_tungstenite::tungstenite::http::StatusCode;
+use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
+use tokio_tungstenite::{WebSocketStream, accept_hdr_async_with_config};
+
+use super::*;
+use crate::config::{Program, Worker};
+use crate::dispatch::protocol::{Held, MESSAGE_BYTES_MAX, PATH, Served, ToWorker};
+use crate::model::command::Token;
+use crate::model::definition::Agent;
+use crate::model::id::{CommandId, RunId};
+use crate::model::run::{Ending, LogLine};
+use crate::model::scope::Scope;
+
+const LONG: Duration = Duration::from_secs(30);
+const KEY: &str = "hlk_test";
+
+fn now() -> Time {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
+    Time::from_millis(i64::try_from(since.as_millis()).unwrap()).unwrap()
+}
+
+fn held(command: u8, token: u8) -> Held {
+    let at = Time::from_millis(1_000).unwrap();
+    Held { command_id: CommandId::mint(at, [command; 10]), token: Token::mint([token; 32]) }
+}
+
+fn order(held: &Held, prompt: &str) -> ToWorker {
+    ToWorker::Run {
+        held: held.clone(),
+        run_id: RunId::mint(now(), [9; 10]),
+        agent: Served { workspace_id: String::new(), name: "shell".parse().unwrap() },
+        attempt: 1,
+        prompt: prompt.to_owned(),
+    }
+}
+
+/// A host with a worker whose agent `shell` runs its prompt.
+struct Host {
+    listener: TcpListener,
+    worker: JoinHandle<Result<(), WorkerError>>,
+    stop: CancellationToken,
+}
+
+impl Host {
+    async fn start() -> Self {
+        Self::with(|_| {}).await
+    }
+
+    async fn with(configure: impl FnOnce(&mut Worker)) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let agent = Agent { scope: Scope::Global, name: "shell".parse().unwrap() };
+        let mut worker = Worker {
+            name: "tester".to_owned(),
+            capacity: 2,
+            programs: vec![Program {
+                agent,
+                command: vec!["sh".to_owned()],
+                env: Vec::new(),
+                dir: None,
+                timeout: LONG,
+            }],
+            cancel_grace: LONG,
+            drain_grace: LONG,
+        };
+        configure(&mut worker);
+        let stop = CancellationToken::new();
+        let settings = Settings {
+            host: format!("http://{}/", listener.local_addr().unwrap()),
+            key: KEY.to_owned(),
+            id: WorkerId::mint(now(), [5; 10]),
+            worker,
+            now,
+            stop: stop.clone(),
+        };
+        Self { listener, worker: tokio::spawn(run(settings)), stop }
+    }
+
+    async fn accept(&self, answer: impl FnOnce(&Request) -> StatusCode + Unpin) -> Option<Peer> {
+        let (stream, _) = timeout(LONG, self.listener.accept()).await.unwrap().unwrap();
+        #[expect(clippy::result_large_err, reason = "the callback's type is the library's")]
+        let check = |request: &Request, response: Response| match answer(request) {
+            StatusCode::OK => Ok(response),
+            status => {
+                let mut refusal = ErrorResponse::new(None);
+                *refusal.status_mut() = status;
+                Err(refusal)
+            }
+        };
+        let limits = WebSocketConfig::default().max_message_size(Some(MESSAGE_BYTES_MAX));
+        accept_hdr_async_with_config(stream, check, Some(limits)).await.ok().map(Peer)
+    }
+
+    /// The next connection, and the commands that its `hello` names.
+    async fn greeted(&self) -> (Peer, Vec<Held>) {
+        let check = |request: &Request| {
+            assert_eq!(request.uri().path(), PATH);
+            assert_eq!(request.headers()["authorization"], format!("Bearer {KEY}").as_str());
+            StatusCode::OK
+        };
+        let mut peer = self.accept(check).await.unwrap();
+        let ToHost::Hello { version, name, agents, capacity, active, .. } = peer.hear().await
+        else {
+            panic!("not a hello");
+        };
+        assert_eq!((version, name.as_str(), capacity), (VERSION, "tester", 2));
+        assert_eq!(agents[0].name.as_str(), "shell");
+        (peer, active)
+    }
+
+    /// The next connection, welcomed, of which `hello` names these commands.
+    async fn welcomed(&self, held: &[&Held]) -> Peer {
+        let (mut peer, active) = self.greeted().await;
+        assert_eq!(active.iter().collect::<Vec<_>>(), held);
+        peer.say(ToWorker::Welcome { version: VERSION, heartbeat_ms: 60_000 }).await;
+        peer
+    }
+
+    /// Stops the worker, which then says goodbye and ends well.
+    async fn stopped(self, peer: Peer) {
+        self.stop.cancel();
+        self.left(peer).await;
+    }
+
+    /// Waits for the goodbye, before which nothing but the leaving itself is said.
+    async fn left(self, mut peer: Peer) {
+        while let Some(word) = peer.word().await {
+            assert_eq!(word, ToHost::Draining);
+        }
+        // Reading on is what answers the goodbye.
+        while peer.0.next().await.is_some_and(|frame| frame.is_ok()) {}
+        timeout(LONG, self.worker).await.unwrap().unwrap().unwrap();
+    }
+
+    async fn failed(self) -> WorkerError {
+        timeout(LONG, self.worker).await.unwrap().unwrap().unwrap_err()
+    }
+}
+
+/// One connection of the worker.
+struct Peer(WebSocketStream<TcpStream>);
+
+impl Peer {
+    async fn say(&mut self, message: ToWorker) {
+        let text = serde_json::to_string(&message).unwrap();
+        self.0.send(Message::text(text)).await.unwrap();
+    }
+
+    async fn hear(&mut self) -> ToHost {
+        self.word().await.expect("a word before the goodbye")
+    }
+
+    /// The next word, or none at the goodbye.
+    async fn word(&mut self) -> Option<ToHost> {
+        loop {
+            let frame = timeout(LONG, self.0.next()).await.expect("a frame within time");
+            match frame.expect("a goodbye before the end").unwrap() {
+                Message::Text(text) => return Some(serde_json::from_str(&text).unwrap()),
+                Message::Close(_) => return None,
+                _ => {}
+            }
+        }
+    }
+
+    async fn started(&mut self, held: &Held) {
+        assert_eq!(self.hear().await, ToHost::Started { held: held.clone() });
+    }
+
+    /// Hears lines, whatever messages they come in, from number `first` to `texts`' last.
+    async fn logs(&mut self, held: &Held, first: u64, texts: &[&str]) {
+        let mut heard: Vec<LogLine> = Vec::new();
+        while heard.len() < texts.len() {
+            let ToHost::Logs { held: whose, first: number, lines } = self.hear().await else {
+                panic!("no logs after {heard:?}");
+            };
+            assert_eq!((&whose, number), (held, first + heard.len() as u64));
+            heard.extend(lines);
+        }
+        assert_eq!(heard.iter().map(|line| &*line.text).collect::<Vec<_>>(), texts);
+    }
+
+    async fn finished(&mut self, held: &Held, ending: Ending) {
+        assert_eq!(self.hear().await, ToHost::Finished { held: held.clone(), ending });
+    }
+
+    async fn handed_back(&mut self, held: &Held) {
+        assert_eq!(self.hear().await, ToHost::HandBack { held: held.clone() });
+    }
+
+    async fn settle(&mut self, held: &Held) {
+        self.say(ToWorker::Settled { command_id: held.command_id.clone() }).await;
+    }
+}
+
+/// A named pipe that a program waits on, or holds.
+fn fifo(folder: &Path) -> String {
+    let path = folder.join("fifo");
+    nix::unistd::mkfifo(&path, nix::sys::stat::Mode::S_IRWXU).unwrap();
+    path.to_str().unwrap().to_owned()
+}
+
+/// Waits until nobody holds the pipe that somebody held.
+fn gone(fifo: &str) -> tokio::sync::oneshot::Receiver<String> {
+    let (sender, gone) = tokio::sync::oneshot::channel();
+    let fifo = fifo.to_owned();
+    std::thread::spawn(move || sender.send(std::fs::read_to_string(fifo).unwrap()));
+    gone
+}
+
+#[tokio::test]
+async fn a_command_is_carried_out_and_settled() {
+    let host = Host::start().await;
+    let mut peer = host.welcomed(&[]).await;
+    let held = held(1, 1);
+    peer.say(order(&held, "echo one; echo two; exit 3")).await;
+    peer.started(&held).await;
+    peer.logs(&held, 1, &["one", "two"]).await;
+    peer.finished(&held, Ending::Failed { error: "exit status 3".to_owned() }).await;
+    peer.settle(&held).await;
+    host.stopped(peer).await;
+}
+
+#[tokio::test]
+async fn what_was_not_answered_is_said_again_on_the_next_connection() {
+    let folder = tempfile::tempdir().unwrap();
+    let fifo = fifo(folder.path());
+    let host = Host::start().await;
+    let held = held(1, 1);
+
+    let mut peer = host.welcomed(&[]).await;
+    peer.say(order(&held, &format!("echo one; echo two; read go <{fifo}; echo three"))).await;
+    peer.started(&held).await;
+    peer.logs(&held, 1, &["one", "two"]).await;
+    drop(peer);
+
+    let mut peer = host.welcomed(&[&held]).await;
+    peer.started(&held).await;
+    peer.logs(&held, 1, &["one", "two"]).await;
+    peer.say(ToWorker::Logged { command_id: held.command_id.clone(), through: 1 }).await;
+    drop(peer);
+    // The program goes on without a host.
+    std::fs::write(&fifo, "go\n").unwrap();
+
+    let mut peer = host.welcomed(&[&held]).await;
+    peer.started(&held).await;
+    peer.logs(&held, 2, &["two", "three"]).await;
+    peer.finished(&held, Ending::Completed).await;
+    drop(peer);
+
+    let mut peer = host.welcomed(&[&held]).await;
+    peer.started(&held).await;
+    peer.logs(&held, 2, &["two", "three"]).await;
+    peer.finished(&held, Ending::Completed).await;
+    peer.settle(&held).await;
+    drop(peer);
+
+    let peer = host.welcomed(&[]).await;
+    host.stopped(peer).await;
+}
+
+#[tokio::test]
+async fn nothing_is_said_of_commands_before_the_welcome() {
+    let host = Host::start().await;
+    let held = held(1, 1);
+    let mut peer = host.welcomed(&[]).await;
+    peer.say(order(&held, "exit 0")).await;
+    peer.started(&held).await;
+    peer.finished(&held, Ending::Completed).await;
+    drop(peer);
+    let (mut peer, active) = host.greeted().await;
+    assert_eq!(active, [held]);
+    assert!(timeout(Duration::from_millis(300), peer.0.next()).await.is_err());
+}
+
+#[tokio::test]
+async fn a_refused_command_is_killed_and_forgotten() {
+    let folder = tempfile::tempdir().unwrap();
+    let fifo = fifo(folder.path());
+    let host = Host::start().await;
+    let held = held(1, 1);
+    let mut peer = host.welcomed(&[]).await;
+    let gone = gone(&fifo);
+    let script = format!("trap '' TERM; exec 3>{fifo}; echo up; while :; do sleep 0.01; done");
+    peer.say(order(&held, &script)).await;
+    peer.started(&held).await;
+    peer.logs(&held, 1, &["up"]).await;
+    peer.say(ToWorker::Refused { command_id: held.command_id.clone() }).await;
+    assert_eq!(timeout(LONG, gone).await.unwrap().unwrap(), "");
+    drop(peer);
+    let peer = host.welcomed(&[]).await;
+    host.stopped(peer).await;
+}
+
+#[tokio::test]
+async fn a_canceled_command_ends_canceled() {
+    let host = Host::start().await;
+    let (held, unknown) = (held(1, 1), held(2, 2).command_id);
+    let mut peer = host.welcomed(&[]).await;
+    peer.say(ToWorker::Cancel { command_id: unknown }).await;
+    peer.say(order(&held, "echo up; exec sleep 1000")).await;
+    peer.started(&held).await;
+    peer.logs(&held, 1, &["up"]).await;
+    peer.say(ToWorker::Cancel { command_id: held.command_id.clone() }).await;
+    peer.finished(&held, Ending::Canceled).await;
+    peer.settle(&held).await;
+    host.stopped(peer).await;
+}
+
+#[tokio::test]
+async fn the_same_command_again_counts_only_with_a_new_token() {
+    let folder = tempfile::tempdir().unwrap();
+    let fifo = fifo(folder.path());
+    let host = Host::start().await;
+    let (old, new) = (held(1, 1), held(1, 2));
+    let mut peer = host.welcomed(&[]).await;
+    let gone = gone(&fifo);
+    let script = format!("exec 3>{fifo}; echo up; exec sleep 1000");
+    peer.say(order(&old, &script)).await;
+    peer.started(&old).await;
+    peer.logs(&old, 1, &["up"]).await;
+    peer.say(order(&old, "echo again")).await;
+    peer.say(order(&new, "echo anew")).await;
+    peer.started(&new).await;
+    peer.logs(&new, 1, &["anew"]).await;
+    peer.finished(&new, Ending::Completed).await;
+    assert_eq!(timeout(LONG, gone).await.unwrap().unwrap(), "");
+    peer.settle(&new).await;
+    host.stopped(peer).await;
+}
+
+#[tokio::test]
+async fn what_a_worker_cannot_take_it_says_at_once() {
+    let host = Host::with(|worker| worker.capacity = 2).await;
+    let mut peer = host.welcomed(&[]).await;
+    for n in [1, 2] {
+        peer.say(order(&held(n, n), "exec sleep 1000")).await;
+        peer.started(&held(n, n)).await;
+    }
+    peer.say(order(&held(3, 3), "exit 0")).await;
+    peer.handed_back(&held(3, 3)).await;
+    peer.settle(&held(3, 3)).await;
+
+    peer.say(ToWorker::Refused { command_id: held(1, 1).command_id }).await;
+    let ToWorker::Run { held: stranger, run_id, attempt, prompt, .. } = order(&held(4, 4), "")
+    else {
+        unreachable!()
+    };
+    let agent = Served { workspace_id: "acme".to_owned(), name: "shell".parse().unwrap() };
+    let run = ToWorker::Run { held: stranger.clone(), run_id, agent, attempt, prompt };
+    peer.say(run).await;
+    let error = "the worker `tester` has no program for this agent".to_owned();
+    peer.finished(&stranger, Ending::Failed { error }).await;
+}
+
+#[tokio::test]
+async fn more_output_than_a_worker_keeps_flows_as_it_is_answered() {
+    let host = Host::start().await;
+    let held = held(1, 1);
+    let mut peer = host.welcomed(&[]).await;
+    peer.say(order(&held, "seq 1 150000")).await;
+    peer.started(&held).await;
+    let mut wanted = 1;
+    loop {
+        match peer.hear().await {
+            ToHost::Logs { first, lines, .. } => {
+                assert_eq!(first, wanted);
+                for line in &lines {
+                    assert_eq!(line.text, wanted.to_string());
+                    wanted += 1;
+                }
+                let command_id = held.command_id.clone();
+                peer.say(ToWorker::Logged { command_id, through: wanted - 1 }).await;
+            }
+            ToHost::Finished { ending, .. } => {
+                assert_eq!((ending, wanted), (Ending::Completed, 150_001));
+                break;
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+    peer.settle(&held).await;
+    host.stopped(peer).await;
+}
+
+#[tokio::test]
+async fn heartbeats_name_what_is_held() {
+    let host = Host::start().await;
+    let held = held(1, 1);
+    let (mut peer, _) = host.greeted().await;
+    peer.say(ToWorker::Welcome { version: VERSION, heartbeat_ms: 1 }).await;
+    assert_eq!(peer.hear().await, ToHost::Heartbeat { active: vec![] });
+    peer.say(order(&held, "exec sleep 1000")).await;
+    let said = [peer.hear().await, peer.hear().await, peer.hear().await];
+    assert!(said.contains(&ToHost::Started { held: held.clone() }));
+    assert!(said.contains(&ToHost::Heartbeat { active: vec![held] }));
+}
+
+#[tokio::test]
+async fn a_draining_worker_hands_back_what_does_not_end() {
+    let host = Host::with(|worker| worker.drain_grace = Duration::from_millis(300)).await;
+    let (stubborn, quick, late) = (held(1, 1), held(2, 2), held(3, 3));
+    let folder = tempfile::tempdir().unwrap();
+    let fifo = fifo(folder.path());
+    let mut peer = host.welcomed(&[]).await;
+    peer.say(order(&stubborn, "trap '' TERM; echo up; while :; do sleep 0.01; done")).await;
+    peer.started(&stubborn).await;
+    peer.logs(&stubborn, 1, &["up"]).await;
+    peer.say(order(&quick, &format!("read go <{fifo}"))).await;
+    peer.started(&quick).await;
+
+    host.stop.cancel();
+    assert_eq!(peer.hear().await, ToHost::Draining);
+    peer.say(order(&late, "exit 0")).await;
+    peer.handed_back(&late).await;
+    std::fs::write(&fifo, "go\n").unwrap();
+    peer.finished(&quick, Ending::Completed).await;
+    peer.handed_back(&stubborn).await;
+    for held in [&late, &quick, &stubborn] {
+        peer.settle(held).await;
+    }
+    host.left(peer).await;
+}
+
+#[tokio::test]
+async fn a_draining_worker_reconnects_to_report() {
+    let folder = tempfile::tempdir().unwrap();
+    let fifo = fifo(folder.path());
+    let host = Host::start().await;
+    let held = held(1, 1);
+    let mut peer = host.welcomed(&[]).await;
+    peer.say(order(&held, &format!("read go <{fifo}"))).await;
+    peer.started(&held).await;
+    host.stop.cancel();
+    assert_eq!(peer.hear().await, ToHost::Draining);
+    drop(peer);
+    std::fs::write(&fifo, "go\n").unwrap();
+    let mut peer = host.welcomed(&[&held]).await;
+    assert_eq!(peer.hear().await, ToHost::Draining);
+    peer.started(&held).await;
+    peer.finished(&held, Ending::Completed).await;
+    peer.settle(&held).await;
+    host.left(peer).await;
+}
+
+#[tokio::test]
+async fn an_idle_worker_without_a_host_stops_at_once() {
+    let host = Host::start().await;
+    host.stop.cancel();
+    timeout(LONG, host.worker).await.unwrap().unwrap().unwrap();
+}
+
+#[tokio::test]
+async fn a_refused_key_ends_the_worker() {
+    for status in [StatusCode::UNAUTHORIZED, StatusCode::FORBIDDEN] {
+        let host = Host::start().await;
+        assert!(host.accept(|_| status).await.is_none());
+        let error = host.failed().await;
+        assert!(matches!(error, WorkerError::Unauthorized { status: s, .. } if s == status));
+        assert!(!error.to_string().contains(KEY));
+    }
+}
+
+#[tokio::test]
+async fn another_trouble_of_the_host_is_waited_out() {
+    let host = Host::start().await;
+    assert!(host.accept(|_| StatusCode::SERVICE_UNAVAILABLE).await.is_none());
+    assert!(host.accept(|_| StatusCode::NOT_FOUND).await.is_none());
+    let peer = host.welcomed(&[]).await;
+    host.stopped(peer).await;
+}
+
+#[tokio::test]
+async fn another_version_ends_the_worker() {
+    let host = Host::start().await;
+    let (mut peer, _) = host.greeted().await;
+    peer.say(ToWorker::Welcome { version: 7, heartbeat_ms: 60_000 }).await;
+    assert!(matches!(host.failed().await, WorkerError::Version { theirs: 7 }));
+}
+
+#[tokio::test]
+async fn what_a_worker_does_not_understand_it_leaves() {
+    let host = Host::start().await;
+    let held = held(1, 1);
+    let mut peer = host.welcomed(&[]).await;
+    peer.0.send(Message::text(r#"{"type":"dance"}"#)).await.unwrap();
+    peer.0.send(Message::binary(vec![0; 9])).await.unwrap();
+    peer.say(order(&held, "exit 0")).await;
+    peer.started(&held).await;
+    peer.finished(&held, Ending::Completed).await;
+}
