@@ -61,9 +61,9 @@ impl Host {
             bail!(invalid(&config, &problems));
         }
         let key = data_dir.admin_key(&store, clock).await?;
-        let listener = TcpListener::bind(config.listen)
-            .await
-            .with_context(|| format!("cannot listen on {}", config.listen))?;
+        let listener = TcpListener::bind(config.listen).await.with_context(|| {
+            format!("cannot listen on {} (--listen takes another address)", config.listen)
+        })?;
         let address = local(listener.local_addr()?);
         let mut host = Self {
             address,

@@ -13,7 +13,7 @@ use tokio::time::{interval, timeout};
 
 use super::Api;
 use crate::dispatch::link::{Link, LinkError};
-use crate::dispatch::protocol::{MESSAGE_BYTES_MAX, ToHost, ToWorker};
+use crate::dispatch::protocol::{HEARTBEAT_MS, MESSAGE_BYTES_MAX, ToHost, ToWorker, VERSION};
 
 /// How long a worker may take over its first message.
 const HELLO_TIMEOUT: Duration = Duration::from_secs(10);
@@ -68,7 +68,13 @@ async fn converse(
 ) -> Result<(), End> {
     let hello = timeout(HELLO_TIMEOUT, next(stream)).await.map_err(|_| End::Lost)??;
     let Frame::Said(hello) = hello else { return Ok(()) };
-    let (link, messages) = Link::open(api.store.clone(), api.hub.clone(), api.clock, hello).await?;
+    let opened = Link::open(api.store.clone(), api.hub.clone(), api.clock, hello).await;
+    if let Err(LinkError::Version(_)) = &opened {
+        // The worker learns which version it would have to speak.
+        let welcome = ToWorker::Welcome { version: VERSION, heartbeat_ms: HEARTBEAT_MS };
+        let _ = timeout(SEND_TIMEOUT, sink.send(text(&welcome))).await;
+    }
+    let (link, messages) = opened?;
     let end = tokio::select! {
         // Reading and writing apart: a worker that waits for an answer still gets its commands.
         end = hear(&link, stream) => end,

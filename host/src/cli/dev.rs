@@ -1,18 +1,107 @@
-//! `hillock dev`.
+//! `hillock dev`: the whole way on one screen, in a folder of its own, on loopback.
+//!
+//! The first time, it writes a configuration to look at and to change, and a secret. Then it starts
+//! that host, sends it one signed delivery as GitHub would, and shows what comes of it.
 
+use std::fs::{self, OpenOptions};
+use std::io::{ErrorKind, Write as _};
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use super::Globals;
+use anyhow::Context as _;
+use tokio_util::sync::CancellationToken;
+
+use super::{Globals, output, signals, webhook};
+use crate::app::Host;
+use crate::clock::Clock;
+use crate::config::{Config, FILE_NAME, Overrides};
+use crate::model::scope::Scope;
+use crate::telemetry;
+
+const SAMPLE_CONFIG: &str = include_str!("dev/hillock.toml");
+const SAMPLE_ISSUE: &str = include_str!("dev/issue.json");
+const ISSUE: &str = "issue.json";
+const SECRET: &str = "webhook.secret";
 
 /// Its flags.
 #[derive(Debug, clap::Args)]
-pub struct Args {}
+pub struct Args {
+    /// The folder to keep everything in.
+    #[arg(long, default_value = ".hillock", value_name = "DIR")]
+    dir: PathBuf,
+    /// Where to listen, instead of the folder's hillock.toml; port 0 takes any free one.
+    #[arg(long, value_name = "ADDRESS:PORT")]
+    listen: Option<String>,
+    /// End after the sample delivery's run, with its success.
+    #[arg(long)]
+    once: bool,
+}
 
-// LEAD: to be replaced.
-/// Runs a host and a worker to try things out.
+/// Shows the whole way, then serves until it is told to stop.
 ///
 /// # Errors
-/// Always, until it is written.
-pub async fn run(_globals: &Globals, _args: Args) -> anyhow::Result<ExitCode> {
-    anyhow::bail!("`hillock dev` is not written yet")
+/// When the host cannot start, or the sample does not come through.
+pub async fn run(globals: &Globals, args: Args) -> anyhow::Result<ExitCode> {
+    telemetry::init("warn");
+    let stop = signals::stop()?;
+    prepare(&args.dir).with_context(|| format!("cannot prepare {}", args.dir.display()))?;
+    let file = args.dir.join(FILE_NAME);
+    let overrides = Overrides { listen: args.listen, ..Overrides::default() };
+    let config = Config::load(Some(&file), &overrides)?;
+    output::remark("Starting. The first start compiles the built-in components.");
+    let host = Host::start(config).await?;
+    let client = Globals {
+        config: Some(file),
+        data_dir: None,
+        url: Some(format!("http://{}", host.address).parse()?),
+        key_file: None,
+        scope: Scope::Global,
+        json: globals.json,
+    };
+    let shown = show(&client, &args.dir, &stop).await;
+    if !args.once && shown.is_ok() {
+        output::remark(hints(&host, &args.dir));
+        stop.cancelled().await;
+    }
+    host.stop().await;
+    shown
+}
+
+/// Writes what is not there yet.
+fn prepare(dir: &Path) -> std::io::Result<()> {
+    fs::create_dir_all(dir)?;
+    unless_there(&dir.join(FILE_NAME), SAMPLE_CONFIG)?;
+    unless_there(&dir.join(SECRET), &hex::encode(Clock.random::<16>()))?;
+    // Another issue each time: the same one again would be known already.
+    fs::write(dir.join(ISSUE), SAMPLE_ISSUE.replace("{now}", &Clock.now().to_string()))
+}
+
+fn unless_there(file: &Path, text: &str) -> std::io::Result<()> {
+    match OpenOptions::new().write(true).create_new(true).mode(0o600).open(file) {
+        Ok(mut file) => file.write_all(text.as_bytes()),
+        Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(()),
+        Err(error) => Err(error),
+    }
+}
+
+async fn show(client: &Globals, dir: &Path, stop: &CancellationToken) -> anyhow::Result<ExitCode> {
+    output::remark("Sending a signed `issues` delivery, as GitHub would:");
+    let send = webhook::Send::as_defined("github".parse()?, dir.join(ISSUE), "issues");
+    tokio::select! {
+        shown = webhook::run(client, webhook::Command::Send(send)) => shown,
+        () = stop.cancelled() => Ok(ExitCode::SUCCESS),
+    }
+}
+
+fn hints(host: &Host, dir: &Path) -> String {
+    let (address, config) = (host.address, dir.join(FILE_NAME));
+    let (config, issue) = (config.display(), dir.join(ISSUE));
+    format!(
+        "\nServing on http://{address}, as {config} says. Ctrl-C ends it. In another terminal:\n  \
+         hillock --config {config} webhook send github --event issues --file {} --wait\n  \
+         hillock --config {config} event list\n  \
+         hillock --config {config} run list",
+        issue.display()
+    )
 }

@@ -80,7 +80,7 @@ pub async fn main(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Serve(args) => serve::run(&globals, args).await,
         Command::Dev(args) => dev::run(&globals, args).await,
         Command::Worker(args) => worker::run(&globals, args).await,
-        Command::Config(command) => config::run(&globals, command),
+        Command::Config(command) => config::run(&globals, command).await,
         Command::Event(command) => event::run(&globals, command).await,
         Command::Run(command) => run::run(&globals, command).await,
         Command::Trigger(command) => trigger::run(&globals, command).await,

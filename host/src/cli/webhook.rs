@@ -105,6 +105,20 @@ fn path<'p>(scope: &'p Scope, endpoint: &'p Slug) -> Vec<&'p str> {
 }
 
 impl Send {
+    /// A file, sent and waited for as the endpoint's definition says.
+    pub(super) fn as_defined(endpoint: Slug, file: PathBuf, event: &str) -> Self {
+        Self {
+            endpoint,
+            file,
+            event: event.to_owned(),
+            source: None,
+            secret: None,
+            delivery: None,
+            headers: Vec::new(),
+            wait: true,
+        }
+    }
+
     fn headers(&self, globals: &Globals, body: &[u8]) -> anyhow::Result<HeaderMap> {
         let (scheme, secret) = self.identity(globals)?;
         let secret = secret.as_ref().map(secrets::read).transpose()?;
@@ -306,18 +320,6 @@ mod tests {
         assert_eq!(headers["content-type"], "application/json");
         assert_eq!(headers["x-new"], "1");
         assert!(assemble(vec![("x-github-event", "a\nb".to_owned())], &[]).is_err());
-    }
-
-    #[test]
-    fn a_file_holds_the_secret_and_a_line_end() {
-        let dir = tempfile::tempdir().unwrap();
-        let file = dir.path().join("secret");
-        let secret = SecretRef::File(file.clone());
-        assert!(reveal(&secret).is_err());
-        fs::write(&file, "\n").unwrap();
-        assert!(reveal(&secret).unwrap_err().to_string().ends_with("is empty"));
-        fs::write(&file, "s3cret\r\n").unwrap();
-        assert_eq!(reveal(&secret).unwrap().expose(), b"s3cret");
     }
 
     #[test]

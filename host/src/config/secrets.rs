@@ -58,3 +58,22 @@ pub fn missing(definitions: &Definitions) -> Problems {
     }
     problems
 }
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+
+    #[test]
+    fn a_file_holds_the_secret_and_a_line_end() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("secret");
+        let secret = SecretRef::File(file.clone());
+        assert!(read(&secret).is_err());
+        fs::write(&file, "\n").unwrap();
+        assert!(read(&secret).unwrap_err().to_string().ends_with("is empty"));
+        fs::write(&file, "s3cret\r\n").unwrap();
+        assert_eq!(read(&secret).unwrap().expose(), b"s3cret");
+    }
+}

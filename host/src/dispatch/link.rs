@@ -9,6 +9,7 @@ use super::protocol::{HEARTBEAT_MS, Held, Served, ToHost, ToWorker, VERSION};
 use crate::clock::Clock;
 use crate::model::definition::Agent;
 use crate::model::id::{CommandId, WorkerId};
+use crate::model::run::LogLine;
 use crate::model::scope::Scope;
 use crate::store::commands::{self, Fence};
 use crate::store::{Store, StoreError, logs};
@@ -94,15 +95,14 @@ impl Link {
             ToHost::Started { held } => self.started(held).await,
             ToHost::Logs { held, first, lines } => self.logged(held, first, lines).await,
             ToHost::Finished { held, ending } => {
-                let Held { command_id, token } = held;
-                let now = self.clock.now();
-                let fence = commands::finish(&self.store, &command_id, &token, ending, now).await?;
-                self.settled(command_id, fence)
+                let (Held { command_id, token }, now) = (&held, self.clock.now());
+                let fence = commands::finish(&self.store, command_id, token, ending, now).await?;
+                self.settled(held, fence)
             }
-            ToHost::HandBack { held: Held { command_id, token } } => {
-                let now = self.clock.now();
-                let fence = commands::hand_back(&self.store, &command_id, &token, now).await?;
-                self.settled(command_id, fence)
+            ToHost::HandBack { held } => {
+                let (Held { command_id, token }, now) = (&held, self.clock.now());
+                let fence = commands::hand_back(&self.store, command_id, token, now).await?;
+                self.settled(held, fence)
             }
             ToHost::Heartbeat { active } => self.renew(active).await,
             ToHost::Draining => {
@@ -119,32 +119,27 @@ impl Link {
     }
 
     async fn started(&self, held: Held) -> Result<(), LinkError> {
-        let Held { command_id, token } = held;
-        match commands::start(&self.store, &command_id, &token, self.clock.now()).await? {
+        let Held { command_id, token } = &held;
+        match commands::start(&self.store, command_id, token, self.clock.now()).await? {
             Fence::Held => Ok(()),
-            Fence::Lost => self.refuse(command_id),
+            Fence::Lost => self.refuse(held),
         }
     }
 
-    async fn logged(
-        &self,
-        held: Held,
-        first: u64,
-        lines: Vec<crate::model::run::LogLine>,
-    ) -> Result<(), LinkError> {
-        let Held { command_id, token } = held;
+    async fn logged(&self, held: Held, first: u64, lines: Vec<LogLine>) -> Result<(), LinkError> {
+        let Held { command_id, token } = &held;
         let through = first.saturating_add(lines.len() as u64).saturating_sub(1);
-        match logs::append(&self.store, &command_id, &token, first, lines).await? {
-            Fence::Held => self.say(ToWorker::Logged { command_id, through }),
-            Fence::Lost => self.refuse(command_id),
+        match logs::append(&self.store, command_id, token, first, lines).await? {
+            Fence::Held => self.say(ToWorker::Logged { held, through }),
+            Fence::Lost => self.refuse(held),
         }
     }
 
     async fn renew(&self, active: Vec<Held>) -> Result<(), LinkError> {
         let held = active.into_iter().map(|held| (held.command_id, held.token)).collect();
         let renewed = commands::renew(&self.store, held, self.clock.now()).await?;
-        for command_id in renewed.lost {
-            self.refuse(command_id)?;
+        for (command_id, token) in renewed.lost {
+            self.refuse(Held { command_id, token })?;
         }
         for command_id in renewed.canceling {
             self.say(ToWorker::Cancel { command_id })?;
@@ -152,19 +147,19 @@ impl Link {
         Ok(())
     }
 
-    fn settled(&self, command_id: CommandId, fence: Fence) -> Result<(), LinkError> {
+    fn settled(&self, held: Held, fence: Fence) -> Result<(), LinkError> {
         match fence {
             Fence::Held => {
-                self.hub.settle(&self.place, &command_id);
-                self.say(ToWorker::Settled { command_id })
+                self.hub.settle(&self.place, &held.command_id);
+                self.say(ToWorker::Settled { held })
             }
-            Fence::Lost => self.refuse(command_id),
+            Fence::Lost => self.refuse(held),
         }
     }
 
-    fn refuse(&self, command_id: CommandId) -> Result<(), LinkError> {
-        self.hub.settle(&self.place, &command_id);
-        self.say(ToWorker::Refused { command_id })
+    fn refuse(&self, held: Held) -> Result<(), LinkError> {
+        self.hub.settle(&self.place, &held.command_id);
+        self.say(ToWorker::Refused { held })
     }
 
     fn say(&self, message: ToWorker) -> Result<(), LinkError> {

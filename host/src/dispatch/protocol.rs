@@ -12,8 +12,10 @@
 //!   finished | hand_back ────────►
 //!         ◄─────────────────────── settled it is stored; forget the command
 //! ```
-//! Everything a worker says of a command carries the command's token. When the token is not current
-//! any more the answer is `refused`: the command is somebody else's, and the worker stops it.
+//! What is said of a command carries its token, so that a word on an earlier hand-over is not taken
+//! for one on the present. When the token is not current any more the answer is `refused`: the
+//! command is somebody else's, and the worker stops it.
+//! A worker of another version hears `welcome` with the host's version, and the connection ends.
 //! What is not answered by `logged` or `settled` is said again after a reconnect; the host knows
 //! repeated lines by their number.
 
@@ -141,19 +143,20 @@ pub enum ToWorker {
     /// These lines are stored.
     Logged {
         /// The command.
-        command_id: CommandId,
+        held: Held,
         /// The number of the last line stored.
         through: u64,
     },
     /// The command's end, or its return, is stored.
     Settled {
         /// The command.
-        command_id: CommandId,
+        held: Held,
     },
-    /// The token is not current: the command is not this worker's any more.
+    /// This token is not current: the command is not this worker's any more, unless it was handed
+    /// over again with another token.
     Refused {
-        /// The command.
-        command_id: CommandId,
+        /// The command, with the token that is not current.
+        held: Held,
     },
 }
 

@@ -31,7 +31,7 @@ pub enum Fence {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Renewed {
     /// Commands that are not the worker's any more.
-    pub lost: Vec<CommandId>,
+    pub lost: Vec<(CommandId, Token)>,
     /// Commands that somebody has asked to cancel.
     pub canceling: Vec<CommandId>,
 }
@@ -430,13 +430,12 @@ impl Write for Start {
     const DOING: &'static str = "start a command";
 
     async fn apply(&self, tx: &mut Tx<'_>) -> Result<Fence, WriteError> {
-        match Current::fenced(tx, &self.id, &self.token).await? {
-            Some(command) if !command.state.is_terminal() => {
-                command.start(tx, self.now).await?;
-                Ok(Fence::Held)
-            }
-            _ => Ok(Fence::Lost),
-        }
+        let Some(command) = Current::fenced(tx, &self.id, &self.token).await? else {
+            return Ok(Fence::Lost);
+        };
+        // Said again after the end, it changes nothing; the guard in the statement sees to that.
+        command.start(tx, self.now).await?;
+        Ok(Fence::Held)
     }
 }
 
@@ -508,7 +507,7 @@ impl Write for Renew {
                 }
                 // Ended with this token: the worker's word is on its way, or will be said again.
                 Some(_) => {}
-                None => renewed.lost.push(id.clone()),
+                None => renewed.lost.push((id.clone(), token.clone())),
             }
         }
         Ok(renewed)

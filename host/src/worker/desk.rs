@@ -100,12 +100,17 @@ impl Desk {
                 tracing::info!(%command_id, "cancel");
                 self.hands.cancel(&command_id, &self.worker);
             }
-            ToWorker::Logged { command_id, through } => {
+            // A word on an earlier hand-over of the command says nothing of the present one.
+            ToWorker::Logged { held, .. }
+            | ToWorker::Settled { held }
+            | ToWorker::Refused { held }
+                if self.ledger.standing(&held) != Standing::Current => {}
+            ToWorker::Logged { held: Held { command_id, .. }, through } => {
                 let weight = self.ledger.logged(&command_id, through);
                 self.hands.refill(&command_id, weight);
             }
-            ToWorker::Settled { command_id } => self.forget(&command_id),
-            ToWorker::Refused { command_id } => {
+            ToWorker::Settled { held } => self.forget(&held.command_id),
+            ToWorker::Refused { held: Held { command_id, .. } } => {
                 tracing::warn!(%command_id, "the command is not this worker's any more");
                 self.forget(&command_id);
             }

@@ -32,5 +32,7 @@ impl Group {
 }
 
 impl Drop for Group {
-    fn drop(&mut self) {}
+    fn drop(&mut self) {
+        self.kill();
+    }
 }

@@ -377,7 +377,8 @@ mod tests {
         Write(Vec<usize>),
         Say,
         Answer(u64),
-        Reconnect,
+        /// A word goes down with its connection.
+        Lose,
     }
 
     fn step() -> impl Strategy<Value = Step> {
@@ -386,7 +387,7 @@ mod tests {
             prop::collection::vec(size, 0..40).prop_map(Step::Write),
             Just(Step::Say),
             (0..500_u64).prop_map(Step::Answer),
-            Just(Step::Reconnect),
+            Just(Step::Lose),
         ]
     }
 
@@ -425,7 +426,10 @@ mod tests {
                         let through = through.min(stored.len() as u64);
                         freed += ledger.logged(&held.command_id, through);
                     }
-                    Step::Reconnect => ledger.rewind(),
+                    Step::Lose => {
+                        ledger.word(now);
+                        ledger.rewind();
+                    }
                 }
                 now += PAUSE;
             }

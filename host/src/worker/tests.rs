@@ -1,11 +1,11 @@
 //! The whole worker against a host of the test's own: a real WebSocket, real programs.
 
 use std::path::Path;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use futures_util::{SinkExt as _, StreamExt as _};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::task::JoinHandle;
+use tokio::task::JoinSet;
 use tokio::time::timeout;
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::handshake::server::{ErrorResponse, Request, Response};
@@ -26,8 +26,7 @@ const LONG: Duration = Duration::from_secs(30);
 const KEY: &str = "hlk_test";
 
 fn now() -> Time {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
-    Time::from_millis(i64::try_from(since.as_millis()).unwrap()).unwrap()
+    Time::from_millis(1_000).unwrap()
 }
 
 fn held(command: u8, token: u8) -> Held {
@@ -48,7 +47,7 @@ fn order(held: &Held, prompt: &str) -> ToWorker {
 /// A host with a worker whose agent `shell` runs its prompt.
 struct Host {
     listener: TcpListener,
-    worker: JoinHandle<Result<(), WorkerError>>,
+    worker: JoinSet<Result<(), WorkerError>>,
     stop: CancellationToken,
 }
 
@@ -83,7 +82,9 @@ impl Host {
             now,
             stop: stop.clone(),
         };
-        Self { listener, worker: tokio::spawn(run(settings)), stop }
+        let mut worker = JoinSet::new();
+        worker.spawn(run(settings));
+        Self { listener, worker, stop }
     }
 
     async fn accept(&self, answer: impl FnOnce(&Request) -> StatusCode + Unpin) -> Option<Peer> {
@@ -139,11 +140,11 @@ impl Host {
         }
         // Reading on is what answers the goodbye.
         while peer.0.next().await.is_some_and(|frame| frame.is_ok()) {}
-        timeout(LONG, self.worker).await.unwrap().unwrap().unwrap();
+        self.ended().await.unwrap();
     }
 
-    async fn failed(self) -> WorkerError {
-        timeout(LONG, self.worker).await.unwrap().unwrap().unwrap_err()
+    async fn ended(mut self) -> Result<(), WorkerError> {
+        timeout(LONG, self.worker.join_next()).await.unwrap().unwrap().unwrap()
     }
 }
 
@@ -198,7 +199,7 @@ impl Peer {
     }
 
     async fn settle(&mut self, held: &Held) {
-        self.say(ToWorker::Settled { command_id: held.command_id.clone() }).await;
+        self.say(ToWorker::Settled { held: held.clone() }).await;
     }
 }
 
@@ -246,7 +247,7 @@ async fn what_was_not_answered_is_said_again_on_the_next_connection() {
     let mut peer = host.welcomed(&[&held]).await;
     peer.started(&held).await;
     peer.logs(&held, 1, &["one", "two"]).await;
-    peer.say(ToWorker::Logged { command_id: held.command_id.clone(), through: 1 }).await;
+    peer.say(ToWorker::Logged { held: held.clone(), through: 1 }).await;
     drop(peer);
     // The program goes on without a host.
     std::fs::write(&fifo, "go\n").unwrap();
@@ -294,7 +295,7 @@ async fn a_refused_command_is_killed_and_forgotten() {
     peer.say(order(&held, &script)).await;
     peer.started(&held).await;
     peer.logs(&held, 1, &["up"]).await;
-    peer.say(ToWorker::Refused { command_id: held.command_id.clone() }).await;
+    peer.say(ToWorker::Refused { held: held.clone() }).await;
     assert_eq!(timeout(LONG, gone).await.unwrap().unwrap(), "");
     drop(peer);
     let peer = host.welcomed(&[]).await;
@@ -330,6 +331,7 @@ async fn the_same_command_again_counts_only_with_a_new_token() {
     peer.logs(&old, 1, &["up"]).await;
     peer.say(order(&old, "echo again")).await;
     peer.say(order(&new, "echo anew")).await;
+    peer.say(ToWorker::Refused { held: old.clone() }).await;
     peer.started(&new).await;
     peer.logs(&new, 1, &["anew"]).await;
     peer.finished(&new, Ending::Completed).await;
@@ -350,7 +352,7 @@ async fn what_a_worker_cannot_take_it_says_at_once() {
     peer.handed_back(&held(3, 3)).await;
     peer.settle(&held(3, 3)).await;
 
-    peer.say(ToWorker::Refused { command_id: held(1, 1).command_id }).await;
+    peer.say(ToWorker::Refused { held: held(1, 1) }).await;
     let ToWorker::Run { held: stranger, run_id, attempt, prompt, .. } = order(&held(4, 4), "")
     else {
         unreachable!()
@@ -378,8 +380,8 @@ async fn more_output_than_a_worker_keeps_flows_as_it_is_answered() {
                     assert_eq!(line.text, wanted.to_string());
                     wanted += 1;
                 }
-                let command_id = held.command_id.clone();
-                peer.say(ToWorker::Logged { command_id, through: wanted - 1 }).await;
+                let through = wanted - 1;
+                peer.say(ToWorker::Logged { held: held.clone(), through }).await;
             }
             ToHost::Finished { ending, .. } => {
                 assert_eq!((ending, wanted), (Ending::Completed, 150_001));
@@ -456,7 +458,7 @@ async fn a_draining_worker_reconnects_to_report() {
 async fn an_idle_worker_without_a_host_stops_at_once() {
     let host = Host::start().await;
     host.stop.cancel();
-    timeout(LONG, host.worker).await.unwrap().unwrap().unwrap();
+    host.ended().await.unwrap();
 }
 
 #[tokio::test]
@@ -464,7 +466,7 @@ async fn a_refused_key_ends_the_worker() {
     for status in [StatusCode::UNAUTHORIZED, StatusCode::FORBIDDEN] {
         let host = Host::start().await;
         assert!(host.accept(|_| status).await.is_none());
-        let error = host.failed().await;
+        let error = host.ended().await.unwrap_err();
         assert!(matches!(error, WorkerError::Unauthorized { status: s, .. } if s == status));
         assert!(!error.to_string().contains(KEY));
     }
@@ -484,7 +486,7 @@ async fn another_version_ends_the_worker() {
     let host = Host::start().await;
     let (mut peer, _) = host.greeted().await;
     peer.say(ToWorker::Welcome { version: 7, heartbeat_ms: 60_000 }).await;
-    assert!(matches!(host.failed().await, WorkerError::Version { theirs: 7 }));
+    assert!(matches!(host.ended().await, Err(WorkerError::Version { theirs: 7 })));
 }
 
 #[tokio::test]

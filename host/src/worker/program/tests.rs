@@ -2,10 +2,10 @@
 
 use std::path::Path;
 use std::sync::Arc;
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use nix::sys::stat::Mode;
 use tokio::sync::{Semaphore, mpsc, oneshot};
+use tokio::task::JoinSet;
 
 use super::super::outlet::{BUDGET_BYTES, Report};
 use super::*;
@@ -19,8 +19,7 @@ const LONG: Duration = Duration::from_secs(60);
 const SHORT: Duration = Duration::from_millis(100);
 
 fn now() -> Time {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
-    Time::from_millis(i64::try_from(since.as_millis()).unwrap()).unwrap()
+    Time::from_millis(1_000).unwrap()
 }
 
 fn shell(script: &str) -> Program {
@@ -49,7 +48,7 @@ struct Running {
     reports: mpsc::Receiver<Report>,
     budget: Arc<Semaphore>,
     wish: watch::Sender<Wish>,
-    task: tokio::task::JoinHandle<()>,
+    task: JoinSet<()>,
     lines: Vec<(Stream, String)>,
 }
 
@@ -60,7 +59,8 @@ impl Running {
         let held = order.held.clone();
         let outlet = Outlet { held, budget: budget.clone(), reports: sender, now };
         let (wish, wished) = watch::channel(Wish::GoOn);
-        let task = tokio::spawn(async move {
+        let mut task = JoinSet::new();
+        task.spawn(async move {
             let ending = run(&program, &order, patience, wished, &outlet).await;
             outlet.tell(News::Ended(ending)).await;
         });
@@ -273,7 +273,7 @@ async fn an_aborted_task_leaves_nobody() {
     let (fifo, gone) = fifo(folder.path());
     let mut running = Running::script(&format!("(echo up; exec sleep 1000) 3>{fifo} & wait"));
     running.line("up").await;
-    running.task.abort();
+    running.task.abort_all();
     assert_eq!(timeout(LONG, gone).await.unwrap().unwrap(), "");
 }
 
