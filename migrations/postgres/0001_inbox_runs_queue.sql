@@ -16,20 +16,27 @@ CREATE TABLE events (
     depth           BIGINT  NOT NULL,
     causes          TEXT    NOT NULL,
     traceparent     TEXT,
-    body            BYTEA   NOT NULL,
-    -- NULL: the body is the data.
-    data            BYTEA,
     activated_at    BIGINT
 );
 CREATE INDEX events_of_workspace ON events (workspace_id, seq);
 CREATE INDEX events_to_activate ON events (seq) WHERE activated_at IS NULL;
 
+-- Apart from the events, so that marking one activated does not write its body again. Both are
+-- LZ4 blocks behind their size.
+CREATE TABLE bodies (
+    event_seq       BIGINT  PRIMARY KEY REFERENCES events (seq) ON DELETE CASCADE,
+    body            BYTEA   NOT NULL,
+    -- NULL: the body is the data.
+    data            BYTEA
+);
+
+-- What an event is recognised by. Small rows: they are found at random, and every page that one
+-- lies on is written. Whoever deletes an event deletes its rows here.
 CREATE TABLE dedupe (
-    webhook_id      TEXT    NOT NULL,
-    identity        BYTEA   NOT NULL,
-    event_id        TEXT    NOT NULL,
-    seen_at         BIGINT  NOT NULL,
-    PRIMARY KEY (webhook_id, identity)
+    -- The first half of the SHA-256 of endpoint and identity.
+    identity        BYTEA   NOT NULL PRIMARY KEY,
+    event_seq       BIGINT  NOT NULL,
+    seen_at         BIGINT  NOT NULL
 );
 
 CREATE TABLE decisions (

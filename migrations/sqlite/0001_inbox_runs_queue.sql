@@ -16,20 +16,27 @@ CREATE TABLE events (
     depth           INTEGER NOT NULL,
     causes          TEXT    NOT NULL,
     traceparent     TEXT,
-    body            BLOB    NOT NULL,
-    -- NULL: the body is the data.
-    data            BLOB,
     activated_at    INTEGER
 ) STRICT;
 CREATE INDEX events_of_workspace ON events (workspace_id, seq);
 CREATE INDEX events_to_activate ON events (seq) WHERE activated_at IS NULL;
 
+-- Apart from the events, so that marking one activated does not write its body again. Both are
+-- LZ4 blocks behind their size.
+CREATE TABLE bodies (
+    event_seq       INTEGER PRIMARY KEY REFERENCES events (seq) ON DELETE CASCADE,
+    body            BLOB    NOT NULL,
+    -- NULL: the body is the data.
+    data            BLOB
+) STRICT;
+
+-- What an event is recognised by. Small rows: they are found at random, and every page that one
+-- lies on is written. Whoever deletes an event deletes its rows here.
 CREATE TABLE dedupe (
-    webhook_id      TEXT    NOT NULL,
-    identity        BLOB    NOT NULL,
-    event_id        TEXT    NOT NULL,
-    seen_at         INTEGER NOT NULL,
-    PRIMARY KEY (webhook_id, identity)
+    -- The first half of the SHA-256 of endpoint and identity.
+    identity        BLOB    NOT NULL PRIMARY KEY,
+    event_seq       INTEGER NOT NULL,
+    seen_at         INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
 
 CREATE TABLE decisions (

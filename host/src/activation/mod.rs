@@ -34,6 +34,9 @@ pub enum ActivationError {
     Data(#[from] NotJson),
 }
 
+/// A run with its first command.
+type Fired = (NewRun, CommandId);
+
 /// Activates events.
 #[derive(Debug)]
 pub struct Activator {
@@ -58,39 +61,44 @@ impl Activator {
     pub async fn activate(&self, event: Arc<Event>) -> Result<Option<usize>, ActivationError> {
         let Some(_hand) = self.take_in_hand(&event.id) else { return Ok(None) };
         let event_id = event.id.clone();
-        let envelope = Envelope::open(event)?;
-        let mut decisions = Vec::new();
-        let mut runs = Vec::new();
-        for trigger in self.considering(envelope.event()) {
-            let verdict = match self.decide(trigger, &envelope).await {
-                Ok((run, command_id)) => {
-                    let fired = Verdict::Fired(run.id.clone());
-                    runs.push((run, command_id));
-                    fired
-                }
-                Err(verdict) => verdict,
-            };
-            let (trigger_id, trigger) = (trigger.id.clone(), trigger.name.clone());
-            decisions.push(Decision { trigger_id, trigger, verdict, at: self.clock.now() });
-        }
+        let (decisions, runs) = self.decide_all(event).await?;
         let fired = runs.len();
         let activation = Activation { event_id, decisions, runs, at: self.clock.now() };
         let first = events::activate(&self.store, activation).await?;
         Ok(first.then_some(fired))
     }
 
-    fn considering(&self, event: &Event) -> impl Iterator<Item = &Trigger> {
-        let (scope, kind, slug) =
-            (event.scope.clone(), event.kind.clone(), event.arrival.slug.clone());
-        self.triggers.iter().filter(move |trigger| trigger.considers(&scope, &kind, &slug))
+    async fn decide_all(&self, event: Arc<Event>) -> Result<(Vec<Decision>, Vec<Fired>), NotJson> {
+        let (mut decisions, mut runs) = (Vec::new(), Vec::new());
+        let considering = self.considering(&event);
+        if considering.is_empty() {
+            // Nobody looks: there is nothing to parse.
+            return Ok((decisions, runs));
+        }
+        let envelope = Envelope::open(event)?;
+        for trigger in considering {
+            let verdict = match self.decide(trigger, &envelope).await {
+                Ok(fired) => {
+                    let verdict = Verdict::Fired(fired.0.id.clone());
+                    runs.push(fired);
+                    verdict
+                }
+                Err(verdict) => verdict,
+            };
+            let (trigger_id, trigger) = (trigger.id.clone(), trigger.name.clone());
+            decisions.push(Decision { trigger_id, trigger, verdict, at: self.clock.now() });
+        }
+        Ok((decisions, runs))
+    }
+
+    fn considering(&self, event: &Event) -> Vec<&Trigger> {
+        let Event { scope, kind, arrival, .. } = event;
+        let considers = |trigger: &&Trigger| trigger.considers(scope, kind, &arrival.slug);
+        self.triggers.iter().filter(considers).collect()
     }
 
     /// The run that a trigger makes of the event, or why it makes none.
-    async fn decide(
-        &self,
-        trigger: &Trigger,
-        envelope: &Envelope,
-    ) -> Result<(NewRun, CommandId), Verdict> {
+    async fn decide(&self, trigger: &Trigger, envelope: &Envelope) -> Result<Fired, Verdict> {
         if !trigger.enabled {
             return Err(Verdict::Disabled);
         }

@@ -3,8 +3,10 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
+use lz4_flex::block::{compress_prepend_size, decompress_size_prepended};
+use sha2::{Digest, Sha256};
 
-use super::sql::{Reader, Row, Sql, Tx, binds};
+use super::sql::{Bind, Reader, Row, Sql, Tx, binds};
 use super::write::{Write, WriteError};
 use super::{Page, PageRequest, Store, StoreError, commands, runs};
 use crate::model::decision::{Decision, Outcome, Verdict};
@@ -76,42 +78,98 @@ pub struct EventFilter {
     pub endpoint: Option<Slug>,
 }
 
-const INSERT: &str = "\
+// One round trip for the event, its body and its identities, or for nothing when an identity is
+// known. On SQLite the statements run in order and the binds are common to all of them; on
+// PostgreSQL a rival's uncommitted identity makes this one wait, fail and be applied again.
+const ACCEPT: Sql = Sql {
+    sqlite: "\
 INSERT INTO events
        (id, workspace_id, kind, source, webhook_id, endpoint, occurred_at, received_at, origin,
-        verified, depth, causes, traceparent, body, data)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)";
+        verified, depth, causes, traceparent)
+SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13
+ WHERE NOT EXISTS (SELECT 1
+                     FROM dedupe
+                    WHERE identity IN (SELECT unhex(value) FROM json_each($16)));
+INSERT INTO bodies (event_seq, body, data)
+SELECT last_insert_rowid(), $14, $15
+ WHERE changes() = 1
+RETURNING event_seq AS seq;
+INSERT INTO dedupe (identity, event_seq, seen_at)
+SELECT unhex(value), last_insert_rowid(), $8
+  FROM json_each($16)
+ WHERE changes() = 1
+    ON CONFLICT DO NOTHING",
+    postgres: "\
+WITH accepted AS (
+    INSERT INTO events
+           (id, workspace_id, kind, source, webhook_id, endpoint, occurred_at, received_at, origin,
+            verified, depth, causes, traceparent)
+    SELECT $1, $2, $3, $4, $5, $6, $7::bigint, $8::bigint, $9, $10, $11::bigint, $12, $13
+     WHERE NOT EXISTS (SELECT 1
+                         FROM dedupe
+                        WHERE identity IN (SELECT decode(value, 'hex')
+                                             FROM json_array_elements_text($16::json)))
+    RETURNING seq
+), kept AS (
+    INSERT INTO bodies (event_seq, body, data)
+    SELECT seq, $14::bytea, $15::bytea
+      FROM accepted
+), remembered AS (
+    INSERT INTO dedupe (identity, event_seq, seen_at)
+    SELECT DISTINCT decode(value, 'hex'), seq, $8::bigint
+      FROM accepted, json_array_elements_text($16::json)
+)
+SELECT seq FROM accepted",
+};
 
-const REMEMBER: &str = "\
-INSERT INTO dedupe (webhook_id, identity, event_id, seen_at)
-VALUES ($1, $2, $3, $4)
-    ON CONFLICT DO NOTHING";
-
-const RECALL: &str = "\
-SELECT event_id AS id
+const RECALL: Sql = Sql {
+    sqlite: "\
+SELECT e.id
   FROM dedupe
- WHERE webhook_id = $1
-   AND identity = $2";
+  JOIN events e ON e.seq = event_seq
+ WHERE identity IN (SELECT unhex(value) FROM json_each($1))
+ LIMIT 1",
+    postgres: "\
+SELECT e.id
+  FROM dedupe
+  JOIN events e ON e.seq = event_seq
+ WHERE identity IN (SELECT decode(value, 'hex') FROM json_array_elements_text($1::json))
+ LIMIT 1",
+};
 
-const FORGET: &str = "\
-DELETE FROM dedupe
- WHERE webhook_id = $1
-   AND identity = $2";
-
-const MARK_ACTIVATED: &str = "\
+const ACTIVATE: Sql = Sql {
+    sqlite: "\
 UPDATE events
    SET activated_at = $2
  WHERE id = $1
-   AND activated_at IS NULL";
-
-const INSERT_DECISION: &str = "\
+   AND activated_at IS NULL
+RETURNING id;
 INSERT INTO decisions (event_id, trigger_id, trigger_name, outcome, reason, run_id, at)
-VALUES ($1, $2, $3, $4, $5, $6, $7)";
+SELECT $1, value ->> '$.trigger_id', value ->> '$.trigger', value ->> '$.outcome',
+       value ->> '$.reason', value ->> '$.run_id', value ->> '$.at'
+  FROM json_each($3)
+ WHERE changes() = 1",
+    postgres: "\
+WITH activated AS (
+    UPDATE events
+       SET activated_at = $2
+     WHERE id = $1
+       AND activated_at IS NULL
+    RETURNING id
+), decided AS (
+    INSERT INTO decisions (event_id, trigger_id, trigger_name, outcome, reason, run_id, at)
+    SELECT $1, value ->> 'trigger_id', value ->> 'trigger', value ->> 'outcome',
+           value ->> 'reason', value ->> 'run_id', (value ->> 'at')::bigint
+      FROM activated, json_array_elements($3::json) AS value
+)
+SELECT id FROM activated",
+};
 
 const SELECT_WAITING: &str = "\
 SELECT seq, id, workspace_id, kind, source, webhook_id, endpoint, occurred_at, received_at, origin,
        verified, depth, causes, traceparent, body, data, activated_at
   FROM events
+  JOIN bodies ON event_seq = seq
  WHERE activated_at IS NULL
    AND seq > $1
    AND received_at <= $2
@@ -122,6 +180,7 @@ const SELECT_ONE: &str = "\
 SELECT seq, id, workspace_id, kind, source, webhook_id, endpoint, occurred_at, received_at, origin,
        verified, depth, causes, traceparent, body, data, activated_at
   FROM events
+  JOIN bodies ON event_seq = seq
  WHERE id = $1
    AND workspace_id = $2";
 
@@ -158,7 +217,7 @@ SELECT event_id AS id, trigger_id, trigger_name, outcome, reason, run_id, at
 /// # Errors
 /// When the store fails; then none of them was accepted.
 pub async fn accept(store: &Store, deliveries: Vec<Delivery>) -> Result<Vec<Accepted>, StoreError> {
-    store.write(Accept { deliveries }).await
+    store.write(Accept { bound: deliveries.iter().map(Bound::new).collect() }).await
 }
 
 /// Records an event's decisions with the runs they lead to. False when that was done before.
@@ -232,8 +291,15 @@ pub async fn decisions(store: &Store, id: &EventId) -> Result<Vec<Decision>, Sto
     rows.iter().map(read_decision).collect()
 }
 
+/// Deliveries with everything bound: compressing and hashing are not the writer's to wait for.
 struct Accept {
-    deliveries: Vec<Delivery>,
+    bound: Vec<Bound>,
+}
+
+struct Bound {
+    id: EventId,
+    identities: String,
+    binds: [Bind; 16],
 }
 
 impl Write for Accept {
@@ -241,68 +307,62 @@ impl Write for Accept {
     const DOING: &'static str = "accept an event";
 
     async fn apply(&self, tx: &mut Tx<'_>) -> Result<Vec<Accepted>, WriteError> {
-        let mut accepted = Vec::with_capacity(self.deliveries.len());
-        for delivery in &self.deliveries {
-            accepted.push(accept_one(tx, delivery).await?);
+        let mut accepted = Vec::with_capacity(self.bound.len());
+        for bound in &self.bound {
+            accepted.push(bound.accept(tx).await?);
         }
         Ok(accepted)
     }
 }
 
-async fn accept_one(tx: &mut Tx<'_>, delivery: &Delivery) -> Result<Accepted, WriteError> {
-    let event = &*delivery.event;
-    if let Some(known) = remember(tx, delivery).await? {
-        return Ok(Accepted::Duplicate(known));
+impl Bound {
+    fn new(delivery: &Delivery) -> Self {
+        let event = &*delivery.event;
+        let identities = identities_of(delivery);
+        let json = |value: serde_json::Result<String>| value.unwrap_or_default();
+        let data = match &event.payload {
+            Payload::Body => None,
+            Payload::Json(json) => Some(compress_prepend_size(json)),
+        };
+        let binds = binds![
+            event.id.as_str(),
+            event.scope.workspace_id(),
+            event.kind.as_str(),
+            event.source.as_str(),
+            event.arrival.webhook_id.as_str(),
+            event.arrival.slug.as_str(),
+            event.occurred_at,
+            event.received_at,
+            json(serde_json::to_string(&event.origin)),
+            event.verified.as_ref().map(|verified| json(serde_json::to_string(verified))),
+            event.depth,
+            json(serde_json::to_string(&event.causes)),
+            event.traceparent.as_deref(),
+            compress_prepend_size(&event.body),
+            data.as_deref(),
+            identities.as_str(),
+        ];
+        Self { id: event.id.clone(), identities, binds }
     }
-    let json = |value: serde_json::Result<String>| value.unwrap_or_default();
-    let data = match &event.payload {
-        Payload::Body => None,
-        Payload::Json(json) => Some(&json[..]),
-    };
-    let binds = binds![
-        event.id.as_str(),
-        event.scope.workspace_id(),
-        event.kind.as_str(),
-        event.source.as_str(),
-        event.arrival.webhook_id.as_str(),
-        event.arrival.slug.as_str(),
-        event.occurred_at,
-        event.received_at,
-        json(serde_json::to_string(&event.origin)),
-        event.verified.as_ref().map(|verified| json(serde_json::to_string(verified))),
-        event.depth,
-        json(serde_json::to_string(&event.causes)),
-        event.traceparent.as_deref(),
-        &event.body[..],
-        data,
-    ];
-    tx.execute(INSERT, &binds).await?;
-    Ok(Accepted::New(event.id.clone()))
+
+    async fn accept(&self, tx: &mut Tx<'_>) -> Result<Accepted, WriteError> {
+        if tx.row(ACCEPT, &self.binds).await?.is_some() {
+            return Ok(Accepted::New(self.id.clone()));
+        }
+        let known = tx.row(RECALL, &binds![self.identities.as_str()]).await?;
+        let known = known.ok_or(sqlx::Error::RowNotFound)?;
+        Ok(Accepted::Duplicate(Reader::new("dedupe", &known).text("id")?))
+    }
 }
 
-/// Notes every identity as this event's, or gives the event that one of them belongs to and notes
-/// nothing. On PostgreSQL, a rival's uncommitted identity makes the insert wait for it.
-async fn remember(tx: &mut Tx<'_>, delivery: &Delivery) -> Result<Option<EventId>, WriteError> {
-    let event = &*delivery.event;
-    let webhook_id = event.arrival.webhook_id.as_str();
-    for (i, identity) in delivery.identities.iter().enumerate() {
-        let binds = binds![webhook_id, &identity[..], event.id.as_str(), event.received_at];
-        if tx.execute(REMEMBER, &binds).await? > 0 {
-            continue;
-        }
-        let Some(row) = tx.row(RECALL, &binds![webhook_id, &identity[..]]).await? else {
-            continue;
-        };
-        let known: EventId = Reader::new("dedupe", &row).text("id")?;
-        if known == event.id {
-            continue;
-        }
-        for noted in &delivery.identities[..i] {
-            tx.execute(FORGET, &binds![webhook_id, &noted[..]]).await?;
-        }
-        return Ok(Some(known));
-    }
-    Ok(None)
+/// The keys of a delivery's identities on its endpoint, as a JSON array of hexadecimal digits.
+fn identities_of(delivery: &Delivery) -> String {
+    let webhook_id = delivery.event.arrival.webhook_id.as_str();
+    let key = |identity: &[u8; 32]| {
+        let hash = Sha256::new().chain_update(webhook_id).chain_update(identity).finalize();
+        hex::encode(&hash[..16])
+    };
+    serde_json::Value::from_iter(delivery.identities.iter().map(key)).to_string()
 }
 
 impl Write for Activation {
@@ -310,22 +370,10 @@ impl Write for Activation {
     const DOING: &'static str = "activate an event";
 
     async fn apply(&self, tx: &mut Tx<'_>) -> Result<bool, WriteError> {
-        let event_id = self.event_id.as_str();
-        if tx.execute(MARK_ACTIVATED, &binds![event_id, self.at]).await? == 0 {
+        let decisions = json_of(&self.decisions);
+        let binds = binds![self.event_id.as_str(), self.at, decisions];
+        if tx.row(ACTIVATE, &binds).await?.is_none() {
             return Ok(false);
-        }
-        for decision in &self.decisions {
-            let verdict = &decision.verdict;
-            let binds = binds![
-                event_id,
-                decision.trigger_id.as_str(),
-                decision.trigger.as_str(),
-                verdict.outcome().as_str(),
-                verdict.reason(),
-                verdict.run_id().map(|run| run.as_str()),
-                decision.at,
-            ];
-            tx.execute(INSERT_DECISION, &binds).await?;
         }
         for (run, command_id) in &self.runs {
             runs::insert(tx, run).await?;
@@ -333,6 +381,20 @@ impl Write for Activation {
         }
         Ok(true)
     }
+}
+
+fn json_of(decisions: &[Decision]) -> String {
+    let decision = |decision: &Decision| {
+        serde_json::json!({
+            "trigger_id": decision.trigger_id,
+            "trigger": decision.trigger,
+            "outcome": decision.verdict.outcome(),
+            "reason": decision.verdict.reason(),
+            "run_id": decision.verdict.run_id(),
+            "at": decision.at.as_millis(),
+        })
+    };
+    serde_json::Value::from_iter(decisions.iter().map(decision)).to_string()
 }
 
 fn read_event(row: &Row) -> Result<Event, StoreError> {
@@ -350,12 +412,16 @@ fn read_event(row: &Row) -> Result<Event, StoreError> {
         depth: r.count("depth")?,
         causes: r.json("causes")?,
         traceparent: r.get("traceparent")?,
-        body: Bytes::from(r.get::<Vec<u8>>("body")?),
-        payload: match r.get::<Option<Vec<u8>>>("data")? {
-            None => Payload::Body,
-            Some(json) => Payload::Json(json.into()),
-        },
+        body: r.parse("body", |block: Vec<u8>| decompressed(&block))?,
+        payload: r.parse("data", |block: Option<Vec<u8>>| match block {
+            None => Some(Payload::Body),
+            Some(block) => decompressed(&block).map(Payload::Json),
+        })?,
     })
+}
+
+fn decompressed(block: &[u8]) -> Option<Bytes> {
+    decompress_size_prepended(block).ok().map(Bytes::from)
 }
 
 fn read_summary(row: &Row) -> Result<EventSummary, StoreError> {

@@ -3,8 +3,8 @@
 use std::str::FromStr;
 use std::time::Duration;
 
-use sqlx::PgPool;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
+use sqlx::{ConnectOptions, PgPool};
 
 use super::sql::Tx;
 use super::write::{Write, WriteError};
@@ -19,7 +19,8 @@ const TRIES_MAX: u32 = 5;
 
 pub(super) async fn open(url: &str) -> Result<PgPool, StoreError> {
     let options = PgConnectOptions::from_str(url)
-        .map_err(|source| StoreError::Open { place: "its URL".to_owned(), source })?;
+        .map_err(|source| StoreError::Open { place: "its URL".to_owned(), source })?
+        .disable_statement_logging();
     let place = place(&options);
     let pool = PgPoolOptions::new()
         .max_connections(CONNECTIONS_MAX)

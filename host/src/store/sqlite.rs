@@ -16,6 +16,11 @@ use super::{StoreError, migrations};
 
 /// How many queries may read at once.
 const READERS_MAX: u32 = 4;
+/// How much of the log is folded back into the file at a time, in pages of 4 KiB: identities are
+/// random, so the pages of their index are written once for all that changed on them meanwhile.
+const CHECKPOINT_PAGES: &str = "8000";
+/// How much of the file the writer keeps in memory, in KiB (negative, as SQLite wants it).
+const WRITER_CACHE_KIB: &str = "-32768";
 /// How long to wait for another process that writes to the same file.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 
@@ -31,7 +36,8 @@ impl Sqlite {
     pub(super) async fn open(url: &str) -> Result<Self, StoreError> {
         let failed = |source| StoreError::Open { place: url.to_owned(), source };
         let options = options(url).map_err(failed)?;
-        let mut connection = options.clone().connect().await.map_err(failed)?;
+        let writes = options.clone().pragma("cache_size", WRITER_CACHE_KIB);
+        let mut connection = writes.connect().await.map_err(failed)?;
         migrations::sqlite(&mut connection).await?;
         let readers = SqlitePoolOptions::new()
             .max_connections(READERS_MAX)
@@ -66,5 +72,7 @@ fn options(url: &str) -> Result<SqliteConnectOptions, sqlx::Error> {
         // An answered event survives the loss of power, not only of the process.
         .synchronous(SqliteSynchronous::Full)
         .foreign_keys(true)
-        .busy_timeout(BUSY_TIMEOUT))
+        .busy_timeout(BUSY_TIMEOUT)
+        .pragma("wal_autocheckpoint", CHECKPOINT_PAGES)
+        .disable_statement_logging())
 }

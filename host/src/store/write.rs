@@ -38,11 +38,12 @@ impl WriteError {
         }
     }
 
-    /// Whether PostgreSQL asks for the transaction to be tried again.
+    /// Whether a rival on PostgreSQL was faster, and the transaction should be tried again.
     pub(super) fn is_conflict(&self) -> bool {
-        // serialization_failure and deadlock_detected
+        // serialization_failure, deadlock_detected, and unique_violation: what a rival has just
+        // committed is seen at the next try.
         let Self::Sql(sqlx::Error::Database(error)) = self else { return false };
-        matches!(error.code().as_deref(), Some("40001" | "40P01"))
+        matches!(error.code().as_deref(), Some("40001" | "40P01" | "23505"))
     }
 }
 
