@@ -11,9 +11,11 @@ const FILTER: &str = "HILLOCK_LOG";
 /// `json` for JSON lines.
 const FORMAT: &str = "HILLOCK_LOG_FORMAT";
 
-/// Begins to log to standard error, at `level` unless the environment says otherwise.
+/// Begins to log to standard error, at `level` unless the environment says otherwise. What guests
+/// log may hold what senders sent: it shows only when asked for.
 pub fn init(level: &str) {
-    let filter = EnvFilter::try_from_env(FILTER).unwrap_or_else(|_| EnvFilter::new(level));
+    let quiet = format!("{level},hillock::guest=off");
+    let filter = EnvFilter::try_from_env(FILTER).unwrap_or_else(|_| EnvFilter::new(quiet));
     let logs = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_span_events(FmtSpan::NONE)

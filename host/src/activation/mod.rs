@@ -18,7 +18,6 @@ use crate::model::envelope::{Envelope, Event};
 use crate::model::id::{CommandId, EventId};
 use crate::model::json::NotJson;
 use crate::model::run::{NewRun, Stages};
-use crate::model::text::storable;
 use crate::sandbox::{FilterVerdict, Sandbox, SandboxError};
 use crate::store::events::{self, Activation};
 use crate::store::{Store, StoreError};
@@ -105,7 +104,7 @@ impl Activator {
         self.pass(trigger, envelope).await?;
         let prompt = self.render(trigger, envelope).await?;
         let component = |name| {
-            let origin = self.sandbox.origin(name).map(Clone::clone);
+            let origin = self.sandbox.origin(name).cloned();
             origin.map_err(|error| Verdict::ComponentError(error.to_string()))
         };
         let stages = Stages {
@@ -131,8 +130,8 @@ impl Activator {
         let Some(filter) = &trigger.filter else { return Ok(()) };
         match self.sandbox.matches(&filter.component, &filter.config, envelope).await {
             Ok(FilterVerdict::Matched) => Ok(()),
-            Ok(FilterVerdict::Unmatched(clause)) => Err(Verdict::Filtered(storable(clause))),
-            Err(error) => Err(Verdict::ComponentError(storable(error.to_string()))),
+            Ok(FilterVerdict::Unmatched(clause)) => Err(Verdict::Filtered(clause)),
+            Err(error) => Err(Verdict::ComponentError(error.to_string())),
         }
     }
 
@@ -145,11 +144,9 @@ impl Activator {
                 "the prompt has {} bytes, more than {PROMPT_BYTES_MAX}",
                 prompt.len()
             ))),
-            Ok(prompt) => Ok(storable(prompt)),
-            Err(SandboxError::Refused { reason, .. }) => {
-                Err(Verdict::RenderError(storable(reason)))
-            }
-            Err(error) => Err(Verdict::ComponentError(storable(error.to_string()))),
+            Ok(prompt) => Ok(prompt),
+            Err(SandboxError::Refused { reason, .. }) => Err(Verdict::RenderError(reason)),
+            Err(error) => Err(Verdict::ComponentError(error.to_string())),
         }
     }
 

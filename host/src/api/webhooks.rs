@@ -7,13 +7,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Json;
-use axum::body::{Body, Bytes};
+use axum::body::{Body, Bytes, HttpBody};
 use axum::extract::{Path, Query, Request, State};
 use axum::http::header::CONTENT_TYPE;
 use axum::http::{HeaderMap, Method, StatusCode};
 use axum::response::{IntoResponse, Response};
+use futures_util::StreamExt;
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use serde::Serialize;
+use tokio::time::timeout;
 
 use super::Api;
 use super::problem::{self, Problem};
@@ -24,6 +26,9 @@ use crate::sandbox::Reply;
 
 /// How long a sender may take over a body.
 const BODY_TIMEOUT: Duration = Duration::from_secs(20);
+/// How much more than the limit is read of a body that is too large, and for how long.
+const DISCARDED_BYTES_MAX: usize = 1024 * 1024;
+const DISCARD_TIMEOUT: Duration = Duration::from_secs(2);
 
 type Parameters = Query<Vec<(String, String)>>;
 
@@ -78,16 +83,14 @@ async fn respond(
     answered.unwrap_or_else(failure)
 }
 
-async fn read(body: Body, bytes_max: usize) -> Result<Bytes, Problem> {
-    let read = Limited::new(body, bytes_max).collect();
-    match tokio::time::timeout(BODY_TIMEOUT, read).await {
-        Ok(Ok(body)) => Ok(body.to_bytes()),
-        Ok(Err(error)) if error.is::<LengthLimitError>() => Err(Problem::new(
-            StatusCode::PAYLOAD_TOO_LARGE,
-            "body_too_large",
-            "the body is larger than this endpoint accepts",
-        )
-        .detail(format!("it accepts {bytes_max} bytes"))),
+async fn read(mut body: Body, bytes_max: usize) -> Result<Bytes, Problem> {
+    if body.size_hint().lower() > bytes_max as u64 {
+        return Err(too_large(body, bytes_max).await);
+    }
+    let read = Limited::new(&mut body, bytes_max).collect();
+    match timeout(BODY_TIMEOUT, read).await {
+        Ok(Ok(whole)) => Ok(whole.to_bytes()),
+        Ok(Err(error)) if error.is::<LengthLimitError>() => Err(too_large(body, bytes_max).await),
         Ok(Err(_)) => Err(Problem::new(
             StatusCode::BAD_REQUEST,
             "body_incomplete",
@@ -99,6 +102,16 @@ async fn read(body: Body, bytes_max: usize) -> Result<Bytes, Problem> {
             "the body took too long to arrive",
         )),
     }
+}
+
+/// The sender is still writing: one that is answered too early sees its connection break and not
+/// the answer. So some of what is too much is read, and thrown away.
+async fn too_large(body: Body, bytes_max: usize) -> Problem {
+    let rest = Limited::new(body, bytes_max + DISCARDED_BYTES_MAX);
+    let _ = timeout(DISCARD_TIMEOUT, rest.into_data_stream().for_each(|_| async {})).await;
+    let title = "the body is larger than this endpoint accepts";
+    Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "body_too_large", title)
+        .detail(format!("it accepts {bytes_max} bytes"))
 }
 
 fn headers(headers: &HeaderMap) -> Vec<(String, Bytes)> {

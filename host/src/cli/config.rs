@@ -98,6 +98,7 @@ fn count(number: usize, noun: &str) -> String {
 fn blame(error: &ConfigError) -> String {
     match error {
         ConfigError::Unreadable { source, .. } => format!("{error}: {source}"),
+        ConfigError::Malformed { source, .. } => format!("{error}: {source}"),
         _ => error.to_string(),
     }
 }

@@ -44,6 +44,7 @@ fn empty_wasi(present: &Present) -> WasiCtx {
         .monotonic_clock(present.clone())
         .secure_random(present.clone())
         .insecure_random(present.clone())
+        // Asked for once in an instance's life, which may be longer than an event's.
         .insecure_random_seed(0)
         .allow_tcp(false)
         .allow_udp(false)

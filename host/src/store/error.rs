@@ -43,3 +43,12 @@ pub enum StoreError {
     #[error("the store is closed")]
     Closed,
 }
+
+impl StoreError {
+    pub(super) fn database(doing: &'static str, source: sqlx::Error) -> Self {
+        match source {
+            sqlx::Error::PoolClosed => Self::Closed,
+            source => Self::Database { doing, source },
+        }
+    }
+}

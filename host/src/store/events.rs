@@ -15,6 +15,7 @@ use crate::model::id::{CommandId, EventId, WebhookId};
 use crate::model::name::{Kind, Slug};
 use crate::model::run::NewRun;
 use crate::model::scope::Scope;
+use crate::model::text::storable;
 use crate::model::time::Time;
 
 /// An event with all it is recognised by when it comes again.
@@ -389,7 +390,7 @@ fn json_of(decisions: &[Decision]) -> String {
             "trigger_id": decision.trigger_id,
             "trigger": decision.trigger,
             "outcome": decision.verdict.outcome(),
-            "reason": decision.verdict.reason(),
+            "reason": decision.verdict.reason().map(|reason| storable(reason.to_owned())),
             "run_id": decision.verdict.run_id(),
             "at": decision.at.as_millis(),
         })

@@ -1,10 +1,13 @@
 //! The tables, brought up to date at start. Migrations are only ever added, under the same number
 //! and name for both databases; one that has run is never changed, and its checksum sees to it.
 
-use sqlx::migrate::{Migration, MigrationType, Migrator};
+use sqlx::migrate::{MigrateError, Migration, MigrationType, Migrator};
 use sqlx::{PgPool, SqliteConnection};
 
 use super::StoreError;
+
+/// How often SQLite's migrations are tried.
+const TRIES_MAX: u32 = 5;
 
 macro_rules! migrations {
     ($database:literal: $($version:literal $name:literal),* $(,)?) => {
@@ -21,7 +24,15 @@ const POSTGRES: [(i64, &str, &str); 1] = migrations!("postgres": 1 "0001_inbox_r
 
 pub(super) async fn sqlite(connection: &mut SqliteConnection) -> Result<(), StoreError> {
     let migrator = migrator(&SQLITE);
-    migrator.run_direct(None, connection, false).await.map_err(StoreError::Migrate)
+    let mut tries = 1;
+    loop {
+        match migrator.run_direct(None, connection, false).await {
+            // SQLite has no lock for this: another process may have made the same tables meanwhile.
+            // Each migration is a transaction, so looking again shows it.
+            Err(MigrateError::ExecuteMigration(..)) if tries < TRIES_MAX => tries += 1,
+            result => return result.map_err(StoreError::Migrate),
+        }
+    }
 }
 
 pub(super) async fn postgres(pool: &PgPool) -> Result<(), StoreError> {

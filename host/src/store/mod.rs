@@ -90,7 +90,7 @@ impl Store {
         sql: impl Into<Sql>,
         binds: &[Bind],
     ) -> Result<Vec<Row>, StoreError> {
-        let failed = |source| StoreError::Database { doing, source };
+        let failed = |source| StoreError::database(doing, source);
         match &self.database {
             Database::Sqlite(sqlite) => {
                 let mut connection = sqlite.readers().acquire().await.map_err(failed)?;

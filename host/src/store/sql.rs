@@ -5,6 +5,7 @@ use sqlx::sqlite::{SqliteArguments, SqliteConnection, SqliteRow};
 use sqlx::{Decode, Row as _, Sqlite, Type};
 
 use super::StoreError;
+use crate::model::text::storable;
 use crate::model::time::Time;
 
 /// A statement in both dialects.
@@ -20,7 +21,8 @@ impl From<&'static str> for Sql {
     }
 }
 
-/// A value bound to `$1`, `$2` ….
+/// A value bound to `$1`, `$2` …. Text is made storable here; text within a bound JSON document is
+/// its maker's to make so.
 #[derive(Clone, Debug)]
 pub(super) enum Bind {
     Integer(Option<i64>),
@@ -45,22 +47,22 @@ impl From<Time> for Bind {
 }
 impl From<&str> for Bind {
     fn from(value: &str) -> Self {
-        Self::Text(Some(value.to_owned()))
+        Self::from(value.to_owned())
     }
 }
 impl From<String> for Bind {
     fn from(value: String) -> Self {
-        Self::Text(Some(value))
+        Self::Text(Some(storable(value)))
     }
 }
 impl From<Option<&str>> for Bind {
     fn from(value: Option<&str>) -> Self {
-        Self::Text(value.map(str::to_owned))
+        Self::from(value.map(str::to_owned))
     }
 }
 impl From<Option<String>> for Bind {
     fn from(value: Option<String>) -> Self {
-        Self::Text(value)
+        Self::Text(value.map(storable))
     }
 }
 impl From<&[u8]> for Bind {

@@ -33,7 +33,7 @@ pub(super) enum WriteError {
 impl WriteError {
     pub(super) fn into_store_error(self, doing: &'static str) -> StoreError {
         match self {
-            Self::Sql(source) => StoreError::Database { doing, source },
+            Self::Sql(source) => StoreError::database(doing, source),
             Self::Store(error) => error,
         }
     }
