@@ -1,0 +1,86 @@
+//! Senders that go on until they are told to stop, and send again what was not answered.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+use crate::harness::client::Answer;
+use crate::harness::folder::SECRET;
+use crate::harness::host::Host;
+use crate::harness::payloads::issue;
+use crate::harness::senders::github_signed;
+
+const SENDERS: usize = 8;
+
+/// The event that each delivery was answered with, by the delivery's number.
+pub(super) type Accepted = BTreeMap<u64, String>;
+
+pub(super) struct Senders {
+    tasks: JoinSet<()>,
+    stop: CancellationToken,
+    accepted: Arc<Mutex<Accepted>>,
+}
+
+impl Senders {
+    pub(super) fn start(host: &Host) -> Self {
+        let (stop, accepted, numbers) =
+            (CancellationToken::new(), Arc::default(), Arc::new(AtomicU64::new(1)));
+        let mut tasks = JoinSet::new();
+        for _ in 0..SENDERS {
+            let sender = Sender {
+                http: host.http.clone(),
+                url: format!("{}/webhooks/github", host.url),
+                stop: stop.clone(),
+                numbers: Arc::clone(&numbers),
+                accepted: Arc::clone(&accepted),
+            };
+            tasks.spawn(sender.work());
+        }
+        Self { tasks, stop, accepted }
+    }
+
+    /// Lets each sender finish what it is at, and gives what was accepted.
+    pub(super) async fn stop(self) -> Accepted {
+        self.stop.cancel();
+        self.tasks.join_all().await;
+        self.accepted.lock().unwrap().clone()
+    }
+}
+
+struct Sender {
+    http: reqwest::Client,
+    url: String,
+    stop: CancellationToken,
+    numbers: Arc<AtomicU64>,
+    accepted: Arc<Mutex<Accepted>>,
+}
+
+impl Sender {
+    async fn work(self) {
+        while !self.stop.is_cancelled() {
+            let number = self.numbers.fetch_add(1, Ordering::Relaxed);
+            let id = self.deliver(number).await;
+            self.accepted.lock().unwrap().insert(number, id);
+        }
+    }
+
+    /// Sends the delivery until it is answered.
+    async fn deliver(&self, number: u64) -> String {
+        let delivery = github_signed(SECRET, "issues", &format!("d-{number}"), &issue(number));
+        loop {
+            let request = self.http.post(&self.url).headers(delivery.headers.clone());
+            match Answer::try_of(request.body(delivery.body.clone())).await {
+                Ok(answer) if matches!(answer.status, 200 | 202) => {
+                    return answer.json()["event_id"].as_str().unwrap().to_owned();
+                }
+                Ok(answer) => assert_eq!(answer.status, 503, "{answer:?}"),
+                // The host is down: it will be back.
+                Err(_) => tokio::time::sleep(Duration::from_millis(20)).await,
+            }
+        }
+    }
+}

@@ -1,0 +1,27 @@
+//! The integration tests: every store function on both databases, the built program from outside,
+//! components and clients that misbehave, crashes, and the import directions.
+//!
+//! ```text
+//! conformance   the store, through the library, with times of the test's choosing
+//! contract      what a folder with one hillock.toml does, through the program
+//! providers     what each sender signs, and how it is refused
+//! hostile       components that loop, grow, overflow, crash, leak and forge
+//! slow          clients that send too slowly, or nothing
+//! worker        a worker of its own: logs, cancel, drain, loss
+//! crash         kill -9 under load, and the ledger afterwards
+//! cli           the commands, what they print and how they fail
+//! imports       who imports whom
+//! ```
+//! PostgreSQL comes from `tests/run`, by `HILLOCK_TEST_POSTGRES`. Nothing here waits for time to
+//! pass: a test waits for a state that can be seen, up to a deadline.
+
+mod cli;
+mod conformance;
+mod contract;
+mod crash;
+mod harness;
+mod hostile;
+mod imports;
+mod providers;
+mod slow;
+mod worker;
