@@ -11,6 +11,7 @@
 //! crash         kill -9 under load, and the ledger afterwards
 //! cli           the commands, what they print and how they fail
 //! imports       who imports whom
+//! readme        what the README shows
 //! ```
 //! PostgreSQL comes from `tests/run`, by `HILLOCK_TEST_POSTGRES`. Nothing here waits for time to
 //! pass: a test waits for a state that can be seen, up to a deadline.
@@ -23,5 +24,6 @@ mod harness;
 mod hostile;
 mod imports;
 mod providers;
+mod readme;
 mod slow;
 mod worker;

@@ -4,6 +4,7 @@ mod data_dir;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::{Context, bail};
 use tokio::net::TcpListener;
@@ -23,6 +24,9 @@ use crate::sandbox::Sandbox;
 use crate::store::Store;
 use crate::worker;
 pub use data_dir::DataDir;
+
+/// How long the worker inside the host may take to stop its programs and hand their commands back.
+const HANDING_BACK: Duration = Duration::from_secs(10);
 
 /// A host that is running.
 #[derive(Debug)]
@@ -100,6 +104,7 @@ impl Host {
             hub: hub.clone(),
             definitions,
             clock,
+            body_room: api::body_room(),
             draining: self.draining.clone(),
             stop: self.stop.clone(),
         };
@@ -134,6 +139,12 @@ impl Host {
         Ok(())
     }
 
+    /// Long enough for the worker to wait for its programs, and then to hand their commands back.
+    fn worker_grace(&self) -> Duration {
+        let own = self.config.worker.as_ref().map_or(Duration::ZERO, |worker| worker.drain_grace);
+        self.config.drain_grace.max(own) + HANDING_BACK
+    }
+
     /// Takes nothing new, finishes or hands back what is in hand, and closes. Everything that was
     /// accepted is in the store.
     pub async fn stop(self) {
@@ -142,7 +153,7 @@ impl Host {
         if let Some(Embedded { tasks, stop }) = &self.worker {
             stop.cancel();
             tasks.close();
-            if tokio::time::timeout(self.config.drain_grace, tasks.wait()).await.is_err() {
+            if tokio::time::timeout(self.worker_grace(), tasks.wait()).await.is_err() {
                 tracing::warn!("the worker did not end in time");
             }
         }

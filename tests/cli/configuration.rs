@@ -5,20 +5,28 @@ use super::{alone, contract_folder};
 use crate::harness::database::Database;
 use crate::harness::folder::Folder;
 
-/// Wrong by itself, in four places.
+/// Wrong by itself, in many places.
 const SHAPE: &str = r#"
     agents = [{ name = "Upper" }]
     endpoints = [{ slug = "a--b", source = "github" }]
     triggers = [{ name = "t", event = "github.*", agent = "nobody", prompt = "x" }]
     [server]
     listen = "everywhere"
+    [[worker.agents]]
+    name = "w"
+    command = ["true"]
+    [[worker.agents]]
+    name = "w"
+    command = []
 "#;
-const SHAPE_PATHS: [&str; 5] = [
+const SHAPE_PATHS: &[&str] = &[
     "agents[0].name",
     "endpoints[0].secret_ref",
     "endpoints[0].slug",
     "server.listen",
     "triggers[0].agent",
+    "worker.agents[1].command",
+    "worker.agents[1].name",
 ];
 
 /// Wrong by what its components say.
@@ -39,7 +47,7 @@ const CONTENT: &str = r#"
     template = "github"
     prompt = "x"
 "#;
-const CONTENT_PATHS: [&str; 5] = [
+const CONTENT_PATHS: &[&str] = &[
     "endpoints[0].source",
     "endpoints[1].source",
     "triggers[0].filter",

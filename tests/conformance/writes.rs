@@ -55,6 +55,16 @@ async fn a_closed_store_says_so(database: Database) {
     assert_eq!(database.count("events").await, 1);
 }
 
+/// A path is a path: nothing in it is an escape or a parameter.
+#[tokio::test]
+async fn a_sqlite_file_may_have_any_name() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("a%20b?mode=ro#c.db");
+    let store = Store::open(&format!("sqlite://{}", file.display())).await.unwrap();
+    accepted(&store, event()).await;
+    assert!(file.is_file());
+}
+
 async fn the_store_opens_many_times_at_once(database: Database) {
     let url = database.url();
     let stores = futures_util::future::join_all((0..4).map(|_| Store::open(&url))).await;

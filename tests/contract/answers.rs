@@ -16,6 +16,7 @@ on_both_databases!(
     the_api_needs_a_key,
     what_is_not_there_is_not_found,
     parameters_are_checked,
+    every_refusal_is_a_problem,
 );
 
 const BODY_BYTES_MAX: usize = 1024 * 1024;
@@ -153,4 +154,22 @@ async fn check_parameter(host: &Host, path: &str, parameter: &str) {
     let answer = host.get(path).await;
     assert_eq!(answer.problem(400), "invalid_parameter", "{path}");
     assert_eq!(answer.json()["problems"][0]["path"], parameter, "{path}");
+}
+
+async fn every_refusal_is_a_problem(database: Database) {
+    let folder = folder(database).await;
+    let host = folder.serve().await;
+    for (path, status, code) in [
+        ("events?workspace=a&workspace=b", 400, "invalid_parameter"),
+        ("runs/%FF", 404, "not_found"),
+        ("workers/connect", 426, "upgrade_required"),
+    ] {
+        assert_eq!(host.get(path).await.problem(status), code, "{path}");
+    }
+    let good = github(Payload::IssueOpened, "d-1");
+    let unknown = host.deliver("nope", good.clone()).await;
+    for path in ["%FF", "Nope", "nope/nope", "acme/%FF"] {
+        let answer = host.deliver(path, good.clone()).await;
+        assert_eq!((answer.status, &answer.body), (404, &unknown.body), "{path}");
+    }
 }

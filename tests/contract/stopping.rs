@@ -12,7 +12,11 @@ use crate::harness::payloads::issue;
 use crate::harness::senders::{Delivery, github_signed};
 use crate::harness::wait;
 
-on_both_databases!(a_stop_under_load_loses_nothing, a_stopping_host_takes_nothing_new);
+on_both_databases!(
+    a_stop_under_load_loses_nothing,
+    a_stopping_host_takes_nothing_new,
+    what_does_not_end_in_time_is_handed_back,
+);
 
 async fn a_stop_under_load_loses_nothing(database: Database) {
     let folder = folder(database).await;
@@ -66,4 +70,37 @@ async fn a_stopping_host_takes_nothing_new(database: Database) {
     assert!(host.process.ended().await.success());
     let again = folder.serve().await;
     again.run_with_status(&run, "completed").await;
+}
+
+/// Three stops would be as many lost workers, and fail the run: a hand-over is none.
+async fn what_does_not_end_in_time_is_handed_back(database: Database) {
+    let config = r#"
+        agents = [{ name = "agent" }]
+        endpoints = [{ slug = "open", verification = "none" }]
+        triggers = [{ name = "all", event = "webhook", agent = "agent", prompt = "work" }]
+        [server]
+        drain_grace = "100ms"
+        [worker]
+        drain_grace = "100ms"
+        [[worker.agents]]
+        name = "agent"
+        dir = "."
+        command = ["sh", "-c", "[ -e go ] && exit 0; echo x >> begun; exec sleep 1000"]
+    "#;
+    let folder = Folder::new(database, config).await;
+    let mut run = None;
+    for starts in 1..=4 {
+        let mut host = folder.serve().await;
+        if run.is_none() {
+            let event = host.deliver("open", Delivery::new(&[], b"{}")).await.event_id(202);
+            run = Some(host.run_of(&event).await);
+        }
+        wait::until("the program to begin", async || {
+            (folder.read("begun")?.lines().count() == starts).then_some(())
+        })
+        .await;
+        assert!(host.process.stop().await.success());
+    }
+    folder.write("go", "");
+    folder.serve().await.run_with_status(&run.unwrap(), "completed").await;
 }

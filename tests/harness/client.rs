@@ -61,6 +61,8 @@ pub(crate) fn http() -> reqwest::Client {
         .no_proxy()
         .tls_certs_only([])
         .redirect(reqwest::redirect::Policy::none())
+        // Shorter than the host's own patience: a request must not meet a connection's end.
+        .pool_idle_timeout(std::time::Duration::from_secs(5))
         .timeout(std::time::Duration::from_secs(30))
         .build()
         .unwrap()

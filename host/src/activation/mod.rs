@@ -28,6 +28,9 @@ pub enum ActivationError {
     /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// A component is busy. The event is set aside, so that the others' events go on.
+    #[error(transparent)]
+    Busy(SandboxError),
     /// Its data is not JSON, which ingress makes sure of.
     #[error("the event's data cannot be read")]
     Data(#[from] NotJson),
@@ -35,6 +38,29 @@ pub enum ActivationError {
 
 /// A run with its first command.
 type Fired = (NewRun, CommandId);
+
+/// Why a trigger makes no run.
+enum Unfired {
+    /// It is decided.
+    Because(Verdict),
+    /// It cannot be decided now.
+    Busy(SandboxError),
+}
+
+impl From<Verdict> for Unfired {
+    fn from(verdict: Verdict) -> Self {
+        Self::Because(verdict)
+    }
+}
+
+impl From<SandboxError> for Unfired {
+    fn from(error: SandboxError) -> Self {
+        match error {
+            SandboxError::Busy { .. } => Self::Busy(error),
+            error => Self::Because(Verdict::ComponentError(error.to_string())),
+        }
+    }
+}
 
 /// Activates events.
 #[derive(Debug)]
@@ -67,7 +93,10 @@ impl Activator {
         Ok(first.then_some(fired))
     }
 
-    async fn decide_all(&self, event: Arc<Event>) -> Result<(Vec<Decision>, Vec<Fired>), NotJson> {
+    async fn decide_all(
+        &self,
+        event: Arc<Event>,
+    ) -> Result<(Vec<Decision>, Vec<Fired>), ActivationError> {
         let (mut decisions, mut runs) = (Vec::new(), Vec::new());
         let considering = self.considering(&event);
         if considering.is_empty() {
@@ -82,7 +111,8 @@ impl Activator {
                     runs.push(fired);
                     verdict
                 }
-                Err(verdict) => verdict,
+                Err(Unfired::Because(verdict)) => verdict,
+                Err(Unfired::Busy(error)) => return Err(ActivationError::Busy(error)),
             };
             let (trigger_id, trigger) = (trigger.id.clone(), trigger.name.clone());
             decisions.push(Decision { trigger_id, trigger, verdict, at: self.clock.now() });
@@ -97,16 +127,13 @@ impl Activator {
     }
 
     /// The run that a trigger makes of the event, or why it makes none.
-    async fn decide(&self, trigger: &Trigger, envelope: &Envelope) -> Result<Fired, Verdict> {
+    async fn decide(&self, trigger: &Trigger, envelope: &Envelope) -> Result<Fired, Unfired> {
         if !trigger.enabled {
-            return Err(Verdict::Disabled);
+            return Err(Verdict::Disabled.into());
         }
         self.pass(trigger, envelope).await?;
         let prompt = self.render(trigger, envelope).await?;
-        let component = |name| {
-            let origin = self.sandbox.origin(name).cloned();
-            origin.map_err(|error| Verdict::ComponentError(error.to_string()))
-        };
+        let component = |name| self.sandbox.origin(name).cloned();
         let stages = Stages {
             source: envelope.event().origin.clone(),
             filter: trigger.filter.as_ref().map(|f| component(&f.component)).transpose()?,
@@ -126,27 +153,28 @@ impl Activator {
         Ok((run, self.clock.command_id()))
     }
 
-    async fn pass(&self, trigger: &Trigger, envelope: &Envelope) -> Result<(), Verdict> {
+    async fn pass(&self, trigger: &Trigger, envelope: &Envelope) -> Result<(), Unfired> {
         let Some(filter) = &trigger.filter else { return Ok(()) };
         match self.sandbox.matches(&filter.component, &filter.config, envelope).await {
             Ok(FilterVerdict::Matched) => Ok(()),
-            Ok(FilterVerdict::Unmatched(clause)) => Err(Verdict::Filtered(clause)),
-            Err(error) => Err(Verdict::ComponentError(error.to_string())),
+            Ok(FilterVerdict::Unmatched(clause)) => Err(Verdict::Filtered(clause).into()),
+            Err(error) => Err(error.into()),
         }
     }
 
-    async fn render(&self, trigger: &Trigger, envelope: &Envelope) -> Result<String, Verdict> {
+    async fn render(&self, trigger: &Trigger, envelope: &Envelope) -> Result<String, Unfired> {
         match self.sandbox.render(&trigger.template, &trigger.prompt, envelope).await {
             Ok(prompt) if prompt.trim().is_empty() => {
-                Err(Verdict::RenderError("the prompt is empty".to_owned()))
+                Err(Verdict::RenderError("the prompt is empty".to_owned()).into())
             }
-            Ok(prompt) if prompt.len() > PROMPT_BYTES_MAX => Err(Verdict::RenderError(format!(
-                "the prompt has {} bytes, more than {PROMPT_BYTES_MAX}",
-                prompt.len()
-            ))),
+            Ok(prompt) if prompt.len() > PROMPT_BYTES_MAX => {
+                let bytes = prompt.len();
+                let why = format!("the prompt has {bytes} bytes, more than {PROMPT_BYTES_MAX}");
+                Err(Verdict::RenderError(why).into())
+            }
             Ok(prompt) => Ok(prompt),
-            Err(SandboxError::Refused { reason, .. }) => Err(Verdict::RenderError(reason)),
-            Err(error) => Err(Verdict::ComponentError(error.to_string())),
+            Err(SandboxError::Refused { reason, .. }) => Err(Verdict::RenderError(reason).into()),
+            Err(error) => Err(error.into()),
         }
     }
 

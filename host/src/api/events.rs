@@ -3,11 +3,12 @@
 use std::sync::Arc;
 
 use axum::Json;
-use axum::extract::{Path, Query, State};
+use axum::extract::State;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::Api;
+use super::extract::{Parameters, Segment};
 use super::json::{InScope, Listing, Paging, ScopeJson, optional};
 use super::problem::Problem;
 use crate::model::decision::{Decision, Outcome};
@@ -60,7 +61,7 @@ struct DecisionJson {
 
 pub(super) async fn list(
     State(api): State<Arc<Api>>,
-    Query(query): Query<ListQuery>,
+    Parameters(query): Parameters<ListQuery>,
 ) -> Result<Json<Listing<SummaryJson>>, Problem> {
     let filter = EventFilter {
         kind: optional("kind", query.kind.as_deref())?,
@@ -73,8 +74,8 @@ pub(super) async fn list(
 
 pub(super) async fn show(
     State(api): State<Arc<Api>>,
-    Path(id): Path<String>,
-    Query(scope): Query<InScope>,
+    Segment(id): Segment,
+    Parameters(scope): Parameters<InScope>,
 ) -> Result<Json<EventJson>, Problem> {
     let missing = || Problem::not_found("event");
     let id: EventId = id.parse().map_err(|_| missing())?;

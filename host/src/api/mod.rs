@@ -5,6 +5,7 @@
 
 mod auth;
 mod events;
+mod extract;
 mod health;
 mod json;
 mod listener;
@@ -18,6 +19,7 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::routing::{any, get, post};
+use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
 use crate::clock::Clock;
@@ -41,10 +43,17 @@ pub struct Api {
     pub definitions: Arc<Definitions>,
     /// The time.
     pub clock: Clock,
+    /// Room for the bodies of webhooks at hand, a permit a byte.
+    pub body_room: Semaphore,
     /// Called when the host takes nothing new.
     pub draining: CancellationToken,
     /// Called when connections are to end.
     pub stop: CancellationToken,
+}
+
+/// The room that [`Api::body_room`] begins with.
+pub fn body_room() -> Semaphore {
+    Semaphore::new(webhooks::BODY_ROOM_BYTES)
 }
 
 /// Every route.

@@ -3,11 +3,12 @@
 use std::sync::Arc;
 
 use axum::Json;
-use axum::extract::{Path, Query, State};
+use axum::extract::State;
 use axum::http::StatusCode;
 use serde::{Deserialize, Serialize};
 
 use super::Api;
+use super::extract::{Parameters, Segment};
 use super::json::{InScope, Listing, Paging, ScopeJson, optional};
 use super::problem::Problem;
 use crate::dispatch::protocol::ToWorker;
@@ -83,7 +84,7 @@ pub(super) struct LogsJson {
 
 pub(super) async fn list(
     State(api): State<Arc<Api>>,
-    Query(query): Query<ListQuery>,
+    Parameters(query): Parameters<ListQuery>,
 ) -> Result<Json<Listing<SummaryJson>>, Problem> {
     let filter = RunFilter {
         status: optional("status", query.status.as_deref())?,
@@ -97,16 +98,16 @@ pub(super) async fn list(
 
 pub(super) async fn show(
     State(api): State<Arc<Api>>,
-    Path(id): Path<String>,
-    Query(scope): Query<InScope>,
+    Segment(id): Segment,
+    Parameters(scope): Parameters<InScope>,
 ) -> Result<Json<RunJson>, Problem> {
     Ok(Json(find(&api, &id, &scope.scope()?).await?.into()))
 }
 
 pub(super) async fn logs(
     State(api): State<Arc<Api>>,
-    Path(id): Path<String>,
-    Query(query): Query<LogsQuery>,
+    Segment(id): Segment,
+    Parameters(query): Parameters<LogsQuery>,
 ) -> Result<Json<LogsJson>, Problem> {
     let after = optional("after", query.after.as_deref())?.unwrap_or(0);
     let limit: Option<u32> = optional("limit", query.limit.as_deref())?;
@@ -125,8 +126,8 @@ pub(super) async fn logs(
 
 pub(super) async fn cancel(
     State(api): State<Arc<Api>>,
-    Path(id): Path<String>,
-    Query(scope): Query<InScope>,
+    Segment(id): Segment,
+    Parameters(scope): Parameters<InScope>,
 ) -> Result<(StatusCode, Json<RunJson>), Problem> {
     let scope = scope.scope()?;
     let run_id = id.parse().map_err(|_| Problem::not_found("run"))?;

@@ -3,11 +3,12 @@
 use std::sync::Arc;
 
 use axum::Json;
-use axum::extract::{Path, Query, State};
+use axum::extract::State;
 use serde::Serialize;
 use serde_json::Value;
 
 use super::Api;
+use super::extract::{Parameters, Segment};
 use super::json::{InScope, Listing, ScopeJson};
 use super::problem::Problem;
 use crate::model::definition::{Filter, Trigger};
@@ -38,7 +39,7 @@ struct FilterJson {
 
 pub(super) async fn list(
     State(api): State<Arc<Api>>,
-    Query(scope): Query<InScope>,
+    Parameters(scope): Parameters<InScope>,
 ) -> Result<Json<Listing<TriggerJson>>, Problem> {
     let scope = scope.scope()?;
     Ok(Json(Listing::all(of(&api, &scope).map(TriggerJson::from).collect())))
@@ -46,8 +47,8 @@ pub(super) async fn list(
 
 pub(super) async fn show(
     State(api): State<Arc<Api>>,
-    Path(name): Path<String>,
-    Query(scope): Query<InScope>,
+    Segment(name): Segment,
+    Parameters(scope): Parameters<InScope>,
 ) -> Result<Json<TriggerJson>, Problem> {
     let scope = scope.scope()?;
     let found = of(&api, &scope).find(|trigger| trigger.name.as_str() == name);

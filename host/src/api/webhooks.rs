@@ -8,13 +8,16 @@ use std::time::Duration;
 
 use axum::Json;
 use axum::body::{Body, Bytes, HttpBody};
+use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, Query, Request, State};
 use axum::http::header::CONTENT_TYPE;
 use axum::http::{HeaderMap, Method, StatusCode};
 use axum::response::{IntoResponse, Response};
+use bytes::BytesMut;
 use futures_util::StreamExt;
-use http_body_util::{BodyExt, LengthLimitError, Limited};
+use http_body_util::{BodyExt, Limited};
 use serde::Serialize;
+use tokio::sync::SemaphorePermit;
 use tokio::time::timeout;
 
 use super::Api;
@@ -26,36 +29,33 @@ use crate::sandbox::Reply;
 
 /// How long a sender may take over a body.
 const BODY_TIMEOUT: Duration = Duration::from_secs(20);
+/// How much the bodies at hand may hold altogether, in bytes.
+pub(super) const BODY_ROOM_BYTES: usize = 256 * 1024 * 1024;
 /// How much more than the limit is read of a body that is too large, and for how long.
 const DISCARDED_BYTES_MAX: usize = 1024 * 1024;
 const DISCARD_TIMEOUT: Duration = Duration::from_secs(2);
 
-type Parameters = Query<Vec<(String, String)>>;
-
 pub(super) async fn receive(
     State(api): State<Arc<Api>>,
-    Path(last): Path<String>,
-    query: Parameters,
+    last: Result<Path<String>, PathRejection>,
     request: Request,
 ) -> Response {
-    respond(&api, Address::parse(None, &last), query, request).await
+    let address = last.ok().and_then(|Path(last)| Address::parse(None, &last));
+    respond(&api, address, request).await
 }
 
 pub(super) async fn receive_in_workspace(
     State(api): State<Arc<Api>>,
-    Path((workspace, last)): Path<(String, String)>,
-    query: Parameters,
+    path: Result<Path<(String, String)>, PathRejection>,
     request: Request,
 ) -> Response {
-    respond(&api, Address::parse(Some(&workspace), &last), query, request).await
+    let parse =
+        |Path((workspace, last)): Path<(String, String)>| Address::parse(Some(&workspace), &last);
+    respond(&api, path.ok().and_then(parse), request).await
 }
 
-async fn respond(
-    api: &Api,
-    address: Option<Address>,
-    Query(query): Parameters,
-    request: Request,
-) -> Response {
+/// Receives at an address; none is as good as one that nobody has.
+async fn respond(api: &Api, address: Option<Address>, request: Request) -> Response {
     if request.method() != Method::POST {
         return problem::method_not_allowed().await.into_response();
     }
@@ -65,7 +65,7 @@ async fn respond(
     let endpoint = address.and_then(|address| api.webhooks.endpoints().find(&address).cloned());
     let bytes_max = endpoint.as_deref().map_or(BODY_BYTES_MAX, OpenEndpoint::body_bytes_max);
     let (parts, body) = request.into_parts();
-    let body = match read(body, bytes_max).await {
+    let body = match read(api, body, bytes_max).await {
         Ok(body) => body,
         Err(problem) => return problem.into_response(),
     };
@@ -73,8 +73,8 @@ async fn respond(
         method: parts.method.as_str().to_owned(),
         traceparent: traceparent(&parts.headers),
         headers: headers(&parts.headers),
-        query,
-        body,
+        query: Query::try_from_uri(&parts.uri).map(|Query(query)| query).unwrap_or_default(),
+        body: body.bytes.clone(),
     };
     let answered = match endpoint {
         Some(endpoint) => api.webhooks.receive(&endpoint, request).await.map(answer),
@@ -83,35 +83,54 @@ async fn respond(
     answered.unwrap_or_else(failure)
 }
 
-async fn read(mut body: Body, bytes_max: usize) -> Result<Bytes, Problem> {
+/// A body, and the room it takes for as long as its request is at hand.
+struct Whole<'a> {
+    bytes: Bytes,
+    _room: SemaphorePermit<'a>,
+}
+
+async fn read<'a>(api: &'a Api, body: Body, bytes_max: usize) -> Result<Whole<'a>, Problem> {
     if body.size_hint().lower() > bytes_max as u64 {
-        return Err(too_large(body, bytes_max).await);
+        return Err(too_large(body).await);
     }
-    let read = Limited::new(&mut body, bytes_max).collect();
-    match timeout(BODY_TIMEOUT, read).await {
-        Ok(Ok(whole)) => Ok(whole.to_bytes()),
-        Ok(Err(error)) if error.is::<LengthLimitError>() => Err(too_large(body, bytes_max).await),
-        Ok(Err(_)) => Err(Problem::new(
-            StatusCode::BAD_REQUEST,
-            "body_incomplete",
-            "the body did not arrive whole",
-        )),
-        Err(_) => Err(Problem::new(
-            StatusCode::REQUEST_TIMEOUT,
-            "body_too_slow",
-            "the body took too long to arrive",
-        )),
+    let read = timeout(BODY_TIMEOUT, gather(api, body, bytes_max)).await;
+    read.unwrap_or_else(|_| {
+        let title = "the body took too long to arrive";
+        Err(Problem::new(StatusCode::REQUEST_TIMEOUT, "body_too_slow", title))
+    })
+}
+
+/// Takes room as the body arrives: what a sender only announces costs nothing.
+async fn gather<'a>(api: &'a Api, mut body: Body, bytes_max: usize) -> Result<Whole<'a>, Problem> {
+    let mut bytes = BytesMut::new();
+    let mut room = room_for(api, 0)?;
+    while let Some(frame) = body.frame().await {
+        let title = "the body did not arrive whole";
+        let incomplete = |_| Problem::new(StatusCode::BAD_REQUEST, "body_incomplete", title);
+        let Ok(data) = frame.map_err(incomplete)?.into_data() else { continue };
+        if bytes.len() + data.len() > bytes_max {
+            return Err(too_large(body).await);
+        }
+        room.merge(room_for(api, data.len())?);
+        bytes.extend_from_slice(&data);
     }
+    Ok(Whole { bytes: bytes.freeze(), _room: room })
+}
+
+fn room_for(api: &Api, bytes: usize) -> Result<SemaphorePermit<'_>, Problem> {
+    let permits = u32::try_from(bytes).unwrap_or(u32::MAX);
+    api.body_room.try_acquire_many(permits).map_err(|_| {
+        Problem::unavailable("overloaded", "the host has as many requests as it can hold")
+    })
 }
 
 /// The sender is still writing: one that is answered too early sees its connection break and not
 /// the answer. So some of what is too much is read, and thrown away.
-async fn too_large(body: Body, bytes_max: usize) -> Problem {
-    let rest = Limited::new(body, bytes_max + DISCARDED_BYTES_MAX);
+async fn too_large(body: Body) -> Problem {
+    let rest = Limited::new(body, DISCARDED_BYTES_MAX);
     let _ = timeout(DISCARD_TIMEOUT, rest.into_data_stream().for_each(|_| async {})).await;
     let title = "the body is larger than this endpoint accepts";
     Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "body_too_large", title)
-        .detail(format!("it accepts {bytes_max} bytes"))
 }
 
 fn headers(headers: &HeaderMap) -> Vec<(String, Bytes)> {

@@ -4,14 +4,17 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::extract::State;
+use axum::extract::ws::rejection::WebSocketUpgradeRejection;
 use axum::extract::ws::{CloseFrame, Message, WebSocket, WebSocketUpgrade, close_code};
-use axum::response::Response;
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
 use futures_util::stream::{SplitSink, SplitStream};
 use futures_util::{SinkExt, StreamExt};
 use tokio::sync::mpsc;
 use tokio::time::{interval, timeout};
 
 use super::Api;
+use super::problem::Problem;
 use crate::dispatch::link::{Link, LinkError};
 use crate::dispatch::protocol::{HEARTBEAT_MS, MESSAGE_BYTES_MAX, ToHost, ToWorker, VERSION};
 
@@ -24,7 +27,15 @@ const SILENCE_MAX: Duration = Duration::from_secs(60);
 /// How long a worker may take to read a message.
 const SEND_TIMEOUT: Duration = Duration::from_secs(10);
 
-pub(super) async fn connect(State(api): State<Arc<Api>>, upgrade: WebSocketUpgrade) -> Response {
+pub(super) async fn connect(
+    State(api): State<Arc<Api>>,
+    upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
+) -> Response {
+    let Ok(upgrade) = upgrade else {
+        let title = "workers connect here by WebSocket";
+        return Problem::new(StatusCode::UPGRADE_REQUIRED, "upgrade_required", title)
+            .into_response();
+    };
     upgrade
         .max_message_size(MESSAGE_BYTES_MAX)
         .on_upgrade(move |socket| async move { attend(&api, socket).await })

@@ -1,10 +1,10 @@
 //! The data folder: the first key, the address, and the cache of compiled components. It is the
 //! host's own; nobody else can read it.
 
-use std::fs::{self, DirBuilder, OpenOptions};
+use std::fs::{self, DirBuilder, OpenOptions, Permissions};
 use std::io::{ErrorKind, Write as _};
 use std::net::SocketAddr;
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, ensure};
@@ -58,7 +58,10 @@ impl DataDir {
     pub async fn admin_key(&self, store: &Store, clock: Clock) -> anyhow::Result<String> {
         let file = self.0.join(ADMIN_KEY);
         let key = match fs::read_to_string(&file) {
-            Ok(text) => text.trim().to_owned(),
+            Ok(text) => {
+                make_private(&file).with_context(|| cannot_write(&file))?;
+                text.trim().to_owned()
+            }
             Err(error) if error.kind() == ErrorKind::NotFound => {
                 let key = format!("hlk_{}", hex::encode(clock.random::<32>()));
                 write_owned(&file, &key).with_context(|| cannot_write(&file))?;
@@ -69,7 +72,11 @@ impl DataDir {
                 return Err(error).with_context(|| format!("cannot read {}", file.display()));
             }
         };
-        ensure!(!key.is_empty(), "{} is empty: remove it to get a new key", file.display());
+        ensure!(
+            !key.is_empty(),
+            "{} is empty: remove it, and the next start makes a key",
+            file.display()
+        );
         let hash = Sha256::digest(key.as_bytes()).into();
         keys::admit(store, hash, clock.key_id(), clock.now()).await?;
         Ok(key)
@@ -83,6 +90,15 @@ impl DataDir {
         let file = self.0.join(ADDRESS);
         fs::write(&file, format!("http://{address}\n")).with_context(|| cannot_write(&file))
     }
+}
+
+/// Takes a key file back from others who could read it; they may have.
+fn make_private(file: &Path) -> std::io::Result<()> {
+    if fs::metadata(file)?.mode() & 0o077 != 0 {
+        tracing::warn!("{} could be read by others; it cannot any more", file.display());
+        fs::set_permissions(file, Permissions::from_mode(0o600))?;
+    }
+    Ok(())
 }
 
 fn cannot_write(file: &Path) -> String {

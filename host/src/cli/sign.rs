@@ -125,7 +125,7 @@ fn mac(key: &[u8], message: &[&[u8]]) -> Vec<u8> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::signature::{Algorithm, Claim, Encoding, check};
+    use crate::model::signature::{Algorithm, Claim, Encoding, KeyForm, check};
 
     fn secret(text: &str) -> Secret {
         Secret::new(text.as_bytes().to_vec()).unwrap()
@@ -188,7 +188,7 @@ mod tests {
             encoding: Encoding::Hex,
             timestamp: Some(1_700_000_000),
             tolerance: None,
-            key_prefix: None,
+            key_form: KeyForm::Plain,
         };
         assert_eq!(check(&claim, &[secret("s3cret")], sent.at), Ok(0));
     }

@@ -1,5 +1,6 @@
 //! The shape of `hillock.toml`, and its parsing into what the host works with.
 
+use std::collections::HashSet;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -114,6 +115,9 @@ impl File {
             plugins: self.plugins,
         };
         let definitions = entries.into_definitions(folder, problems);
+        if let Some(Some(worker)) = &worker {
+            hold_against(&worker.programs, &definitions.agents, problems);
+        }
         Some(Config {
             path: path.to_owned(),
             listen: listen?,
@@ -228,6 +232,21 @@ impl WorkerTable {
             ),
             drain_grace: duration("worker.drain_grace", self.drain_grace, DRAIN_GRACE, problems),
         })
+    }
+}
+
+/// Each agent has one program; and where the file has agents, there are no others.
+fn hold_against(programs: &[Program], agents: &[Agent], problems: &mut Problems) {
+    let mut seen = HashSet::new();
+    for (i, Program { agent, .. }) in programs.iter().enumerate() {
+        let path = format!("worker.agents[{i}].name");
+        if !seen.insert(agent) {
+            problems.add(&path, "stands twice among the worker's agents");
+        }
+        if !agents.is_empty() && !agents.contains(agent) {
+            let Agent { scope, name } = agent;
+            problems.add(&path, format!("there is no agent `{name}` ({scope})"));
+        }
     }
 }
 

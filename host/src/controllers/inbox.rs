@@ -16,8 +16,9 @@ use crate::store::{Store, events};
 
 /// How long an event may wait before somebody looks for it in the store.
 const INTERVAL: Duration = Duration::from_secs(5);
-/// How many events are activated at the same time; a slow guest holds up only its own.
-const AT_ONCE: usize = 16;
+/// How many events are activated at the same time: more than one component's share of the calls, so
+/// that a slow one holds up only its own.
+const AT_ONCE: usize = 64;
 /// How many events are read from the store at a time.
 const BATCH: u32 = 64;
 
@@ -107,6 +108,7 @@ fn report(
             }
         }
         Ok(None) => {}
+        Err(ActivationError::Busy(error)) => tracing::warn!(event = %id, %error, "set aside"),
         Err(error) => tracing::error!(event = %id, %error, "not activated; it will be tried again"),
     }
 }

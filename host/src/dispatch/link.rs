@@ -81,8 +81,13 @@ impl Link {
         let welcome = ToWorker::Welcome { version: VERSION, heartbeat_ms: HEARTBEAT_MS };
         let (place, messages) = hub.enter(introduction, welcome);
         let link = Self { store, hub, clock, worker: worker_id, place };
-        link.renew(active).await?;
-        Ok((link, messages))
+        match link.renew(active).await {
+            Ok(()) => Ok((link, messages)),
+            Err(error) => {
+                link.close();
+                Err(error)
+            }
+        }
     }
 
     /// Stores what the worker said, and answers.

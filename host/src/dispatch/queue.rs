@@ -26,18 +26,17 @@ async fn hand_to(
 ) -> Result<usize, StoreError> {
     let tokens = (0..vacancy.room).map(|_| Token::mint(clock.random())).collect();
     let claims = commands::claim(store, &vacancy.id, &vacancy.agents, tokens, clock.now()).await?;
-    let mut sent = 0;
+    let (mut sent, mut failed) = (0, None);
     for claim in claims {
         let (id, token) = (claim.id.clone(), claim.token.clone());
-        match hub.send(&vacancy.id, message(claim)) {
-            Ok(()) => sent += 1,
-            // The worker went away in between: as if it had never had the command.
-            Err(_) => {
-                commands::hand_back(store, &id, &token, clock.now()).await?;
-            }
+        if hub.send(&vacancy.id, message(claim)).is_ok() {
+            sent += 1;
+        // The worker went away in between: as if it had never had the command.
+        } else if let Err(error) = commands::hand_back(store, &id, &token, clock.now()).await {
+            failed.get_or_insert(error);
         }
     }
-    Ok(sent)
+    failed.map_or(Ok(sent), Err)
 }
 
 fn message(claim: Claim) -> ToWorker {

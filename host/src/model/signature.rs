@@ -18,6 +18,12 @@ use super::time::Time;
 /// How far a signed timestamp may be from the host's clock, in either direction.
 pub const TOLERANCE: Duration = Duration::from_secs(300);
 
+/// How many signatures of a request are looked at: the senders' schemes allow several, for the time
+/// of a rotation.
+pub const SIGNATURES_MAX: usize = 16;
+/// How many pieces a signed message may have.
+pub const PARTS_MAX: usize = 16;
+
 /// How a signature is made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Algorithm {
@@ -57,8 +63,29 @@ pub struct Claim<'m> {
     pub timestamp: Option<u64>,
     /// The tolerance the scheme asks for; [`TOLERANCE`] bounds it.
     pub tolerance: Option<Duration>,
-    /// What a secret of the scheme starts with, before its key in base64.
-    pub key_prefix: Option<&'m str>,
+    /// How the scheme writes its secrets.
+    pub key_form: KeyForm,
+}
+
+/// How a secret is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum KeyForm {
+    /// Its own bytes are the key.
+    Plain,
+    /// `whsec_` and the key in base64.
+    Whsec,
+    /// `whpk_` and the public key in base64.
+    Whpk,
+}
+
+impl KeyForm {
+    fn prefix(self) -> Option<&'static str> {
+        match self {
+            Self::Plain => None,
+            Self::Whsec => Some("whsec_"),
+            Self::Whpk => Some("whpk_"),
+        }
+    }
 }
 
 /// Why a claim does not hold.
@@ -86,7 +113,7 @@ pub fn check(claim: &Claim<'_>, secrets: &[Secret], now: Time) -> Result<usize, 
     let fitting: Vec<(usize, &[u8])> = secrets
         .iter()
         .enumerate()
-        .filter_map(|(i, secret)| Some((i, strip(secret.expose(), claim.key_prefix)?)))
+        .filter_map(|(i, secret)| Some((i, strip(secret.expose(), claim.key_form.prefix())?)))
         .collect();
     if fitting.is_empty() {
         return Err(Failure::NoSecret);
@@ -97,17 +124,21 @@ pub fn check(claim: &Claim<'_>, secrets: &[Secret], now: Time) -> Result<usize, 
     if claim.signatures.is_empty() {
         return Err(Failure::Mismatch);
     }
+    if claim.message.len() > PARTS_MAX {
+        return Err(Failure::Malformed);
+    }
     let decoded = |text: &String| decode(text, claim.encoding);
-    let signatures: Vec<Vec<u8>> = claim.signatures.iter().filter_map(decoded).collect();
+    let given = claim.signatures.iter().take(SIGNATURES_MAX);
+    let signatures: Vec<Vec<u8>> = given.filter_map(decoded).collect();
     let keys: Vec<(usize, Vec<u8>)> = fitting
         .into_iter()
-        .filter_map(|(i, key)| Some((i, key_bytes(key, claim.key_prefix)?)))
+        .filter_map(|(i, key)| Some((i, key_bytes(key, claim.key_form.prefix())?)))
         .collect();
     if signatures.is_empty() || keys.is_empty() {
         return Err(Failure::Malformed);
     }
     keys.iter()
-        .find(|(_, key)| signatures.iter().any(|signature| holds(claim, key, signature)))
+        .find(|(_, key)| any_holds(claim, key, &signatures))
         .map(|(i, _)| *i)
         .ok_or(Failure::Mismatch)
 }
@@ -141,27 +172,32 @@ fn decode(text: &str, encoding: Encoding) -> Option<Vec<u8>> {
     }
 }
 
-fn holds(claim: &Claim<'_>, key: &[u8], signature: &[u8]) -> bool {
+/// Whether one of the signatures is the key's. A MAC is computed once, whatever is given.
+fn any_holds(claim: &Claim<'_>, key: &[u8], signatures: &[Vec<u8>]) -> bool {
+    let is_any = |wanted: &[u8]| signatures.iter().any(|given| wanted.ct_eq(given).into());
     match claim.algorithm {
-        Algorithm::HmacSha256 => mac_holds::<Hmac<Sha256>>(claim, key, signature),
-        Algorithm::HmacSha1 => mac_holds::<Hmac<Sha1>>(claim, key, signature),
-        Algorithm::Ed25519 => ed25519_holds(claim, key, signature).unwrap_or(false),
-        Algorithm::Equal => key.ct_eq(signature).into(),
+        Algorithm::HmacSha256 => mac::<Hmac<Sha256>>(claim, key).is_some_and(|mac| is_any(&mac)),
+        Algorithm::HmacSha1 => mac::<Hmac<Sha1>>(claim, key).is_some_and(|mac| is_any(&mac)),
+        Algorithm::Ed25519 => {
+            let message = claim.message.concat();
+            signatures.iter().any(|given| ed25519_holds(&message, key, given).unwrap_or(false))
+        }
+        Algorithm::Equal => is_any(key),
     }
 }
 
-fn mac_holds<M: Mac + KeyInit>(claim: &Claim<'_>, key: &[u8], signature: &[u8]) -> bool {
-    let Ok(mut mac) = <M as KeyInit>::new_from_slice(key) else { return false };
+fn mac<M: Mac + KeyInit>(claim: &Claim<'_>, key: &[u8]) -> Option<Vec<u8>> {
+    let mut mac = <M as KeyInit>::new_from_slice(key).ok()?;
     for part in &claim.message {
         mac.update(part);
     }
-    mac.verify_slice(signature).is_ok()
+    Some(mac.finalize().into_bytes().to_vec())
 }
 
-fn ed25519_holds(claim: &Claim<'_>, key: &[u8], signature: &[u8]) -> Option<bool> {
+fn ed25519_holds(message: &[u8], key: &[u8], signature: &[u8]) -> Option<bool> {
     let key = VerifyingKey::from_bytes(key.try_into().ok()?).ok()?;
     let signature = Signature::from_slice(signature).ok()?;
-    Some(key.verify_strict(&claim.message.concat(), &signature).is_ok())
+    Some(key.verify_strict(message, &signature).is_ok())
 }
 
 #[cfg(test)]
@@ -188,7 +224,7 @@ mod tests {
             encoding: Encoding::Hex,
             timestamp: None,
             tolerance: None,
-            key_prefix: None,
+            key_form: KeyForm::Plain,
         };
         let right = secret("It's a Secret to Everybody");
         let rotated = [secret("another"), right.clone()];
@@ -219,7 +255,7 @@ mod tests {
             encoding: Encoding::Base64,
             timestamp: Some(1_614_265_330),
             tolerance: None,
-            key_prefix: Some("whsec_"),
+            key_form: KeyForm::Whsec,
         };
         let key = [secret("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw")];
         for (now, wanted) in [
@@ -250,7 +286,7 @@ mod tests {
             encoding: Encoding::Hex,
             timestamp: None,
             tolerance: None,
-            key_prefix: Some("whpk_"),
+            key_form: KeyForm::Whpk,
         };
         let key = [secret(&format!("whpk_{public}"))];
         assert_eq!(check(&claim, &key, at(0)), Ok(0));
@@ -270,9 +306,27 @@ mod tests {
             encoding: Encoding::Plain,
             timestamp: None,
             tolerance: None,
-            key_prefix: None,
+            key_form: KeyForm::Plain,
         };
         assert_eq!(check(&claim, &[secret("token")], at(0)), Ok(0));
         assert_eq!(check(&claim, &[secret("tokens")], at(0)), Err(Failure::Mismatch));
+    }
+
+    #[test]
+    fn only_the_first_few_signatures_count() {
+        let mut many = vec!["00".to_owned(); SIGNATURES_MAX];
+        many.push("757107ea0eb2509fc211221cce984b8a37570b6d7586c22c46f4379c8b043e17".to_owned());
+        let claim = |signatures| Claim {
+            algorithm: Algorithm::HmacSha256,
+            message: vec![b"Hello, World!"],
+            signatures,
+            encoding: Encoding::Hex,
+            timestamp: None,
+            tolerance: None,
+            key_form: KeyForm::Plain,
+        };
+        let key = [secret("It's a Secret to Everybody")];
+        assert_eq!(check(&claim(&many), &key, at(0)), Err(Failure::Mismatch));
+        assert_eq!(check(&claim(&many[1..]), &key, at(0)), Ok(0));
     }
 }

@@ -4,6 +4,7 @@ use std::pin::Pin;
 use std::time::Duration;
 
 use tokio::runtime::{Handle, RuntimeFlavor};
+use tokio::sync::Semaphore;
 use tokio::task::block_in_place;
 use tokio::time::timeout;
 use wasmtime::component::Resource;
@@ -27,6 +28,8 @@ const REASON_BYTES_MAX: usize = 512;
 pub(super) struct Call<'c, W: World, L> {
     /// The component.
     pub(super) origin: &'c Origin,
+    /// The component's share of the calls that may be under way.
+    pub(super) places: &'c Semaphore,
     /// The component, ready to be instantiated.
     pub(super) pre: &'c W::Pre,
     /// Where its idle instances are.
@@ -56,9 +59,12 @@ impl Sandbox {
         call: Call<'_, W, L>,
         function: Function<W, L, A>,
     ) -> Result<(A, L), SandboxError> {
-        let Call { origin, pre, pool, scope, text, moment, lent } = call;
+        let Call { origin, places, pre, pool, scope, text, moment, lent } = call;
         let limits = self.engine.limits();
         let crashed = |error| outcome(origin, limits, error);
+        let Ok(_share) = places.try_acquire() else {
+            return Err(SandboxError::Busy { component: origin.component.clone() });
+        };
         // Closed never: the semaphore lives as long as the sandbox.
         let _place = self.calls.acquire().await;
         let affinity = Affinity { digest: &origin.digest, config: text, scope };

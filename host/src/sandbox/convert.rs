@@ -17,6 +17,10 @@ const REASON_BYTES_MAX: usize = 1024;
 const REPLY_BYTES_MAX: usize = 64 * 1024;
 /// How many events one request may lead to.
 const ACTIVATIONS_MAX: usize = 1000;
+/// How much those events may keep of the raw body altogether, in bytes: each keeps all of it.
+const KEPT_BYTES_MAX: usize = 32 * 1024 * 1024;
+/// How many identities an event may have.
+const IDENTITIES_MAX: usize = 8;
 
 type Answer = Result<source_world::Outcome, source_world::Rejection>;
 
@@ -42,6 +46,9 @@ fn activations(
     if list.len() > ACTIVATIONS_MAX {
         return Err(refused(origin, format!("more than {ACTIVATIONS_MAX} events of one request")));
     }
+    if list.len().saturating_mul(incoming.request.body.len()) > KEPT_BYTES_MAX {
+        return Err(refused(origin, "too many events of so large a request"));
+    }
     let names_body = |a: &source_world::Activation| matches!(a.data, source_world::Payload::Body);
     if list.iter().any(names_body) {
         let body = &incoming.request.body;
@@ -64,6 +71,9 @@ fn activation(origin: &Origin, said: source_world::Activation) -> Result<Activat
             Payload::Json(text.into())
         }
     };
+    if said.dedupe.len() > IDENTITIES_MAX {
+        return Err(refused(origin, format!("more than {IDENTITIES_MAX} identities of one event")));
+    }
     let identity = |said| match said {
         source_world::Identity::Id(id) => Identity::Id(id),
         source_world::Identity::BodyHash => Identity::BodyHash,
@@ -78,7 +88,9 @@ fn activation(origin: &Origin, said: source_world::Activation) -> Result<Activat
 
 fn reply(origin: &Origin, said: source_world::Reply) -> Result<Reply, SandboxError> {
     let source_world::Reply { status, content_type, body } = said;
-    if !(200..300).contains(&status) || body.len() > REPLY_BYTES_MAX {
+    let media_type =
+        content_type.len() <= 255 && content_type.bytes().all(|c| (b' '..=b'~').contains(&c));
+    if !(200..300).contains(&status) || body.len() > REPLY_BYTES_MAX || !media_type {
         return Err(refused(origin, "its reply is not one that a source may give"));
     }
     Ok(Reply { status, content_type, body })

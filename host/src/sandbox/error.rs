@@ -55,6 +55,12 @@ pub enum SandboxError {
         /// What it should have been.
         wanted: &'static str,
     },
+    /// Too many calls of the component are under way: it is slow. Nothing was asked of it.
+    #[error("component `{component}` is busy")]
+    Busy {
+        /// Its name.
+        component: Name,
+    },
     /// The guest refused, in its own words.
     #[error("component `{component}` refused: {reason}")]
     Refused {

@@ -12,7 +12,10 @@ use super::request::Request;
 use crate::model::envelope::Envelope;
 use crate::model::json;
 use crate::model::secret::{Secret, SecretRef};
-use crate::model::signature::{self, Algorithm, Claim, Encoding, Failure};
+use crate::model::signature::{self, Algorithm, Claim, Encoding, Failure, KeyForm};
+
+/// How many claims a source may make of one request; each may cost a pass over the body.
+const CLAIMS_MAX: u32 = 8;
 
 type Result<T> = wasmtime::Result<T>;
 
@@ -52,12 +55,13 @@ pub struct Incoming {
     pub(super) request: Request,
     pub(super) verified: Option<(String, SecretRef)>,
     pub(super) failure: Option<Failure>,
+    claims: u32,
     json: OnceLock<std::result::Result<Value, request::BodyError>>,
 }
 
 impl Incoming {
     pub(super) fn new(request: Request) -> Self {
-        Self { request, verified: None, failure: None, json: OnceLock::new() }
+        Self { request, verified: None, failure: None, claims: 0, json: OnceLock::new() }
     }
 
     /// The body as JSON, parsed when it is first asked for.
@@ -79,8 +83,14 @@ impl Incoming {
         Ok(Some(text.to_owned()))
     }
 
-    /// Holds a claim against the secrets. Whatever failed once in a call stays failed.
+    /// Holds a claim against the secrets. Whatever failed once in a call stays failed, and what a
+    /// few claims cannot show, more of them will not.
     fn check(&mut self, claim: &verify::Claim) -> std::result::Result<(), Failure> {
+        self.claims += 1;
+        if self.claims > CLAIMS_MAX {
+            self.verified = None;
+            self.failure = Some(Failure::Malformed);
+        }
         if let Some(failure) = self.failure.filter(|failure| *failure != Failure::NoSecret) {
             return Err(failure);
         }
@@ -128,7 +138,11 @@ fn claim_on<'m>(claim: &'m verify::Claim, body: &'m [u8]) -> Claim<'m> {
         },
         timestamp: claim.timestamp,
         tolerance: claim.tolerance.map(|secs| Duration::from_secs(secs.into())),
-        key_prefix: claim.key_prefix.as_deref(),
+        key_form: match claim.key_form {
+            verify::KeyForm::Plain => KeyForm::Plain,
+            verify::KeyForm::Whsec => KeyForm::Whsec,
+            verify::KeyForm::Whpk => KeyForm::Whpk,
+        },
     }
 }
 

@@ -121,6 +121,7 @@ impl Sandbox {
         let config = Arc::clone(&request.config);
         let call = Call {
             origin: &component.origin,
+            places: &component.places,
             pre: component.source()?,
             pool: &self.sources,
             scope,
@@ -149,6 +150,7 @@ impl Sandbox {
         let component = self.component(filter)?;
         let call = Call {
             origin: &component.origin,
+            places: &component.places,
             pre: component.filter()?,
             pool: &self.filters,
             scope: &envelope.event().scope,
@@ -178,6 +180,7 @@ impl Sandbox {
         let component = self.component(template)?;
         let call = Call {
             origin: &component.origin,
+            places: &component.places,
             pre: component.template()?,
             pool: &self.templates,
             scope: &envelope.event().scope,
@@ -206,6 +209,7 @@ impl Sandbox {
         let component = self.component(filter)?;
         let call = Call {
             origin: &component.origin,
+            places: &component.places,
             pre: component.filter()?,
             pool: &self.filters,
             scope,
@@ -234,6 +238,7 @@ impl Sandbox {
         let component = self.component(template)?;
         let call = Call {
             origin: &component.origin,
+            places: &component.places,
             pre: component.template()?,
             pool: &self.templates,
             scope,

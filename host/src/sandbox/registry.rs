@@ -3,8 +3,10 @@
 use std::collections::HashMap;
 
 use sha2::{Digest, Sha256};
+use tokio::sync::Semaphore;
 use wasmtime::component::Linker;
 
+use super::CALLS_MAX;
 use super::bindings::{FilterPre, PromptTemplatePre, WebhookSourcePre};
 use super::builtins::BUILTINS;
 use super::cache::Cache;
@@ -17,6 +19,13 @@ use crate::model::name::Name;
 
 /// The largest component, in bytes.
 const COMPONENT_BYTES_MAX: usize = 64 * 1024 * 1024;
+
+/// How many calls one component may have under way, so that a slow one leaves room for the others:
+/// more than threads could be at, and well below what the host allows altogether.
+fn calls_max() -> usize {
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    (4 * cores).clamp(8, CALLS_MAX / 2)
+}
 
 /// What a component can be used as.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -52,6 +61,7 @@ impl Kind {
 /// A component, linked for every world it exports.
 pub(super) struct Component {
     pub(super) origin: Origin,
+    pub(super) places: Semaphore,
     source: Option<WebhookSourcePre<Guest>>,
     filter: Option<FilterPre<Guest>>,
     template: Option<PromptTemplatePre<Guest>>,
@@ -86,6 +96,7 @@ impl Component {
             filter: filter.map(FilterPre::new).transpose().map_err(invalid)?,
             template: template.map(PromptTemplatePre::new).transpose().map_err(invalid)?,
             origin,
+            places: Semaphore::new(calls_max()),
         };
         if linked.kinds().is_empty() {
             return Err(LoadError::NoWorld { component: linked.origin.component });

@@ -63,8 +63,8 @@ SELECT run_id AS id, seq, at, stream, text
  ORDER BY seq
  LIMIT $3";
 
-/// Adds lines that a worker read, of which the first is the `first`th of the command; those that
-/// are stored already are passed over.
+/// Adds lines that a worker read, of which the first is the `first`th of the command, counted from
+/// 1; those that are stored already are passed over. A gap counts as a lost fence.
 ///
 /// # Errors
 /// When the store fails.
@@ -110,6 +110,10 @@ impl Write for Append {
         };
         let r = Reader::new("commands", &row);
         let (run_id, stored): (String, u32) = (r.get("run_id")?, r.count("log_lines")?);
+        if self.first == 0 || self.first > u64::from(stored) + 1 {
+            // A worker numbers its lines from 1 and leaves none out. This one lies.
+            return Ok(Fence::Lost);
+        }
         let new = self.behind(stored.into());
         if new.is_empty() {
             return Ok(Fence::Held);
@@ -117,7 +121,7 @@ impl Write for Append {
         let last = tx.row(SELECT_LAST, &binds![run_id.as_str()]).await?;
         let last: i64 = last.map_or(Ok(0), |row| row.get("seq"))?;
         tx.execute(INSERT, &binds![run_id.as_str(), last, json_of(new)]).await?;
-        let through = self.first.saturating_sub(1) + self.lines.len() as u64;
+        let through = (self.first - 1).saturating_add(self.lines.len() as u64);
         let through = i64::try_from(through).unwrap_or(i64::MAX);
         tx.execute(COUNT, &binds![self.id.as_str(), through]).await?;
         Ok(Fence::Held)
@@ -127,7 +131,7 @@ impl Write for Append {
 impl Append {
     /// The lines numbered above `stored`.
     fn behind(&self, stored: u64) -> &[LogLine] {
-        let known = (stored + 1).saturating_sub(self.first.max(1));
+        let known = (stored + 1).saturating_sub(self.first);
         let known = usize::try_from(known).unwrap_or(usize::MAX).min(self.lines.len());
         &self.lines[known..]
     }

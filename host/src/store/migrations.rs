@@ -1,7 +1,7 @@
 //! The tables, brought up to date at start. Migrations are only ever added, under the same number
 //! and name for both databases; one that has run is never changed, and its checksum sees to it.
 
-use sqlx::migrate::{MigrateError, Migration, MigrationType, Migrator};
+use sqlx::migrate::{Migrate, MigrateError, Migration, MigrationType, Migrator};
 use sqlx::{PgPool, SqliteConnection};
 
 use super::StoreError;
@@ -24,6 +24,7 @@ const POSTGRES: [(i64, &str, &str); 1] = migrations!("postgres": 1 "0001_inbox_r
 
 pub(super) async fn sqlite(connection: &mut SqliteConnection) -> Result<(), StoreError> {
     let migrator = migrator(&SQLITE);
+    announce(&migrator, connection).await?;
     let mut tries = 1;
     loop {
         match migrator.run_direct(None, connection, false).await {
@@ -37,7 +38,29 @@ pub(super) async fn sqlite(connection: &mut SqliteConnection) -> Result<(), Stor
 
 pub(super) async fn postgres(pool: &PgPool) -> Result<(), StoreError> {
     // Takes an advisory lock, so that replicas that start together wait for each other.
-    migrator(&POSTGRES).run(pool).await.map_err(StoreError::Migrate)
+    let migrator = migrator(&POSTGRES);
+    let connection = pool.acquire().await;
+    let mut connection = connection.map_err(|error| StoreError::Migrate(error.into()))?;
+    announce(&migrator, &mut *connection).await?;
+    migrator.run_direct(None, &mut *connection, false).await.map_err(StoreError::Migrate)
+}
+
+/// Says so when there is something to do: on a large store it takes its time.
+async fn announce(migrator: &Migrator, connection: &mut impl Migrate) -> Result<(), StoreError> {
+    let applied = async {
+        // PostgreSQL's advisory lock, so that only one host makes the table; none on SQLite.
+        connection.lock().await?;
+        connection.ensure_migrations_table(&migrator.table_name).await?;
+        let applied = connection.list_applied_migrations(&migrator.table_name).await;
+        connection.unlock().await?;
+        applied
+    };
+    let applied = applied.await.map_err(StoreError::Migrate)?;
+    let pending = migrator.iter().count().saturating_sub(applied.len());
+    if pending > 0 {
+        tracing::info!(pending, "bringing the store's tables up to date");
+    }
+    Ok(())
 }
 
 fn migrator(scripts: &[(i64, &'static str, &'static str)]) -> Migrator {

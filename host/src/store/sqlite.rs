@@ -1,6 +1,5 @@
 //! SQLite: one file, one writer, several readers.
 
-use std::str::FromStr;
 use std::time::Duration;
 
 use sqlx::ConnectOptions;
@@ -66,7 +65,10 @@ impl Sqlite {
 }
 
 fn options(url: &str) -> Result<SqliteConnectOptions, sqlx::Error> {
-    Ok(SqliteConnectOptions::from_str(url)?
+    // The rest is a path as it stands: nothing in it is escaped or a parameter.
+    let path = url.strip_prefix("sqlite://").unwrap_or(url);
+    Ok(SqliteConnectOptions::new()
+        .filename(path)
         .create_if_missing(true)
         .journal_mode(SqliteJournalMode::Wal)
         // An answered event survives the loss of power, not only of the process.

@@ -12,8 +12,10 @@
 //! back and its members are applied one by one, so that only the failing one is refused.
 
 use std::future::Future;
+use std::panic::AssertUnwindSafe;
 use std::pin::Pin;
 
+use futures_util::FutureExt as _;
 use sqlx::{Connection, SqliteConnection};
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
@@ -141,7 +143,11 @@ impl<W: Write> Job for Waiting<W> {
         connection: &'j mut SqliteConnection,
     ) -> Pin<Box<dyn Future<Output = Result<(), StoreError>> + Send + 'j>> {
         Box::pin(async move {
-            let result = self.write.apply(&mut Tx::Sqlite(connection)).await;
+            // A defect in one write must not end the writer that all others need.
+            let mut tx = Tx::Sqlite(connection);
+            let applied = AssertUnwindSafe(self.write.apply(&mut tx)).catch_unwind().await;
+            let panicked = || StoreError::Commit(format!("a defect: {} panicked", W::DOING));
+            let result = applied.unwrap_or_else(|_| Err(WriteError::Store(panicked())));
             let result = result.map_err(|error| WriteError::into_store_error(error, W::DOING));
             let failed = result.as_ref().err().map(|error| StoreError::Commit(error.to_string()));
             self.applied = Some(result);

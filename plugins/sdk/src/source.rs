@@ -9,7 +9,7 @@ pub use crate::bindings::source::exports::hillock::plugin::source::{
 };
 pub use crate::bindings::source::hillock::plugin::request::{BodyError, HeaderError, Incoming};
 pub use crate::bindings::source::hillock::plugin::verify::{
-    Algorithm, Claim, Encoding, Failure, Part, check,
+    Algorithm, Claim, Encoding, Failure, KeyForm, Part, check,
 };
 
 impl Claim {
@@ -24,7 +24,7 @@ impl Claim {
             encoding,
             timestamp: None,
             tolerance: None,
-            key_prefix: None,
+            key_form: KeyForm::Plain,
         }
     }
 }

@@ -12,8 +12,9 @@ mod kind;
 
 use hillock_plugin_sdk::export_source;
 use hillock_plugin_sdk::source::{
-    Activation, Algorithm, Claim, Encoding, Failure, Identity, Incoming, Outcome, Part, Payload,
-    Rejection, Source, check, json_text, signature_header, signatures, unix_seconds, verified,
+    Activation, Algorithm, Claim, Encoding, Failure, Identity, Incoming, KeyForm, Outcome, Part,
+    Payload, Rejection, Source, check, json_text, signature_header, signatures, unix_seconds,
+    verified,
 };
 
 const TOLERANCE_S: u32 = 300;
@@ -65,8 +66,8 @@ impl Headers {
     /// final: the host verifies nothing after it.
     fn verify(&self, request: &Incoming) -> Result<(), Rejection> {
         let mut claims = [
-            self.claim(Algorithm::HmacSha256, "v1,", "whsec_"),
-            self.claim(Algorithm::Ed25519, "v1a,", "whpk_"),
+            self.claim(Algorithm::HmacSha256, "v1,", KeyForm::Whsec),
+            self.claim(Algorithm::Ed25519, "v1a,", KeyForm::Whpk),
         ];
         if claims[0].signatures.is_empty() {
             claims.reverse();
@@ -79,11 +80,9 @@ impl Headers {
     }
 
     /// What the headers claim; without signatures when one of the three is missing.
-    fn claim(&self, algorithm: Algorithm, version: &str, key_prefix: &str) -> Claim {
-        let unsigned = Claim {
-            key_prefix: Some(key_prefix.to_owned()),
-            ..Claim::new("standard-webhooks", algorithm, Encoding::Base64)
-        };
+    fn claim(&self, algorithm: Algorithm, version: &str, key_form: KeyForm) -> Claim {
+        let unsigned =
+            Claim { key_form, ..Claim::new("standard-webhooks", algorithm, Encoding::Base64) };
         let (Some(id), Some(timestamp), Some(signature)) =
             (&self.id, &self.timestamp, &self.signature)
         else {
