@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use clap::Parser as _;
 use hillock::cli::{self, Cli};
 
-// A third faster than the system's allocator where JSON is parsed.
+// Parsing JSON is mostly allocating, and every event is parsed.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 

@@ -4,7 +4,6 @@ use std::pin::Pin;
 use std::time::Duration;
 
 use tokio::runtime::{Handle, RuntimeFlavor};
-use tokio::sync::Semaphore;
 use tokio::task::block_in_place;
 use tokio::time::timeout;
 use wasmtime::component::Resource;
@@ -16,6 +15,7 @@ use super::guest::Guest;
 use super::limits::Exceeded;
 use super::moment::Moment;
 use super::pool::{Affinity, Instance, Pool, World};
+use super::registry::Component;
 use crate::config::Limits;
 use crate::model::envelope::Origin;
 use crate::model::scope::Scope;
@@ -27,9 +27,7 @@ const REASON_BYTES_MAX: usize = 512;
 /// A call to be made.
 pub(super) struct Call<'c, W: World, L> {
     /// The component.
-    pub(super) origin: &'c Origin,
-    /// The component's share of the calls that may be under way.
-    pub(super) places: &'c Semaphore,
+    pub(super) component: &'c Component,
     /// The component, ready to be instantiated.
     pub(super) pre: &'c W::Pre,
     /// Where its idle instances are.
@@ -47,6 +45,12 @@ pub(super) struct Call<'c, W: World, L> {
 /// How long a call may take before it counts as slow: two turns of a computing guest.
 const MOMENT: Duration = Duration::from_millis(20);
 
+impl<'c, W: World, L> Call<'c, W, L> {
+    pub(super) fn origin(&self) -> &'c Origin {
+        &self.component.origin
+    }
+}
+
 type Answer<'a, A> = Pin<Box<dyn Future<Output = wasmtime::Result<A>> + Send + 'a>>;
 type Function<W, L, A> =
     for<'a> fn(&'a W, &'a mut Store<Guest>, Resource<L>, &'a str) -> Answer<'a, A>;
@@ -59,10 +63,11 @@ impl Sandbox {
         call: Call<'_, W, L>,
         function: Function<W, L, A>,
     ) -> Result<(A, L), SandboxError> {
-        let Call { origin, places, pre, pool, scope, text, moment, lent } = call;
+        let Call { component, pre, pool, scope, text, moment, lent } = call;
+        let origin = &component.origin;
         let limits = self.engine.limits();
         let crashed = |error| outcome(origin, limits, error);
-        let Ok(_share) = places.try_acquire() else {
+        let Ok(_share) = component.places.try_acquire() else {
             return Err(SandboxError::Busy { component: origin.component.clone() });
         };
         // Closed never: the semaphore lives as long as the sandbox.

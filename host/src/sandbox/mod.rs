@@ -120,8 +120,7 @@ impl Sandbox {
         let component = self.component(source)?;
         let config = Arc::clone(&request.config);
         let call = Call {
-            origin: &component.origin,
-            places: &component.places,
+            component,
             pre: component.source()?,
             pool: &self.sources,
             scope,
@@ -147,23 +146,15 @@ impl Sandbox {
         config: &str,
         envelope: &Envelope,
     ) -> Result<FilterVerdict, SandboxError> {
-        let component = self.component(filter)?;
-        let call = Call {
-            origin: &component.origin,
-            places: &component.places,
-            pre: component.filter()?,
-            pool: &self.filters,
-            scope: &envelope.event().scope,
-            text: config,
-            moment: Moment::of(envelope),
-            lent: envelope.clone(),
-        };
+        let (scope, moment) = (&envelope.event().scope, Moment::of(envelope));
+        let call = self.filter_call(filter, config, scope, moment, envelope.clone())?;
+        let origin = call.origin();
         let (answer, _) = self
             .call(call, |world, store, event, config| {
                 Box::pin(world.hillock_plugin_filter_rules().call_matches(store, event, config))
             })
             .await?;
-        convert::verdict(&component.origin, answer)
+        convert::verdict(origin, answer)
     }
 
     /// Has a template component render an event.
@@ -177,23 +168,15 @@ impl Sandbox {
         text: &str,
         envelope: &Envelope,
     ) -> Result<String, SandboxError> {
-        let component = self.component(template)?;
-        let call = Call {
-            origin: &component.origin,
-            places: &component.places,
-            pre: component.template()?,
-            pool: &self.templates,
-            scope: &envelope.event().scope,
-            text,
-            moment: Moment::of(envelope),
-            lent: envelope.clone(),
-        };
+        let (scope, moment) = (&envelope.event().scope, Moment::of(envelope));
+        let call = self.template_call(template, text, scope, moment, envelope.clone())?;
+        let origin = call.origin();
         let (answer, _) = self
             .call(call, |world, store, event, text| {
                 Box::pin(world.hillock_plugin_template().call_render(store, event, text))
             })
             .await?;
-        convert::prompt(&component.origin, answer)
+        convert::prompt(origin, answer)
     }
 
     /// What a filter component finds wrong with a configuration.
@@ -206,17 +189,7 @@ impl Sandbox {
         config: &str,
         scope: &Scope,
     ) -> Result<Vec<Problem>, SandboxError> {
-        let component = self.component(filter)?;
-        let call = Call {
-            origin: &component.origin,
-            places: &component.places,
-            pre: component.filter()?,
-            pool: &self.filters,
-            scope,
-            text: config,
-            moment: Moment::of_a_check(),
-            lent: (),
-        };
+        let call = self.filter_call(filter, config, scope, Moment::of_a_check(), ())?;
         let (diagnostics, ()) = self
             .call(call, |world, store, _, config| {
                 Box::pin(world.hillock_plugin_filter_rules().call_check(store, config))
@@ -235,23 +208,39 @@ impl Sandbox {
         text: &str,
         scope: &Scope,
     ) -> Result<Vec<Problem>, SandboxError> {
-        let component = self.component(template)?;
-        let call = Call {
-            origin: &component.origin,
-            places: &component.places,
-            pre: component.template()?,
-            pool: &self.templates,
-            scope,
-            text,
-            moment: Moment::of_a_check(),
-            lent: (),
-        };
+        let call = self.template_call(template, text, scope, Moment::of_a_check(), ())?;
         let (diagnostics, ()) = self
             .call(call, |world, store, _, text| {
                 Box::pin(world.hillock_plugin_template().call_check(store, text))
             })
             .await?;
         Ok(convert::problems(diagnostics))
+    }
+
+    fn filter_call<'c, L>(
+        &'c self,
+        name: &Name,
+        text: &'c str,
+        scope: &'c Scope,
+        moment: Moment,
+        lent: L,
+    ) -> Result<Call<'c, Filter, L>, SandboxError> {
+        let component = self.component(name)?;
+        let (pre, pool) = (component.filter()?, &self.filters);
+        Ok(Call { component, pre, pool, scope, text, moment, lent })
+    }
+
+    fn template_call<'c, L>(
+        &'c self,
+        name: &Name,
+        text: &'c str,
+        scope: &'c Scope,
+        moment: Moment,
+        lent: L,
+    ) -> Result<Call<'c, PromptTemplate, L>, SandboxError> {
+        let component = self.component(name)?;
+        let (pre, pool) = (component.template()?, &self.templates);
+        Ok(Call { component, pre, pool, scope, text, moment, lent })
     }
 
     fn component(&self, name: &Name) -> Result<&Component, SandboxError> {
