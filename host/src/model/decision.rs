@@ -16,8 +16,16 @@ pub enum Verdict {
     Fired(RunId),
     /// Its filter did not let the event pass; names the clause.
     Filtered(String),
+    /// It waits with others for a burst to end or a batch to fill.
+    Held,
+    /// It has fired as often as it may for now; says when it may again.
+    Limited(Time),
+    /// A pre-fire hook called the run off; says which and why.
+    Canceled(String),
     /// It is switched off.
     Disabled,
+    /// The event lies too deep, or the trigger's own run caused it; says which.
+    LoopGuard(String),
     /// Its template has no prompt for this event; says why.
     RenderError(String),
     /// A component refused its task, crashed or exceeded a limit; says which and how.
@@ -30,7 +38,11 @@ impl Verdict {
         match self {
             Self::Fired(_) => Outcome::Fired,
             Self::Filtered(_) => Outcome::Filtered,
+            Self::Held => Outcome::Held,
+            Self::Limited(_) => Outcome::Limited,
+            Self::Canceled(_) => Outcome::Canceled,
             Self::Disabled => Outcome::Disabled,
+            Self::LoopGuard(_) => Outcome::LoopGuard,
             Self::RenderError(_) => Outcome::RenderError,
             Self::ComponentError(_) => Outcome::ComponentError,
         }
@@ -47,8 +59,20 @@ impl Verdict {
     /// The reason, when there is one.
     pub fn reason(&self) -> Option<&str> {
         match self {
-            Self::Filtered(why) | Self::RenderError(why) | Self::ComponentError(why) => Some(why),
-            Self::Fired(_) | Self::Disabled => None,
+            Self::Filtered(why)
+            | Self::Canceled(why)
+            | Self::LoopGuard(why)
+            | Self::RenderError(why)
+            | Self::ComponentError(why) => Some(why),
+            Self::Fired(_) | Self::Held | Self::Limited(_) | Self::Disabled => None,
+        }
+    }
+
+    /// When the trigger may fire again, for one that has reached its limit.
+    pub fn retry_at(&self) -> Option<Time> {
+        match self {
+            Self::Limited(retry_at) => Some(*retry_at),
+            _ => None,
         }
     }
 }
@@ -61,8 +85,16 @@ pub enum Outcome {
     Fired,
     /// See [`Verdict::Filtered`].
     Filtered,
+    /// See [`Verdict::Held`].
+    Held,
+    /// See [`Verdict::Limited`].
+    Limited,
+    /// See [`Verdict::Canceled`].
+    Canceled,
     /// See [`Verdict::Disabled`].
     Disabled,
+    /// See [`Verdict::LoopGuard`].
+    LoopGuard,
     /// See [`Verdict::RenderError`].
     RenderError,
     /// See [`Verdict::ComponentError`].
@@ -70,10 +102,14 @@ pub enum Outcome {
 }
 
 impl Outcome {
-    const ALL: [(Self, &str); 5] = [
+    const ALL: [(Self, &str); 9] = [
         (Self::Fired, "fired"),
         (Self::Filtered, "filtered"),
+        (Self::Held, "held"),
+        (Self::Limited, "limited"),
+        (Self::Canceled, "canceled"),
         (Self::Disabled, "disabled"),
+        (Self::LoopGuard, "loop_guard"),
         (Self::RenderError, "render_error"),
         (Self::ComponentError, "component_error"),
     ];

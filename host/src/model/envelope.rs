@@ -1,5 +1,7 @@
 //! Events and their normalised form, the envelope: all that filters and templates see.
 
+mod batch;
+
 use std::borrow::Cow;
 use std::sync::Arc;
 
@@ -12,6 +14,7 @@ use super::json::{self, NotJson};
 use super::name::{Kind, Name, Slug};
 use super::scope::Scope;
 use super::time::Time;
+pub use batch::{BATCH_BYTES_MAX, Batch, TooLarge};
 
 /// Where events come from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -19,13 +22,42 @@ use super::time::Time;
 pub enum Source {
     /// An HTTP request on an endpoint.
     Webhook,
+    /// A point in the host's own life.
+    Hook,
+    /// Something that the host watches.
+    Observer,
+    /// A component that polls something outside.
+    Extension,
 }
 
+/// The first segments of the kinds that observers make.
+const OBSERVED: [&str; 4] = ["session", "file", "queue", "run"];
+
 impl Source {
+    const ALL: [(Self, &'static str); 4] = [
+        (Self::Webhook, "webhook"),
+        (Self::Hook, "hook"),
+        (Self::Observer, "observer"),
+        (Self::Extension, "extension"),
+    ];
+
     /// The word on the wire and in the store.
     pub fn as_str(self) -> &'static str {
+        Self::ALL.iter().find(|(source, _)| *source == self).map_or("", |(_, word)| word)
+    }
+
+    /// Whether a component of the source called `producer` may make events of a kind: none may make
+    /// another source's, and an extension none of another extension's.
+    pub fn may_mint(self, producer: &str, kind: &Kind) -> bool {
+        let first = kind.as_str().split('.').next().unwrap_or_default();
         match self {
-            Self::Webhook => "webhook",
+            Self::Webhook => first != "hook" && first != "ext" && !OBSERVED.contains(&first),
+            Self::Hook => kind.as_str().starts_with("hook."),
+            Self::Observer => OBSERVED.contains(&first),
+            Self::Extension => {
+                let own = kind.as_str().strip_prefix("ext.").and_then(|k| k.strip_prefix(producer));
+                own.is_some_and(|rest| rest.starts_with('.'))
+            }
         }
     }
 }
@@ -33,10 +65,8 @@ impl Source {
 impl std::str::FromStr for Source {
     type Err = String;
     fn from_str(text: &str) -> Result<Self, String> {
-        match text {
-            "webhook" => Ok(Self::Webhook),
-            _ => Err(format!("`{text}` is not a source")),
-        }
+        let found = Self::ALL.iter().find(|(_, word)| *word == text);
+        found.map(|(source, _)| *source).ok_or_else(|| format!("`{text}` is not a source"))
     }
 }
 
@@ -71,6 +101,24 @@ pub struct Arrival {
     pub slug: Slug,
 }
 
+/// The hook, observer or extension that made an event.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Producer {
+    /// Its identifier.
+    pub id: String,
+    /// Its name at that time.
+    pub name: Name,
+}
+
+/// By which way an event came in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Way {
+    /// On an endpoint.
+    Endpoint(Arrival),
+    /// From a hook, an observer or an extension.
+    Producer(Producer),
+}
+
 /// What an event carries.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Payload {
@@ -91,8 +139,8 @@ pub struct Event {
     pub kind: Kind,
     /// Where it came from.
     pub source: Source,
-    /// The endpoint, for webhooks.
-    pub arrival: Arrival,
+    /// By which way it came in.
+    pub way: Way,
     /// When it happened, by the sender's word; else when it was received.
     pub occurred_at: Time,
     /// When the host had all of it.
@@ -114,6 +162,26 @@ pub struct Event {
 }
 
 impl Event {
+    /// How deep chains of runs and the events that they cause may go; an event this deep is kept
+    /// and not activated.
+    pub const DEPTH_MAX: u32 = 8;
+
+    /// The endpoint, for webhooks.
+    pub fn endpoint(&self) -> Option<&Arrival> {
+        match &self.way {
+            Way::Endpoint(arrival) => Some(arrival),
+            Way::Producer(_) => None,
+        }
+    }
+
+    /// What made it, unless it came in on an endpoint.
+    pub fn producer(&self) -> Option<&Producer> {
+        match &self.way {
+            Way::Endpoint(_) => None,
+            Way::Producer(producer) => Some(producer),
+        }
+    }
+
     /// The JSON text of `data`.
     pub fn data(&self) -> &Bytes {
         match &self.payload {
@@ -143,6 +211,11 @@ impl Envelope {
     /// The event itself.
     pub fn event(&self) -> &Event {
         &self.event
+    }
+
+    /// Whether what stands at a path is the sender's word; all else is the host's.
+    pub fn is_senders(path: &str) -> bool {
+        path == "data" || path.starts_with("data.")
     }
 
     /// The value at a dotted path: `kind`, `data.issue.number`, `origin.digest`.
@@ -181,7 +254,8 @@ impl Envelope {
             "kind": event.kind,
             "scope": event.scope.word(),
             "source": event.source,
-            "endpoint": event.arrival,
+            "endpoint": event.endpoint(),
+            "producer": event.producer(),
             "occurred_at": event.occurred_at,
             "received_at": event.received_at,
             "origin": event.origin,
@@ -194,5 +268,38 @@ impl Envelope {
             stamps["workspace_id"] = event.scope.workspace_id().into();
         }
         stamps
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_source_mints_anothers_kinds() {
+        use Source::*;
+        for (source, producer, kind, allowed) in [
+            (Webhook, "github", "github.push", true),
+            (Webhook, "hooks", "hook.run.failed", false),
+            (Webhook, "hooks", "hook", false),
+            (Webhook, "hooks", "ext.rss.item", false),
+            (Webhook, "hooks", "file.created", false),
+            (Webhook, "hooks", "session.stopped", false),
+            (Webhook, "hooks", "hooked.x", true),
+            (Hook, "lifecycle", "hook.run.failed", true),
+            (Hook, "lifecycle", "run.failed", false),
+            (Observer, "inbox", "file.created", true),
+            (Observer, "inbox", "run.failed", true),
+            (Observer, "inbox", "hook.run.failed", false),
+            (Observer, "inbox", "github.push", false),
+            (Extension, "rss", "ext.rss.item", true),
+            (Extension, "rss", "ext.rss", false),
+            (Extension, "rss", "ext.rssx.item", false),
+            (Extension, "rss", "ext.other.item", false),
+            (Extension, "a.b", "ext.a.b.item", true),
+        ] {
+            let verdict = source.may_mint(producer, &kind.parse().unwrap());
+            assert_eq!(verdict, allowed, "{} {producer} {kind}", source.as_str());
+        }
     }
 }

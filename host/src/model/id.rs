@@ -113,6 +113,37 @@ ids! {
     WorkerId = "wrk_";
     /// An API key.
     KeyId = "key_";
+    /// A job.
+    JobId = "job_";
+    /// An agent.
+    AgentId = "agt_";
+    /// A hook.
+    HookId = "hok_";
+    /// An observer.
+    ObserverId = "obs_";
+    /// An extension.
+    ExtensionId = "ext_";
+    /// A notice of something in the host's own life.
+    NoticeId = "ntc_";
+    /// A gathering of events: a burst or a batch.
+    GatheringId = "gth_";
+    /// A fire: one slot of one job.
+    FireId = "fire_";
+}
+
+impl FireId {
+    /// The identifier of a job's slot, the same whoever computes it.
+    pub fn of(job: &JobId, slot: Time) -> Self {
+        Self::derive(&Scope::Global, &format!("{job} {}", slot.as_millis()))
+    }
+}
+
+impl JobId {
+    /// A number that is the job's own, evenly spread over all numbers.
+    pub fn spread(&self) -> u64 {
+        let hash = Sha256::digest(self.as_str().as_bytes());
+        u64::from_be_bytes(std::array::from_fn(|i| hash[i]))
+    }
 }
 
 #[cfg(test)]

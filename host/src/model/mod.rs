@@ -5,16 +5,22 @@
 //! knows the shape of a table or of an API answer.
 
 pub mod command;
+pub mod content;
 pub mod decision;
 pub mod definition;
+pub mod egress;
 pub mod envelope;
 pub mod id;
 pub mod json;
+pub mod merge_patch;
 pub mod name;
 pub mod problem;
 pub mod run;
+pub mod sample;
+pub mod schedule;
 pub mod scope;
 pub mod secret;
 pub mod signature;
 pub mod text;
 pub mod time;
+pub mod turn;

@@ -34,6 +34,20 @@ impl Problems {
         parsed.map_err(|reason| self.add(path, reason)).ok()
     }
 
+    /// Notes all of these as well.
+    pub fn append(&mut self, others: Self) {
+        self.0.extend(others.0);
+    }
+
+    /// All of these, with their paths below `above`.
+    pub fn within(self, above: &str) -> Self {
+        let below = |Problem { path, reason }| {
+            let dot = if path.is_empty() { "" } else { "." };
+            Problem { path: format!("{above}{dot}{path}"), reason }
+        };
+        Self(self.0.into_iter().map(below).collect())
+    }
+
     /// Whether nothing is wrong.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()

@@ -2,9 +2,10 @@
 //!
 //! ```text
 //! scheduled ──► running ──► completed | failed | canceled
-//!     │  ▲         │
-//!     │  └─────────┘ the worker was lost, the command waits for another
-//!     └──► failed | canceled
+//!  │  │  ▲         │
+//!  │  │  └─────────┘ an attempt failed or its worker was lost: it waits for the next
+//!  │  └──► failed | canceled
+//!  └─────► delegated ──► completed | failed | canceled, as its task ends
 //! ```
 //! Terminal states are final. [`RunStatus::may_become`] is the one table; the store's updates carry
 //! the same guard in their `WHERE`.
@@ -14,8 +15,10 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
+use super::content::Content;
+use super::definition::{Priority, Retry, Task};
 use super::envelope::Origin;
-use super::id::{EventId, RunId, TriggerId};
+use super::id::{EventId, FireId, JobId, RunId, TriggerId};
 use super::name::Name;
 use super::scope::Scope;
 use super::time::Time;
@@ -28,6 +31,8 @@ pub enum RunStatus {
     Scheduled,
     /// A worker is at it.
     Running,
+    /// Handed over to a task, which ends it.
+    Delegated,
     /// The agent did its work.
     Completed,
     /// It did not; the run's error says why.
@@ -38,9 +43,10 @@ pub enum RunStatus {
 
 impl RunStatus {
     /// Every status with its word.
-    pub const ALL: [(Self, &'static str); 5] = [
+    pub const ALL: [(Self, &'static str); 6] = [
         (Self::Scheduled, "scheduled"),
         (Self::Running, "running"),
+        (Self::Delegated, "delegated"),
         (Self::Completed, "completed"),
         (Self::Failed, "failed"),
         (Self::Canceled, "canceled"),
@@ -59,8 +65,9 @@ impl RunStatus {
     /// Whether a run may go from this status to `next`.
     pub fn may_become(self, next: Self) -> bool {
         match self {
-            Self::Scheduled => matches!(next, Self::Running | Self::Failed | Self::Canceled),
+            Self::Scheduled => !matches!(next, Self::Scheduled | Self::Completed),
             Self::Running => next == Self::Scheduled || next.is_terminal(),
+            Self::Delegated => next.is_terminal(),
             Self::Completed | Self::Failed | Self::Canceled => false,
         }
     }
@@ -78,41 +85,143 @@ impl FromStr for RunStatus {
         let found = Self::ALL.iter().find(|(_, word)| *word == text);
         found.map(|(status, _)| *status).ok_or_else(|| {
             format!(
-                "`{text}` is not a run status: scheduled, running, completed, failed or canceled"
+                "`{text}` is not a run status: scheduled, running, delegated, completed, failed \
+                 or canceled"
             )
         })
     }
 }
 
 /// The components that made a run what it is.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Stages {
     /// The source component that made the event.
-    pub source: Origin,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub source: Option<Origin>,
     /// The filter that let it pass, if the trigger has one.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub filter: Option<Origin>,
     /// The template that made the prompt.
-    pub template: Origin,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub template: Option<Origin>,
+    /// The pre-fire hooks that were asked, in order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub hooks: Vec<Origin>,
 }
 
-/// A run as activation makes it.
+/// What a run is a fire of.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Owner {
+    /// A trigger.
+    Trigger {
+        /// Its identifier.
+        id: TriggerId,
+        /// Its name at that time.
+        name: Name,
+    },
+    /// A job.
+    Job {
+        /// Its identifier.
+        id: JobId,
+        /// Its name at that time.
+        name: Name,
+    },
+}
+
+/// What an [`Owner`] is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OwnerKind {
+    /// A trigger.
+    Trigger,
+    /// A job.
+    Job,
+}
+
+impl OwnerKind {
+    /// The word on the wire and in the store.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Trigger => "trigger",
+            Self::Job => "job",
+        }
+    }
+}
+
+impl FromStr for OwnerKind {
+    type Err = String;
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "trigger" => Ok(Self::Trigger),
+            "job" => Ok(Self::Job),
+            _ => Err(format!("`{text}` is neither `trigger` nor `job`")),
+        }
+    }
+}
+
+impl Owner {
+    /// What it is.
+    pub fn kind(&self) -> OwnerKind {
+        match self {
+            Self::Trigger { .. } => OwnerKind::Trigger,
+            Self::Job { .. } => OwnerKind::Job,
+        }
+    }
+
+    /// The identifier as text.
+    pub fn id(&self) -> &str {
+        match self {
+            Self::Trigger { id, .. } => id.as_str(),
+            Self::Job { id, .. } => id.as_str(),
+        }
+    }
+
+    /// The name.
+    pub fn name(&self) -> &Name {
+        match self {
+            Self::Trigger { name, .. } | Self::Job { name, .. } => name,
+        }
+    }
+}
+
+/// The slot of a job that a run stands for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Fire {
+    /// Its identifier, of which there is one run at most.
+    pub id: FireId,
+    /// The instant that the schedule says.
+    pub scheduled_at: Time,
+}
+
+/// A run as it is made.
 #[derive(Clone, Debug)]
 pub struct NewRun {
     /// Its identifier.
     pub id: RunId,
     /// Whose it is.
     pub scope: Scope,
-    /// The event that led to it.
-    pub event_id: EventId,
-    /// The trigger that fired.
-    pub trigger_id: TriggerId,
-    /// The trigger's name at that time.
-    pub trigger: Name,
+    /// What fired.
+    pub owner: Owner,
+    /// The event that led to it; none for a job's, and for one that was fired by hand.
+    pub event_id: Option<EventId>,
+    /// The slot, for a job's that was not fired by hand.
+    pub fire: Option<Fire>,
     /// Who does the work.
     pub agent: Name,
     /// What they are asked.
     pub prompt: String,
+    /// What the prompt holds of the sender's own words.
+    pub content: Content,
+    /// The task that the job describes, if it does.
+    pub task: Option<Task>,
+    /// How urgent it is.
+    pub priority: Priority,
+    /// What becomes of a failed attempt.
+    pub retry: Retry,
+    /// How many runs lie between this one and the outside world.
+    pub depth: u32,
+    /// The runs that led to it, oldest first.
+    pub causes: Vec<String>,
     /// The components that made it.
     pub stages: Stages,
     /// When it was made.
@@ -132,8 +241,23 @@ pub struct Run {
     pub started_at: Option<Time>,
     /// When it ended.
     pub ended_at: Option<Time>,
+    /// When its next attempt is due, while it waits for one.
+    pub due_at: Option<Time>,
     /// Why it failed or was canceled.
     pub error: Option<String>,
+    /// What went wrong in handing it over, and when.
+    pub delivery_error: Option<(String, Time)>,
+    /// The task it is delegated to.
+    pub delegation: Option<Delegation>,
+}
+
+/// The task that carries a run out.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Delegation {
+    /// The task.
+    pub task_id: String,
+    /// The task's own run.
+    pub task_run_id: String,
 }
 
 /// How an attempt ended, by the worker's word.
@@ -146,6 +270,9 @@ pub enum Ending {
     Failed {
         /// Why.
         error: String,
+        /// How long to wait before another attempt, by the agent's own word, in milliseconds.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        retry_after_ms: Option<u64>,
     },
     /// It was called off.
     Canceled,
@@ -164,9 +291,14 @@ impl Ending {
     /// The error, when there is one.
     pub fn error(&self) -> Option<&str> {
         match self {
-            Self::Failed { error } => Some(error),
+            Self::Failed { error, .. } => Some(error),
             Self::Completed | Self::Canceled => None,
         }
+    }
+
+    /// A failure without more to say.
+    pub fn failed(error: impl Into<String>) -> Self {
+        Self::Failed { error: error.into(), retry_after_ms: None }
     }
 }
 
@@ -221,12 +353,16 @@ mod tests {
     fn transitions_are_exactly_the_diagram() {
         let allowed = [
             (Scheduled, Running),
+            (Scheduled, Delegated),
             (Scheduled, Failed),
             (Scheduled, Canceled),
             (Running, Scheduled),
             (Running, Completed),
             (Running, Failed),
             (Running, Canceled),
+            (Delegated, Completed),
+            (Delegated, Failed),
+            (Delegated, Canceled),
         ];
         for (from, _) in RunStatus::ALL {
             for (to, _) in RunStatus::ALL {

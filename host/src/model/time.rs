@@ -38,6 +38,11 @@ impl Time {
         self.0 / 1000
     }
 
+    /// The millisecond before this one, but never before the epoch.
+    pub fn before(self) -> Self {
+        self - Duration::from_millis(1)
+    }
+
     /// The time from `earlier` to this one; zero when it lies after.
     pub fn since(self, earlier: Self) -> Duration {
         Duration::from_millis(u64::try_from(self.0 - earlier.0).unwrap_or(0))
