@@ -9,12 +9,16 @@ use std::process::Command;
 
 const TARGET: &str = "wasm32-wasip2";
 /// Each component's name, and the file that cargo makes of its crate.
-const BUILTINS: [(&str, &str); 5] = [
+const BUILTINS: [(&str, &str); 9] = [
     ("generic", "generic.wasm"),
     ("github", "github.wasm"),
     ("standard-webhooks", "standard_webhooks.wasm"),
     ("match", "match.wasm"),
+    ("cel", "cel.wasm"),
     ("handlebars", "handlebars.wasm"),
+    ("lifecycle", "lifecycle.wasm"),
+    ("watch", "watch.wasm"),
+    ("rss", "rss.wasm"),
 ];
 
 fn main() {
@@ -40,7 +44,7 @@ fn main() {
 
 fn build(root: &Path, out: &Path) -> PathBuf {
     let plugins = root.join("plugins");
-    for dir in ["plugins/Cargo.toml", "plugins/Cargo.lock", "wit"] {
+    for dir in ["plugins/Cargo.toml", "plugins/Cargo.lock", "plugins/.cargo", "wit"] {
         println!("cargo::rerun-if-changed={}", root.join(dir).display());
     }
     for (name, _) in BUILTINS.iter().chain(&[("sdk", "")]) {

@@ -1,5 +1,6 @@
 //! Where a tag stands while it is rendered: the scopes around it, innermost first.
 
+use hillock_plugin_sdk::template::Content;
 use serde_json::Value;
 
 use crate::failure::Failure;
@@ -18,6 +19,8 @@ pub(crate) struct Round<'a> {
     pub(crate) index: usize,
     /// The key in an object; arrays have indexes for keys.
     pub(crate) key: Option<&'a str>,
+    /// What the object holds, its keys included.
+    pub(crate) content: Content,
     pub(crate) last: bool,
 }
 
@@ -49,14 +52,15 @@ impl<'a> Frame<'a> {
 
     pub(crate) fn round_variable(&'a self, variable: &RoundVariable) -> Found<'a> {
         let mut rounds = self.outwards().filter_map(|frame| frame.round.as_ref());
+        let counted = |value: Value| Found::computed(value, Content::Trusted);
         let Some(round) = rounds.nth(variable.rounds_up) else {
-            return Found::computed(Value::Null);
+            return counted(Value::Null);
         };
         match (variable.part, round.key) {
-            (RoundPart::Index, _) | (RoundPart::Key, None) => Found::computed(round.index),
-            (RoundPart::Key, Some(key)) => Found::computed(key),
-            (RoundPart::First, _) => Found::computed(round.index == 0),
-            (RoundPart::Last, _) => Found::computed(round.last),
+            (RoundPart::Index, _) | (RoundPart::Key, None) => counted(round.index.into()),
+            (RoundPart::Key, Some(key)) => Found::computed(key, round.content),
+            (RoundPart::First, _) => counted((round.index == 0).into()),
+            (RoundPart::Last, _) => counted(round.last.into()),
         }
     }
 

@@ -2,27 +2,31 @@
 
 use std::borrow::Cow;
 
+use hillock_plugin_sdk::template::{Content, fence};
 use serde_json::Value;
 
 use crate::failure::Failure;
 use crate::profile::Helper;
 use crate::value::{Envelope, Found, scalar};
 
-/// Calls a helper with as many arguments as it takes.
+/// Calls a helper with as many arguments as it takes. What is made of a sender's word is one, too.
 pub(crate) fn call<'a>(
     helper: Helper,
     arguments: Vec<Found<'a>>,
     envelope: &impl Envelope,
 ) -> Result<Found<'a>, Failure> {
+    let arguments: Vec<Found<'a>> = arguments.into_iter().map(Found::into_argument).collect();
+    let content = arguments.iter().map(|found| found.content).max().unwrap_or(Content::Trusted);
+    let computed = |text: String| Found::computed(text, content);
     let mut arguments = arguments.into_iter();
-    let mut next = || arguments.next().unwrap_or_else(|| Found::computed(Value::Null));
+    let mut next = || arguments.next().unwrap_or_else(|| Found::literal(&Value::Null));
     match helper {
-        Helper::Json => json(next(), envelope).map(Found::computed),
+        Helper::Json => json(next(), envelope).map(computed),
         Helper::Default => Ok(default(next(), next(), envelope)),
-        Helper::Truncate => truncate(&next(), next(), envelope).map(Found::computed),
-        Helper::Join => join(next(), &next(), envelope).map(Found::computed),
+        Helper::Truncate => truncate(&next(), next(), envelope).map(computed),
+        Helper::Join => join(next(), &next(), envelope).map(computed),
         Helper::Lookup => lookup(next(), &next(), envelope),
-        Helper::Fence => Ok(Found::computed(fence(&next().text(envelope)?))),
+        Helper::Fence => Ok(Found::fence(fence(&next().text(envelope)?), content)),
     }
 }
 
@@ -76,14 +80,6 @@ fn lookup<'a>(
 ) -> Result<Found<'a>, Failure> {
     let key = key.text(envelope)?;
     field.child(&key, envelope)
-}
-
-/// A fence is one backtick longer than any run of them in the text.
-fn fence(text: &str) -> String {
-    let longest = text.split(|char| char != '`').map(str::len).max().unwrap_or(0);
-    let ticks = "`".repeat(longest.max(2) + 1);
-    let newline = if text.is_empty() || text.ends_with('\n') { "" } else { "\n" };
-    format!("{ticks}\n{text}{newline}{ticks}")
 }
 
 fn required<'a>(field: Found<'a>, envelope: &impl Envelope) -> Result<Cow<'a, Value>, Failure> {

@@ -18,7 +18,8 @@
 //!   `{{truncate data.x 200}}` the first 200 characters, then `…` when there are more;
 //!   `{{join data.labels ", "}}` the scalars of an array;
 //!   `{{lookup data.names data.key}}` a field whose name is a value;
-//!   `{{fence data.x}}` a Markdown code fence that the text cannot close.
+//!   `{{fence data.x}}` a Markdown code fence that the text cannot close, on lines of its own:
+//!   `Body: {{fence data.x}} end` breaks the line before the fence and behind it.
 //! - **Comments** `{{! }}`, `{{!-- --}}`, whitespace control `{{~ ~}}`, `\{{` for a literal `{{`.
 //!
 //! Everything else is refused: partials, decorators, raw blocks, block parameters, named arguments,
@@ -31,11 +32,24 @@
 //!   everything else, the empty object included, for true; so does `with`.
 //! - An object or array as text is an error; `json` and `join` are there for them.
 //!
+//! # Whose words the prompt holds
+//! With each prompt goes what it holds of `data`, the sender's word: `trusted` none, `fenced` some,
+//! all of it in fences, `unfenced` some outside of one. It goes by where a value comes from, not by
+//! what it is, so a number counts as a sentence does:
+//! - what is printed out of `data` counts, by whatever way: field, `this`, `../`, `lookup`, `@key`
+//!   of an object, and what a helper makes of it; so does what is empty or null;
+//! - conditions print nothing and don't count, nor do `@index`, `@first`, `@last` and the turns of
+//!   an `each`; `default` counts as the one of its two that it is;
+//! - `{{fence …}}` holds whatever it is given, so it stands outermost: `{{fence (json data.x)}}`.
+//!   As an argument of another helper, or within a code fence that the template itself has open,
+//!   it is no fence any more, and its text is unfenced.
+//!
 //! A template without `{{` is literal. Whitespace around the prompt is taken off. A prompt over
 //! 256 KiB is an error.
 
 mod compile;
 mod failure;
+mod fences;
 mod frame;
 mod helpers;
 mod output;
@@ -49,10 +63,11 @@ mod value;
 use std::cell::RefCell;
 
 use hillock_plugin_sdk::export_template;
-use hillock_plugin_sdk::template::{Diagnostic, Event, RenderError, Template};
+use hillock_plugin_sdk::template::{Diagnostic, Event, RenderError, Template, declare};
 
 use failure::Failure;
 use program::Program;
+use render::Prompt;
 use value::Envelope;
 
 struct Handlebars;
@@ -73,9 +88,11 @@ impl Template for Handlebars {
                     (template, program)
                 }
             };
-            let prompt = render::render(&program, event).map_err(render_error);
+            let rendered = render::render(&program, event).map_err(render_error);
             *last = Some((source, program));
-            prompt
+            let Prompt { text, content } = rendered?;
+            declare(content);
+            Ok(text)
         })
     }
 }

@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 
+use hillock_plugin_sdk::template::Content;
 use serde_json::Value;
 
 use crate::failure::Failure;
@@ -9,18 +10,29 @@ use crate::frame::{Frame, Round};
 use crate::helpers;
 use crate::output::Output;
 use crate::program::{Expression, Node, Program};
-use crate::value::{Envelope, Found};
+use crate::value::{Envelope, Found, unfenced};
 
-/// The prompt, trimmed.
-pub(crate) fn render(program: &Program, envelope: &impl Envelope) -> Result<String, Failure> {
-    let mut renderer = Renderer { envelope, output: Output::default() };
+/// What a template makes of an event.
+#[derive(Debug, PartialEq)]
+pub(crate) struct Prompt {
+    /// Without whitespace around it.
+    pub(crate) text: String,
+    /// Whose words it holds.
+    pub(crate) content: Content,
+}
+
+/// The prompt.
+pub(crate) fn render(program: &Program, envelope: &impl Envelope) -> Result<Prompt, Failure> {
+    let mut renderer = Renderer { envelope, output: Output::default(), content: Content::Trusted };
     renderer.program(program, &Frame::outermost())?;
-    Ok(renderer.output.into_prompt())
+    Ok(Prompt { text: renderer.output.into_prompt(), content: renderer.content })
 }
 
 struct Renderer<'e, E> {
     envelope: &'e E,
     output: Output,
+    /// The worst of what has been printed.
+    content: Content,
 }
 
 impl<E: Envelope> Renderer<'_, E> {
@@ -31,10 +43,7 @@ impl<E: Envelope> Renderer<'_, E> {
     fn node(&mut self, node: &Node, frame: &Frame<'_>) -> Result<(), Failure> {
         match node {
             Node::Text(text) => self.output.write(text),
-            Node::Print(expression) => {
-                let text = self.evaluate(expression, frame)?.text(self.envelope)?;
-                self.output.write(&text)
-            }
+            Node::Print(expression) => self.print(&self.evaluate(expression, frame)?),
             Node::If { condition, negated, then, otherwise } => {
                 let holds = self.evaluate(condition, frame)?.is_true(self.envelope);
                 if holds != *negated {
@@ -50,6 +59,18 @@ impl<E: Envelope> Renderer<'_, E> {
                 self.each(self.evaluate(over, frame)?, body, otherwise.as_ref(), frame)
             }
         }
+    }
+
+    fn print(&mut self, found: &Found<'_>) -> Result<(), Failure> {
+        let text = found.text(self.envelope)?;
+        let mut content = found.content;
+        if !found.is_fence() {
+            self.output.write(&text)?;
+        } else if !self.output.write_fence(&text)? {
+            content = unfenced(content);
+        }
+        self.content = self.content.max(content);
+        Ok(())
     }
 
     fn optional(&mut self, program: Option<&Program>, frame: &Frame<'_>) -> Result<(), Failure> {
@@ -80,7 +101,7 @@ impl<E: Envelope> Renderer<'_, E> {
         frame: &Frame<'_>,
     ) -> Result<(), Failure> {
         let missing = over.missing();
-        let path = over.path.clone();
+        let (path, content) = (over.path.clone(), over.content);
         let Some(value) = over.value(self.envelope)? else {
             return otherwise.map_or(Err(missing), |otherwise| self.program(otherwise, frame));
         };
@@ -93,8 +114,8 @@ impl<E: Envelope> Renderer<'_, E> {
         let end = items.len() - 1;
         for (index, (key, item)) in items.into_iter().enumerate() {
             let step = key.map_or_else(|| Cow::Owned(index.to_string()), Cow::Borrowed);
-            let this = Found::borrowed(format!("{path}.{step}"), item);
-            let round = Round { index, key, last: index == end };
+            let this = Found::item(format!("{path}.{step}"), item, content);
+            let round = Round { index, key, content, last: index == end };
             self.program(body, &Frame::each(frame, this, round))?;
         }
         Ok(())
@@ -106,7 +127,7 @@ impl<E: Envelope> Renderer<'_, E> {
         frame: &'a Frame<'a>,
     ) -> Result<Found<'a>, Failure> {
         match expression {
-            Expression::Literal(value) => Ok(Found::borrowed(String::new(), value)),
+            Expression::Literal(value) => Ok(Found::literal(value)),
             Expression::Reference(reference) => frame.resolve(reference, self.envelope),
             Expression::Round(variable) => Ok(frame.round_variable(variable)),
             Expression::Call { helper, arguments } => {

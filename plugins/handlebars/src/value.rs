@@ -2,9 +2,12 @@
 //!
 //! A place in the event stays in the host until something is asked; then exactly that is fetched:
 //! text for a field, JSON for a loop, nothing but its beginning is looked at for a condition.
+//! Each value knows whether it is the sender's word: what comes out of `data` is, and so is what
+//! was made of it.
 
 use std::borrow::Cow;
 
+use hillock_plugin_sdk::template::Content;
 use serde_json::{Number, Value};
 
 use crate::failure::Failure;
@@ -21,6 +24,8 @@ pub(crate) trait Envelope {
 #[derive(Clone, Debug)]
 pub(crate) struct Found<'a> {
     pub(crate) path: String,
+    /// What the prompt holds when this is printed.
+    pub(crate) content: Content,
     kind: Kind<'a>,
 }
 
@@ -29,23 +34,49 @@ enum Kind<'a> {
     /// In the host, if it is there.
     Remote,
     Here(Cow<'a, Value>),
+    /// A text in its fence.
+    Fence(String),
     Missing,
 }
 
 impl<'a> Found<'a> {
     /// The whole event.
     pub(crate) fn event() -> Self {
-        Self { path: String::new(), kind: Kind::Remote }
+        Self { path: String::new(), content: Content::Trusted, kind: Kind::Remote }
     }
 
-    /// A value that was computed.
-    pub(crate) fn computed(value: impl Into<Value>) -> Self {
-        Self { path: String::new(), kind: Kind::Here(Cow::Owned(value.into())) }
+    /// A value that was computed, from others that hold this.
+    pub(crate) fn computed(value: impl Into<Value>, content: Content) -> Self {
+        Self { path: String::new(), content, kind: Kind::Here(Cow::Owned(value.into())) }
     }
 
-    /// A value that lives in the template or in a loop.
-    pub(crate) fn borrowed(path: String, value: &'a Value) -> Self {
-        Self { path, kind: Kind::Here(Cow::Borrowed(value)) }
+    /// A value that stands in the template.
+    pub(crate) fn literal(value: &'a Value) -> Self {
+        Self::item(String::new(), value, Content::Trusted)
+    }
+
+    /// One of the values that a loop goes through.
+    pub(crate) fn item(path: String, value: &'a Value, content: Content) -> Self {
+        Self { path, content, kind: Kind::Here(Cow::Borrowed(value)) }
+    }
+
+    /// A fence around a text that holds this.
+    pub(crate) fn fence(fence: String, content: Content) -> Self {
+        let content = content.min(Content::Fenced);
+        Self { path: String::new(), content, kind: Kind::Fence(fence) }
+    }
+
+    pub(crate) fn is_fence(&self) -> bool {
+        matches!(self.kind, Kind::Fence(_))
+    }
+
+    /// What a helper is given. Helpers cut and quote what they are given, and a fence does not
+    /// outlive that: it goes in as the text that it is.
+    pub(crate) fn into_argument(self) -> Self {
+        match self.kind {
+            Kind::Fence(fence) => Self::computed(fence, unfenced(self.content)),
+            _ => self,
+        }
     }
 
     /// What stands under a key or an index.
@@ -55,8 +86,12 @@ impl<'a> Found<'a> {
         } else {
             format!("{}.{segment}", self.path)
         };
+        let content = match self.kind {
+            Kind::Remote if self.path.is_empty() && segment == "data" => Content::Unfenced,
+            _ => self.content,
+        };
         let kind = match self.kind {
-            Kind::Missing => Kind::Missing,
+            Kind::Missing | Kind::Fence(_) => Kind::Missing,
             // The host's paths have no way to write these.
             Kind::Remote if segment.is_empty() || segment.contains('.') => {
                 match fetch(&self.path, envelope)? {
@@ -67,7 +102,7 @@ impl<'a> Found<'a> {
             Kind::Remote => Kind::Remote,
             Kind::Here(value) => child_of(value, segment),
         };
-        Ok(Self { path, kind })
+        Ok(Self { path, content, kind })
     }
 
     /// The scalar as text, null as none.
@@ -75,6 +110,7 @@ impl<'a> Found<'a> {
         match &self.kind {
             Kind::Missing => Err(self.missing()),
             Kind::Here(value) => scalar(value).ok_or_else(|| self.no_scalar()),
+            Kind::Fence(fence) => Ok(fence.clone()),
             Kind::Remote => match envelope.text(&self.path) {
                 Some(text) => Ok(text),
                 None => match envelope.get(&self.path).as_deref() {
@@ -91,6 +127,7 @@ impl<'a> Found<'a> {
         match self.kind {
             Kind::Missing => Ok(None),
             Kind::Here(value) => Ok(Some(value)),
+            Kind::Fence(fence) => Ok(Some(Cow::Owned(fence.into()))),
             Kind::Remote => Ok(fetch(&self.path, envelope)?.map(Cow::Owned)),
         }
     }
@@ -100,6 +137,7 @@ impl<'a> Found<'a> {
         match &self.kind {
             Kind::Missing => false,
             Kind::Here(value) => is_true(value),
+            Kind::Fence(_) => true,
             Kind::Remote => envelope.get(&self.path).is_some_and(|json| is_true_json(&json)),
         }
     }
@@ -107,7 +145,7 @@ impl<'a> Found<'a> {
     pub(crate) fn is_missing(&self, envelope: &impl Envelope) -> bool {
         match self.kind {
             Kind::Missing => true,
-            Kind::Here(_) => false,
+            Kind::Here(_) | Kind::Fence(_) => false,
             Kind::Remote => envelope.get(&self.path).is_none(),
         }
     }
@@ -117,6 +155,7 @@ impl<'a> Found<'a> {
         match &self.kind {
             Kind::Missing => true,
             Kind::Here(value) => value.is_null() || value.as_str() == Some(""),
+            Kind::Fence(_) => false,
             Kind::Remote => match envelope.get(&self.path).as_deref() {
                 None | Some("null" | "\"\"") => true,
                 Some(_) => false,
@@ -137,6 +176,14 @@ impl<'a> Found<'a> {
     fn no_scalar(&self) -> Failure {
         let name = self.name();
         Failure::Failed(format!("`{name}` is an object or an array and no text; use `json`"))
+    }
+}
+
+/// What is left of this outside of any fence.
+pub(crate) fn unfenced(content: Content) -> Content {
+    match content {
+        Content::Trusted => Content::Trusted,
+        Content::Fenced | Content::Unfenced => Content::Unfenced,
     }
 }
 

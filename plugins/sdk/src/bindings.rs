@@ -45,3 +45,66 @@ pub mod template {
         },
     });
 }
+
+/// World `hook-source`.
+pub mod hook {
+    wit_bindgen::generate!({
+        path: "../../wit/v0",
+        world: "hook-source",
+        pub_export_macro: true,
+        export_macro_name: "export_hook",
+        default_bindings_module: "::hillock_plugin_sdk::bindings::hook",
+        with: {
+            "hillock:plugin/log@0.1.0": crate::bindings::source::hillock::plugin::log,
+            "hillock:plugin/diagnostics@0.1.0": crate::bindings::filter::hillock::plugin::diagnostics,
+        },
+    });
+}
+
+/// World `observer-source`.
+pub mod observer {
+    wit_bindgen::generate!({
+        path: "../../wit/v0",
+        world: "observer-source",
+        pub_export_macro: true,
+        export_macro_name: "export_observer",
+        default_bindings_module: "::hillock_plugin_sdk::bindings::observer",
+        with: {
+            "hillock:plugin/log@0.1.0": crate::bindings::source::hillock::plugin::log,
+            "hillock:plugin/diagnostics@0.1.0": crate::bindings::filter::hillock::plugin::diagnostics,
+            "hillock:plugin/activations@0.1.0": crate::bindings::hook::hillock::plugin::activations,
+        },
+    });
+}
+
+/// World `extension-source`.
+pub mod extension {
+    wit_bindgen::generate!({
+        path: "../../wit/v0",
+        world: "extension-source",
+        pub_export_macro: true,
+        export_macro_name: "export_extension",
+        default_bindings_module: "::hillock_plugin_sdk::bindings::extension",
+        with: {
+            "hillock:plugin/log@0.1.0": crate::bindings::source::hillock::plugin::log,
+            "hillock:plugin/diagnostics@0.1.0": crate::bindings::filter::hillock::plugin::diagnostics,
+            "hillock:plugin/activations@0.1.0": crate::bindings::hook::hillock::plugin::activations,
+            "hillock:plugin/state@0.1.0": crate::bindings::observer::hillock::plugin::state,
+        },
+    });
+}
+
+/// World `pre-fire-hook`.
+pub mod pre_fire {
+    wit_bindgen::generate!({
+        path: "../../wit/v0",
+        world: "pre-fire-hook",
+        pub_export_macro: true,
+        export_macro_name: "export_pre_fire",
+        default_bindings_module: "::hillock_plugin_sdk::bindings::pre_fire",
+        with: {
+            "hillock:plugin/log@0.1.0": crate::bindings::source::hillock::plugin::log,
+            "hillock:plugin/diagnostics@0.1.0": crate::bindings::filter::hillock::plugin::diagnostics,
+        },
+    });
+}

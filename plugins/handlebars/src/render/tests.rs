@@ -1,8 +1,11 @@
 //! Templates in, prompts out, on an event that lives here instead of in a host.
 
+mod content;
+mod fences;
+
 use serde_json::{Value, json};
 
-use super::render;
+use super::{Prompt, render};
 use crate::compile::compile;
 use crate::failure::Failure;
 use crate::output::BYTES_MAX;
@@ -30,8 +33,9 @@ impl Envelope for Event {
     }
 }
 
-fn rendered(template: &str) -> Result<String, Failure> {
-    let event = Event(json!({
+/// The event that these tests are about.
+fn event() -> Event {
+    Event(json!({
         "kind": "github.issues",
         "depth": 0,
         "data": {
@@ -45,9 +49,16 @@ fn rendered(template: &str) -> Result<String, Failure> {
             "none": [], "void": {}, "matrix": [[1, 2], [3]],
             "fenced": "a ``` b",
         },
-    }));
+    }))
+}
+
+fn prompt(template: &str, event: &Event) -> Result<Prompt, Failure> {
     let program = compile(template).unwrap_or_else(|error| panic!("{template}: {error:?}"));
-    render(&program, &event)
+    render(&program, event)
+}
+
+fn rendered(template: &str) -> Result<String, Failure> {
+    prompt(template, &event()).map(|prompt| prompt.text)
 }
 
 fn check(cases: &[(&str, &str)]) {
