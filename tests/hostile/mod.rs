@@ -20,7 +20,7 @@ use crate::harness::senders::Delivery;
 
 /// What exceeding each limit, and crashing, must say of itself, by the mode that does it. The
 /// sandbox is given so much fuel that only the clock ends what loops.
-const MISDEEDS: [(&str, &str); 9] = [
+pub(crate) const MISDEEDS: [(&str, &str); 9] = [
     ("loop", "time limit"),
     ("sleep", "time limit"),
     ("grow", "memory limit"),

@@ -1,7 +1,8 @@
 //! One call into a guest, from taking an instance to telling how it ended.
 
-use std::pin::Pin;
-use std::time::Duration;
+use std::pin::{Pin, pin};
+use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
 
 use tokio::runtime::{Handle, RuntimeFlavor};
 use tokio::task::block_in_place;
@@ -51,9 +52,10 @@ impl<'c, W: World, L> Call<'c, W, L> {
     }
 }
 
+/// How long a call may take altogether when its guest waits for the network.
+const WAITING_MAX: Duration = Duration::from_secs(30);
+
 type Answer<'a, A> = Pin<Box<dyn Future<Output = wasmtime::Result<A>> + Send + 'a>>;
-type Function<W, L, A> =
-    for<'a> fn(&'a W, &'a mut Store<Guest>, Resource<L>, &'a str) -> Answer<'a, A>;
 
 impl Sandbox {
     /// Makes a call; gives the answer, and back what was lent. Only an instance that answered is
@@ -61,7 +63,12 @@ impl Sandbox {
     pub(super) async fn call<W: World, L: Send + 'static, A>(
         &self,
         call: Call<'_, W, L>,
-        function: Function<W, L, A>,
+        function: impl for<'a> FnOnce(
+            &'a W,
+            &'a mut Store<Guest>,
+            Resource<L>,
+            &'a str,
+        ) -> Answer<'a, A>,
     ) -> Result<(A, L), SandboxError> {
         let Call { component, pre, pool, scope, text, moment, lent } = call;
         let origin = &component.origin;
@@ -70,8 +77,9 @@ impl Sandbox {
         let Ok(_share) = component.places.try_acquire() else {
             return Err(SandboxError::Busy { component: origin.component.clone() });
         };
-        // Closed never: the semaphore lives as long as the sandbox.
-        let _place = self.calls.acquire().await;
+        // Closed never: the semaphores live as long as the sandbox.
+        let places = if W::PURE { &self.calls } else { &self.waiting_calls };
+        let _place = places.acquire().await;
         let affinity = Affinity { digest: &origin.digest, config: text, scope };
         let mut instance = match pool.take(&affinity) {
             Some(instance) => instance,
@@ -85,7 +93,8 @@ impl Sandbox {
         store.data_mut().begin(moment);
         let own = store.data_mut().table.push(lent).map_err(|error| crashed(error.into()))?;
         let borrowed = Resource::new_borrow(own.rep());
-        let answer = self.bounded(function(world, store, borrowed, text)).await;
+        let work = function(world, store, borrowed, text);
+        let answer = if W::PURE { self.bounded(work).await } else { self.waiting(work).await };
         let answer = answer.map_err(crashed)?;
         let lent = store.data_mut().table.delete(own).map_err(|error| crashed(error.into()))?;
         pool.put_back(instance);
@@ -101,7 +110,7 @@ impl Sandbox {
         work: impl Future<Output = wasmtime::Result<A>>,
     ) -> wasmtime::Result<A> {
         let time = self.engine.limits().time;
-        let mut work = std::pin::pin!(work);
+        let mut work = pin!(work);
         if let Ok(result) = timeout(MOMENT.min(time), work.as_mut()).await {
             return result;
         }
@@ -114,8 +123,56 @@ impl Sandbox {
             // A test's runtime: there is no other thread to leave the others to.
             _ => rest.await,
         };
-        finished.unwrap_or_else(|_| Err(Exceeded(Limit::Time(time.as_millis())).into()))
+        finished.unwrap_or_else(|_| Err(timed_out(time)))
     }
+
+    /// The work of a guest that also waits for the network.
+    async fn waiting<A>(
+        &self,
+        work: impl Future<Output = wasmtime::Result<A>>,
+    ) -> wasmtime::Result<A> {
+        by_turns(work, self.engine.limits().time, WAITING_MAX).await
+    }
+}
+
+/// Work within the time that it may compute and the time that it may take altogether. Waiting keeps
+/// no thread.
+async fn by_turns<A>(
+    work: impl Future<Output = wasmtime::Result<A>>,
+    time: Duration,
+    altogether: Duration,
+) -> wasmtime::Result<A> {
+    let turns = Turns { work: pin!(work), computed: Duration::ZERO, time };
+    timeout(altogether, turns).await.unwrap_or_else(|_| Err(timed_out(altogether)))
+}
+
+/// Work that computes by turns, of which only the turns count. From the time that it counts as
+/// slow, each turn leaves the runtime's thread to the others.
+struct Turns<'w, F> {
+    work: Pin<&'w mut F>,
+    computed: Duration,
+    time: Duration,
+}
+
+impl<F: Future<Output = wasmtime::Result<A>>, A> Future for Turns<'_, F> {
+    type Output = wasmtime::Result<A>;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        let begin = Instant::now();
+        let aside = self.computed >= MOMENT
+            && Handle::current().runtime_flavor() == RuntimeFlavor::MultiThread;
+        let work = self.work.as_mut();
+        let turn = if aside { block_in_place(|| work.poll(context)) } else { work.poll(context) };
+        self.computed += begin.elapsed();
+        if turn.is_pending() && self.computed > self.time {
+            return Poll::Ready(Err(timed_out(self.time)));
+        }
+        turn
+    }
+}
+
+fn timed_out(time: Duration) -> wasmtime::Error {
+    Exceeded(Limit::Time(time.as_millis())).into()
 }
 
 /// Tells a limit from a crash.
@@ -152,5 +209,37 @@ fn reason_of(error: &wasmtime::Error) -> String {
     match error.downcast_ref::<Trap>() {
         Some(trap) => trap.to_string(),
         None => error.root_cause().to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::{pending, poll_fn};
+
+    use super::*;
+
+    const LONG: Duration = Duration::from_secs(3600);
+    const SHORT: Duration = Duration::from_millis(5);
+
+    async fn check(work: impl Future<Output = wasmtime::Result<()>>, bounds: [Duration; 2]) {
+        let [time, altogether] = bounds;
+        let error = by_turns(work, time, altogether).await.unwrap_err();
+        assert_eq!(error.to_string(), "exceeded its time limit (5 ms)");
+    }
+
+    #[tokio::test]
+    async fn waiting_has_an_end() {
+        check(pending(), [LONG, SHORT]).await;
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn computing_by_turns_has_an_end() {
+        let turn = |context: &mut Context<'_>| {
+            let begin = Instant::now();
+            while begin.elapsed() < Duration::from_millis(1) {}
+            context.waker().wake_by_ref();
+            Poll::Pending
+        };
+        check(poll_fn(turn), [SHORT, LONG]).await;
     }
 }

@@ -1,5 +1,7 @@
 //! From what guests say to what the host works with. Generated types end here.
 
+pub(super) mod signals;
+
 use super::FilterVerdict;
 use super::SandboxError;
 use super::bindings::{diagnostics, filter_rules, source_world, template_world};

@@ -1,5 +1,6 @@
 //! The wasmtime engine: one per host, with a pooling allocator, fuel and epochs.
 
+use std::collections::HashMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,7 +12,8 @@ use super::error::LoadError;
 use super::guest::Guest;
 use super::limits::TABLE_ELEMENTS_MAX;
 use super::pool::IDLE_MAX;
-use super::{CALLS_MAX, imports};
+use super::registry::Kind;
+use super::{CALLS_MAX, WAITING_CALLS_MAX, imports};
 use crate::config::Limits;
 
 /// How often a computing guest lets others have the thread.
@@ -28,8 +30,7 @@ const MEMORIES_MAX: u32 = 4;
 pub(super) struct Engine {
     engine: wasmtime::Engine,
     limits: Limits,
-    source_linker: Linker<Guest>,
-    rule_linker: Linker<Guest>,
+    linkers: HashMap<Kind, Linker<Guest>>,
     // Ends the ticking thread when the engine goes.
     _alive: Arc<()>,
 }
@@ -37,13 +38,12 @@ pub(super) struct Engine {
 impl Engine {
     pub(super) fn new(limits: Limits) -> Result<Self, LoadError> {
         let engine = wasmtime::Engine::new(&config(limits)).map_err(LoadError::Engine)?;
-        let mut source_linker = Linker::new(&engine);
-        imports::link_source(&mut source_linker).map_err(LoadError::Engine)?;
-        let mut rule_linker = Linker::new(&engine);
-        imports::link_rule(&mut rule_linker).map_err(LoadError::Engine)?;
+        let linked = |kind| Ok((kind, imports::linker(&engine, kind)?));
+        let linkers: wasmtime::Result<_> = Kind::ALL.into_iter().map(linked).collect();
+        let linkers = linkers.map_err(LoadError::Engine)?;
         let alive = Arc::new(());
         tick(engine.clone(), Arc::downgrade(&alive));
-        Ok(Self { engine, limits, source_linker, rule_linker, _alive: alive })
+        Ok(Self { engine, limits, linkers, _alive: alive })
     }
 
     pub(super) fn wasmtime(&self) -> &wasmtime::Engine {
@@ -54,12 +54,9 @@ impl Engine {
         self.limits
     }
 
-    pub(super) fn source_linker(&self) -> &Linker<Guest> {
-        &self.source_linker
-    }
-
-    pub(super) fn rule_linker(&self) -> &Linker<Guest> {
-        &self.rule_linker
+    /// What components of this kind may import.
+    pub(super) fn linker(&self, kind: Kind) -> &Linker<Guest> {
+        &self.linkers[&kind]
     }
 
     /// A number that differs for engines that cannot share compiled components.
@@ -107,8 +104,9 @@ fn config(limits: Limits) -> Config {
 }
 
 fn pooling(limits: Limits) -> PoolingAllocationConfig {
-    // Three pools of idle instances beside the calls that are under way.
-    let instances = u32::try_from(CALLS_MAX + 3 * IDLE_MAX).unwrap_or(u32::MAX);
+    // A pool of idle instances for each kind beside the calls that are under way.
+    let idle = Kind::ALL.len() * IDLE_MAX;
+    let instances = u32::try_from(CALLS_MAX + WAITING_CALLS_MAX + idle).unwrap_or(u32::MAX);
     let mut pooling = PoolingAllocationConfig::new();
     pooling
         .total_component_instances(instances)

@@ -36,6 +36,23 @@ pub enum Limit {
     /// Calls into the host.
     #[error("host call limit ({0})")]
     HostCalls(u32),
+    /// What an observer or an extension remembers.
+    #[error("state limit ({most} {of})")]
+    State {
+        /// The most there may be.
+        most: usize,
+        /// Of what.
+        of: &'static str,
+    },
+    /// Requests in one poll.
+    #[error("fetch limit ({0})")]
+    Fetches(u32),
+    /// Events of one call.
+    #[error("event limit ({0})")]
+    Signals(usize),
+    /// An extension's cursor, in bytes.
+    #[error("cursor limit ({0} bytes)")]
+    Cursor(usize),
 }
 
 /// Why a call gave no answer.
@@ -131,8 +148,8 @@ pub enum LoadError {
     },
     /// It exports none of the worlds.
     #[error(
-        "`{component}` is no plugin: it exports none of hillock:plugin/source, filter-rules and \
-         template (version 0.1)"
+        "`{component}` is no plugin: it exports none of hillock:plugin/source, filter-rules, \
+         template, hook, observer, extension and pre-fire (version 0.1)"
     )]
     NoWorld {
         /// Its name.

@@ -3,8 +3,11 @@
 use wasmtime::component::ResourceTable;
 use wasmtime_wasi::{WasiCtx, WasiCtxBuilder, WasiCtxView, WasiView};
 
+use super::extension::Outside;
 use super::limits::Meter;
 use super::moment::{Moment, Present};
+use super::provenance::Provenance;
+use super::signal::Notebook;
 use crate::config::Limits;
 use crate::model::name::Name;
 
@@ -13,6 +16,11 @@ pub(super) struct Guest {
     pub(super) component: Name,
     pub(super) meter: Meter,
     pub(super) table: ResourceTable,
+    /// What an observer or an extension remembers.
+    pub(super) notebook: Notebook,
+    /// An extension's way to the outside, during a poll.
+    pub(super) outside: Option<Outside>,
+    pub(super) provenance: Provenance,
     present: Present,
     wasi: WasiCtx,
 }
@@ -24,6 +32,9 @@ impl Guest {
             component,
             meter: Meter::new(limits),
             table: ResourceTable::new(),
+            notebook: Notebook::default(),
+            outside: None,
+            provenance: Provenance::default(),
             wasi: empty_wasi(&present),
             present,
         }
@@ -32,6 +43,7 @@ impl Guest {
     /// A call begins.
     pub(super) fn begin(&mut self, moment: Moment) {
         self.meter.reset();
+        self.provenance = Provenance::default();
         self.present.set(moment);
     }
 }

@@ -1,4 +1,8 @@
-//! What the host lends to guests: log, request, verify and envelope.
+//! What the host lends to guests: log, request, verify and envelope; what templates, observers
+//! and extensions have beside these is in files of its own.
+
+mod outside;
+mod state;
 
 use std::sync::OnceLock;
 use std::time::Duration;
@@ -8,6 +12,8 @@ use wasmtime::component::{HasSelf, Linker, Resource};
 
 use super::bindings::{envelope, log, request, verify};
 use super::guest::Guest;
+use super::provenance;
+use super::registry::Kind;
 use super::request::Request;
 use crate::model::envelope::Envelope;
 use crate::model::json;
@@ -19,19 +25,29 @@ const CLAIMS_MAX: u32 = 8;
 
 type Result<T> = wasmtime::Result<T>;
 
-/// Links what a webhook source may import.
-pub(super) fn link_source(linker: &mut Linker<Guest>) -> Result<()> {
-    wasmtime_wasi::p2::add_to_linker_async(linker)?;
-    log::add_to_linker::<_, HasSelf<_>>(linker, |guest| guest)?;
-    request::add_to_linker::<_, HasSelf<_>>(linker, |guest| guest)?;
-    verify::add_to_linker::<_, HasSelf<_>>(linker, |guest| guest)
-}
-
-/// Links what filters and templates may import.
-pub(super) fn link_rule(linker: &mut Linker<Guest>) -> Result<()> {
-    wasmtime_wasi::p2::add_to_linker_async(linker)?;
-    log::add_to_linker::<_, HasSelf<_>>(linker, |guest| guest)?;
-    envelope::add_to_linker::<_, HasSelf<_>>(linker, |guest| guest)
+/// What components of this kind may import, and nothing else.
+pub(super) fn linker(engine: &wasmtime::Engine, kind: Kind) -> Result<Linker<Guest>> {
+    let mut linker = Linker::new(engine);
+    wasmtime_wasi::p2::add_to_linker_async(&mut linker)?;
+    log::add_to_linker::<_, HasSelf<_>>(&mut linker, |guest| guest)?;
+    match kind {
+        Kind::WebhookSource => {
+            request::add_to_linker::<_, HasSelf<_>>(&mut linker, |guest| guest)?;
+            verify::add_to_linker::<_, HasSelf<_>>(&mut linker, |guest| guest)?;
+        }
+        Kind::Filter => envelope::add_to_linker::<_, HasSelf<_>>(&mut linker, |guest| guest)?,
+        Kind::PromptTemplate => {
+            envelope::add_to_linker::<_, HasSelf<_>>(&mut linker, |guest| guest)?;
+            provenance::link(&mut linker)?;
+        }
+        Kind::HookSource | Kind::PreFireHook => {}
+        Kind::ObserverSource => state::link(&mut linker)?,
+        Kind::ExtensionSource => {
+            state::link(&mut linker)?;
+            outside::link(&mut linker)?;
+        }
+    }
+    Ok(linker)
 }
 
 impl log::Host for Guest {
@@ -235,14 +251,17 @@ impl envelope::Host for Guest {}
 
 impl envelope::HostEvent for Guest {
     fn get(&mut self, this: Resource<Envelope>, path: String) -> Result<Option<String>> {
+        self.provenance.reads(&path);
         Ok(self.event(&this)?.at(&path).map(|value| value.to_string()))
     }
 
     fn text(&mut self, this: Resource<Envelope>, path: String) -> Result<Option<String>> {
+        self.provenance.reads(&path);
         Ok(self.event(&this)?.text_at(&path))
     }
 
     fn json(&mut self, this: Resource<Envelope>) -> Result<String> {
+        self.provenance.reads_all();
         Ok(self.event(&this)?.to_json().to_string())
     }
 

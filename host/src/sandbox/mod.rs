@@ -4,12 +4,14 @@
 //!   Sandbox ─ registry ─ which component is called what
 //!           ├ call ───── one call: limits set, resource lent, outcome told apart
 //!           ├ pool ───── instances to be had again: same component, config and workspace only
-//!           └ guest ──── one instance's state; what the host lends it is in imports
+//!           ├ guest ──── one instance's state; what the host lends it is in imports
+//!           └ sources ── the calls on hooks, observers, extensions and pre-fire hooks
 //! ```
 //! A call ends in one of three ways: the guest answers (and its answer may be a refusal), it
 //! crashes, or it exceeds a limit. A component sees no file, no network, no environment; its clock
 //! and its randomness are functions of the event, so that the same event, component and
-//! configuration give the same answer. Nothing outside this module knows wasmtime.
+//! configuration give the same answer. An extension alone has the real time, and fetches what its
+//! caller lets it ([`Fetch`]). Nothing outside this module knows wasmtime.
 
 mod bindings;
 mod builtins;
@@ -18,13 +20,17 @@ mod call;
 mod convert;
 mod engine;
 mod error;
+mod extension;
 mod guest;
 mod imports;
 mod limits;
 mod moment;
 mod pool;
+mod provenance;
 mod registry;
 mod request;
+mod signal;
+mod sources;
 
 use std::path::Path;
 use std::sync::Arc;
@@ -32,14 +38,20 @@ use std::sync::Arc;
 use tokio::sync::Semaphore;
 
 use crate::config::Limits;
+use crate::model::content::Content;
 use crate::model::definition::Plugin;
 use crate::model::envelope::{Envelope, Origin};
 use crate::model::name::Name;
 use crate::model::problem::Problem;
 use crate::model::scope::Scope;
-use bindings::{Filter, PromptTemplate, WebhookSource};
+use bindings::{
+    ExtensionSource, Filter, HookSource, ObserverSource, PreFireHook, PromptTemplate, WebhookSource,
+};
 use call::Call;
 pub use error::{Limit, LoadError, SandboxError};
+pub use extension::{
+    Fetch, Fetched, HttpError, HttpRequest, HttpResponse, Poll, PollRefusal, Polled,
+};
 use moment::Moment;
 use pool::Pool;
 pub use registry::Kind;
@@ -47,10 +59,14 @@ use registry::{Component, Registry};
 pub use request::{
     Activation, EndpointSecret, Identity, Outcome, Received, Rejection, Reply, Request,
 };
+pub use signal::{Draft, FirePoint, Notice, Observation, PreFire, Signal, State, Subject};
 
 /// How many calls may be in guests at once; the pooling allocator has room for them and for the
 /// idle instances.
 const CALLS_MAX: usize = 64;
+/// How many calls may be in guests that wait for the network, beside the others: they must not
+/// keep anybody else waiting.
+const WAITING_CALLS_MAX: usize = 32;
 
 /// What a filter says of an event.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -61,16 +77,30 @@ pub enum FilterVerdict {
     Unmatched(String),
 }
 
+/// What a template makes of an event.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Rendered {
+    /// The prompt.
+    pub prompt: String,
+    /// Whose words it holds.
+    pub content: Content,
+}
+
 /// Runs components.
 #[derive(Debug)]
 pub struct Sandbox {
     engine: engine::Engine,
     registry: Registry,
     calls: Semaphore,
+    waiting_calls: Semaphore,
     slow: Semaphore,
     sources: Pool<WebhookSource>,
     filters: Pool<Filter>,
     templates: Pool<PromptTemplate>,
+    hooks: Pool<HookSource>,
+    observers: Pool<ObserverSource>,
+    extensions: Pool<ExtensionSource>,
+    pre_fire_hooks: Pool<PreFireHook>,
 }
 
 impl Sandbox {
@@ -87,10 +117,15 @@ impl Sandbox {
             engine,
             registry,
             calls: Semaphore::new(CALLS_MAX),
+            waiting_calls: Semaphore::new(WAITING_CALLS_MAX),
             slow: Semaphore::new(std::thread::available_parallelism().map_or(1, usize::from)),
             sources: Pool::default(),
             filters: Pool::default(),
             templates: Pool::default(),
+            hooks: Pool::default(),
+            observers: Pool::default(),
+            extensions: Pool::default(),
+            pre_fire_hooks: Pool::default(),
         })
     }
 
@@ -157,7 +192,8 @@ impl Sandbox {
         convert::verdict(origin, answer)
     }
 
-    /// Has a template component render an event.
+    /// Has a template component render an event. What the prompt holds is the component's word, or
+    /// what it could have put there when it says nothing.
     ///
     /// # Errors
     /// When the event has not what the template needs, or the component crashes or exceeds a
@@ -167,16 +203,20 @@ impl Sandbox {
         template: &Name,
         text: &str,
         envelope: &Envelope,
-    ) -> Result<String, SandboxError> {
+    ) -> Result<Rendered, SandboxError> {
         let (scope, moment) = (&envelope.event().scope, Moment::of(envelope));
         let call = self.template_call(template, text, scope, moment, envelope.clone())?;
         let origin = call.origin();
-        let (answer, _) = self
+        let ((answer, content), _) = self
             .call(call, |world, store, event, text| {
-                Box::pin(world.hillock_plugin_template().call_render(store, event, text))
+                Box::pin(async move {
+                    let template = world.hillock_plugin_template();
+                    let answer = template.call_render(&mut *store, event, text).await?;
+                    Ok((answer, store.data().provenance.content()))
+                })
             })
             .await?;
-        convert::prompt(origin, answer)
+        Ok(Rendered { prompt: convert::prompt(origin, answer)?, content })
     }
 
     /// What a filter component finds wrong with a configuration.

@@ -8,7 +8,9 @@ use std::sync::{Mutex, PoisonError};
 use wasmtime::Store;
 
 use super::bindings::{
-    Filter, FilterPre, PromptTemplate, PromptTemplatePre, WebhookSource, WebhookSourcePre,
+    ExtensionSource, ExtensionSourcePre, Filter, FilterPre, HookSource, HookSourcePre,
+    ObserverSource, ObserverSourcePre, PreFireHook, PreFireHookPre, PromptTemplate,
+    PromptTemplatePre, WebhookSource, WebhookSourcePre,
 };
 use super::guest::Guest;
 use crate::model::scope::Scope;
@@ -24,6 +26,9 @@ const IDLE_MEMORY_BYTES_MAX: usize = 8 * 1024 * 1024;
 pub(super) trait World: Sized + Send + 'static {
     /// A component linked for it.
     type Pre: Sync;
+    /// Whether its guests are functions of what they are given. The others wait for the network,
+    /// and their instances are never used again.
+    const PURE: bool;
 
     fn instantiate(
         pre: &Self::Pre,
@@ -32,9 +37,10 @@ pub(super) trait World: Sized + Send + 'static {
 }
 
 macro_rules! worlds {
-    ($($world:ident from $pre:ident),*) => {$(
+    ($($world:ident from $pre:ident, pure: $pure:literal;)*) => {$(
         impl World for $world {
             type Pre = $pre<Guest>;
+            const PURE: bool = $pure;
 
             async fn instantiate(
                 pre: &Self::Pre,
@@ -45,7 +51,15 @@ macro_rules! worlds {
         }
     )*};
 }
-worlds!(WebhookSource from WebhookSourcePre, Filter from FilterPre, PromptTemplate from PromptTemplatePre);
+worlds! {
+    WebhookSource from WebhookSourcePre, pure: true;
+    Filter from FilterPre, pure: true;
+    PromptTemplate from PromptTemplatePre, pure: true;
+    HookSource from HookSourcePre, pure: true;
+    ObserverSource from ObserverSourcePre, pure: true;
+    ExtensionSource from ExtensionSourcePre, pure: false;
+    PreFireHook from PreFireHookPre, pure: true;
+}
 
 /// What an instance may be used for again.
 pub(super) struct Affinity<'a> {
@@ -105,7 +119,7 @@ impl<W: World> Pool<W> {
     pub(super) fn put_back(&self, mut instance: Instance<W>) {
         instance.uses += 1;
         let memory_bytes = instance.store.data().meter.memory_bytes;
-        if instance.uses >= USES_MAX || memory_bytes > IDLE_MEMORY_BYTES_MAX {
+        if !W::PURE || instance.uses >= USES_MAX || memory_bytes > IDLE_MEMORY_BYTES_MAX {
             return;
         }
         let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);

@@ -2,12 +2,11 @@
 
 use std::collections::HashMap;
 
-use sha2::{Digest, Sha256};
-use tokio::sync::Semaphore;
-use wasmtime::component::Linker;
-
 use super::CALLS_MAX;
-use super::bindings::{FilterPre, PromptTemplatePre, WebhookSourcePre};
+use super::bindings::{
+    ExtensionSourcePre, FilterPre, HookSourcePre, ObserverSourcePre, PreFireHookPre,
+    PromptTemplatePre, WebhookSourcePre,
+};
 use super::builtins::BUILTINS;
 use super::cache::Cache;
 use super::engine::Engine;
@@ -16,6 +15,8 @@ use super::guest::Guest;
 use crate::model::definition::Plugin;
 use crate::model::envelope::Origin;
 use crate::model::name::Name;
+use sha2::{Digest, Sha256};
+use tokio::sync::Semaphore;
 
 /// The largest component, in bytes.
 const COMPONENT_BYTES_MAX: usize = 64 * 1024 * 1024;
@@ -28,7 +29,7 @@ fn calls_max() -> usize {
 }
 
 /// What a component can be used as.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Kind {
     /// Turns requests into events.
     WebhookSource,
@@ -36,15 +37,37 @@ pub enum Kind {
     Filter,
     /// Renders prompts.
     PromptTemplate,
+    /// Turns what happens in the host into events.
+    HookSource,
+    /// Turns what the host watches into events.
+    ObserverSource,
+    /// Looks elsewhere for events.
+    ExtensionSource,
+    /// Passes, rewrites or cancels a run before it is made.
+    PreFireHook,
 }
 
 impl Kind {
+    pub(super) const ALL: [Self; 7] = [
+        Self::WebhookSource,
+        Self::Filter,
+        Self::PromptTemplate,
+        Self::HookSource,
+        Self::ObserverSource,
+        Self::ExtensionSource,
+        Self::PreFireHook,
+    ];
+
     /// The name of its world.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::WebhookSource => "webhook-source",
             Self::Filter => "filter",
             Self::PromptTemplate => "prompt-template",
+            Self::HookSource => "hook-source",
+            Self::ObserverSource => "observer-source",
+            Self::ExtensionSource => "extension-source",
+            Self::PreFireHook => "pre-fire-hook",
         }
     }
 
@@ -54,6 +77,10 @@ impl Kind {
             Self::WebhookSource => "hillock:plugin/source@0.1.0",
             Self::Filter => "hillock:plugin/filter-rules@0.1.0",
             Self::PromptTemplate => "hillock:plugin/template@0.1.0",
+            Self::HookSource => "hillock:plugin/hook@0.1.0",
+            Self::ObserverSource => "hillock:plugin/observer@0.1.0",
+            Self::ExtensionSource => "hillock:plugin/extension@0.1.0",
+            Self::PreFireHook => "hillock:plugin/pre-fire@0.1.0",
         }
     }
 }
@@ -65,6 +92,10 @@ pub(super) struct Component {
     source: Option<WebhookSourcePre<Guest>>,
     filter: Option<FilterPre<Guest>>,
     template: Option<PromptTemplatePre<Guest>>,
+    hook: Option<HookSourcePre<Guest>>,
+    observer: Option<ObserverSourcePre<Guest>>,
+    extension: Option<ExtensionSourcePre<Guest>>,
+    pre_fire: Option<PreFireHookPre<Guest>>,
 }
 
 impl Component {
@@ -73,7 +104,7 @@ impl Component {
         origin: Origin,
         component: &wasmtime::component::Component,
     ) -> Result<Self, LoadError> {
-        let linked = |kind: Kind, linker: &Linker<Guest>| {
+        let linked = |kind: Kind| {
             if component.get_export_index(None, kind.export()).is_none() {
                 return Ok(None);
             }
@@ -82,19 +113,25 @@ impl Component {
                 kind: kind.as_str(),
                 reason: format!("{error:#}"),
             };
-            linker.instantiate_pre(component).map(Some).map_err(denied)
+            engine.linker(kind).instantiate_pre(component).map(Some).map_err(denied)
         };
         let invalid = |error: wasmtime::Error| LoadError::Invalid {
             component: origin.component.clone(),
             reason: format!("{error:#}"),
         };
-        let source = linked(Kind::WebhookSource, engine.source_linker())?;
-        let filter = linked(Kind::Filter, engine.rule_linker())?;
-        let template = linked(Kind::PromptTemplate, engine.rule_linker())?;
+        macro_rules! linked {
+            ($kind:ident by $pre:ident) => {
+                linked(Kind::$kind)?.map($pre::new).transpose().map_err(invalid)?
+            };
+        }
         let linked = Self {
-            source: source.map(WebhookSourcePre::new).transpose().map_err(invalid)?,
-            filter: filter.map(FilterPre::new).transpose().map_err(invalid)?,
-            template: template.map(PromptTemplatePre::new).transpose().map_err(invalid)?,
+            source: linked!(WebhookSource by WebhookSourcePre),
+            filter: linked!(Filter by FilterPre),
+            template: linked!(PromptTemplate by PromptTemplatePre),
+            hook: linked!(HookSource by HookSourcePre),
+            observer: linked!(ObserverSource by ObserverSourcePre),
+            extension: linked!(ExtensionSource by ExtensionSourcePre),
+            pre_fire: linked!(PreFireHook by PreFireHookPre),
             origin,
             places: Semaphore::new(calls_max()),
         };
@@ -109,6 +146,10 @@ impl Component {
             self.source.is_some().then_some(Kind::WebhookSource),
             self.filter.is_some().then_some(Kind::Filter),
             self.template.is_some().then_some(Kind::PromptTemplate),
+            self.hook.is_some().then_some(Kind::HookSource),
+            self.observer.is_some().then_some(Kind::ObserverSource),
+            self.extension.is_some().then_some(Kind::ExtensionSource),
+            self.pre_fire.is_some().then_some(Kind::PreFireHook),
         ]
         .into_iter()
         .flatten()
@@ -125,6 +166,22 @@ impl Component {
 
     pub(super) fn template(&self) -> Result<&PromptTemplatePre<Guest>, SandboxError> {
         self.template.as_ref().ok_or_else(|| self.not_a(Kind::PromptTemplate))
+    }
+
+    pub(super) fn hook(&self) -> Result<&HookSourcePre<Guest>, SandboxError> {
+        self.hook.as_ref().ok_or_else(|| self.not_a(Kind::HookSource))
+    }
+
+    pub(super) fn observer(&self) -> Result<&ObserverSourcePre<Guest>, SandboxError> {
+        self.observer.as_ref().ok_or_else(|| self.not_a(Kind::ObserverSource))
+    }
+
+    pub(super) fn extension(&self) -> Result<&ExtensionSourcePre<Guest>, SandboxError> {
+        self.extension.as_ref().ok_or_else(|| self.not_a(Kind::ExtensionSource))
+    }
+
+    pub(super) fn pre_fire(&self) -> Result<&PreFireHookPre<Guest>, SandboxError> {
+        self.pre_fire.as_ref().ok_or_else(|| self.not_a(Kind::PreFireHook))
     }
 
     fn not_a(&self, kind: Kind) -> SandboxError {
