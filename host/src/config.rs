@@ -3,25 +3,33 @@
 //! The shapes here are the file's own; what leaves this module are the types of `model`. Everything
 //! that is wrong is reported at once, each with its dotted path.
 
-mod definitions;
+mod automations;
+pub mod definitions;
 mod file;
 pub mod secrets;
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use crate::model::definition::{Agent, Definitions};
+use crate::model::definition::{Agent, Definitions, Plugin};
 use crate::model::problem::Problems;
+pub use automations::to_json;
+use definitions::Declared;
 
 /// The file's usual name.
 pub const FILE_NAME: &str = "hillock.toml";
+
+/// The file of the data folder with the first API key.
+pub const ADMIN_KEY: &str = "admin.key";
 
 /// Everything that a host, or a worker, is told.
 #[derive(Clone, Debug)]
 pub struct Config {
     /// The file it came from.
     pub path: PathBuf,
+    /// What was said over the file.
+    pub overrides: Overrides,
     /// Where the host listens.
     pub listen: SocketAddr,
     /// Where the host keeps its rows: `sqlite://PATH` or `postgres://…`.
@@ -30,12 +38,18 @@ pub struct Config {
     pub data_dir: PathBuf,
     /// The limits of guests.
     pub limits: Limits,
-    /// What is defined.
-    pub definitions: Definitions,
+    /// How extensions reach the network.
+    pub egress: EgressLimits,
+    /// What is defined in files.
+    pub declared: Vec<Declared>,
+    /// The operator's own components.
+    pub plugins: Vec<Plugin>,
     /// What this process's worker runs, if it has one.
     pub worker: Option<Worker>,
     /// How long the host waits for work in hand when it stops.
     pub drain_grace: Duration,
+    /// How many runs may be under way at once; the others wait.
+    pub max_concurrent_runs: u32,
 }
 
 /// What a guest may use in one call. Exceeding one ends the call with an error that names it.
@@ -71,8 +85,32 @@ impl Default for Limits {
     }
 }
 
+/// Whom extensions trust on the network, and how much of it they may use in one request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EgressLimits {
+    /// Certificates to trust beside the system's, in PEM.
+    pub ca_file: Option<PathBuf>,
+    /// From the first name resolved to the last byte, redirects included.
+    pub time: Duration,
+    /// For one connection, TLS included.
+    pub connect_time: Duration,
+    /// The longest answer, in bytes.
+    pub body_bytes: usize,
+}
+
+impl Default for EgressLimits {
+    fn default() -> Self {
+        Self {
+            ca_file: None,
+            time: Duration::from_secs(20),
+            connect_time: Duration::from_secs(5),
+            body_bytes: 4 * 1024 * 1024,
+        }
+    }
+}
+
 /// A worker's own side of things.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Worker {
     /// What people call it; the machine's name by default.
     pub name: String,
@@ -87,7 +125,7 @@ pub struct Worker {
 }
 
 /// The program that does an agent's work.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Program {
     /// The agent.
     pub agent: Agent,
@@ -138,7 +176,7 @@ pub enum ConfigError {
         /// The file.
         path: PathBuf,
         /// Where and why.
-        source: Box<toml::de::Error>,
+        source: Syntax,
     },
     /// The file says what cannot be.
     #[error("{} has errors:\n{problems}", .path.display())]
@@ -150,7 +188,80 @@ pub enum ConfigError {
     },
 }
 
+impl ConfigError {
+    /// What is wrong within the files by its dotted path, and what is wrong with a file by the
+    /// file's own.
+    pub fn problems(&self) -> Problems {
+        let mut problems = Problems::default();
+        match self {
+            Self::Invalid { problems: all, .. } => problems.append(all.clone()),
+            Self::Missing { .. } => problems.add(FILE_NAME, self),
+            Self::Unreadable { path, source } => problems.add(path.display().to_string(), source),
+            Self::Malformed { path, source } => problems.add(path.display().to_string(), source),
+        }
+        problems
+    }
+}
+
+/// Where a file is not TOML of the expected shape, and why. The line itself is not repeated: it may
+/// hold a secret.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("line {line}, column {column}: {reason}")]
+pub struct Syntax {
+    line: usize,
+    column: usize,
+    reason: String,
+}
+
+impl Syntax {
+    fn of(error: &toml::de::Error, text: &str) -> Self {
+        let at = error.span().map_or(0, |span| span.start);
+        let before = text.get(..at).unwrap_or_default();
+        let line_start = before.rfind('\n').map_or(0, |end| end + 1);
+        Self {
+            line: before.matches('\n').count() + 1,
+            column: before[line_start..].chars().count() + 1,
+            reason: error.message().to_owned(),
+        }
+    }
+}
+
 impl Config {
+    /// What is defined in files, as the host works with it.
+    pub fn definitions(&self) -> Definitions {
+        definitions::snapshot(&self.declared)
+    }
+
+    /// The folder that relative paths are below.
+    pub fn folder(&self) -> &Path {
+        self.path.parent().unwrap_or(Path::new(""))
+    }
+
+    /// The same file as it is now, below the same overrides.
+    ///
+    /// # Errors
+    /// As [`Config::load`].
+    pub fn read_again(&self) -> Result<Self, ConfigError> {
+        Self::load(Some(&self.path), &self.overrides)
+    }
+
+    /// The sections in which `other` says what takes effect at a start only.
+    pub fn restart_needed(&self, other: &Self) -> Vec<&'static str> {
+        let server = |config: &Self| {
+            let Self { listen, data_dir, drain_grace, max_concurrent_runs, .. } = config.clone();
+            (listen, data_dir, drain_grace, max_concurrent_runs)
+        };
+        let sections = [
+            ("server", server(self) != server(other)),
+            ("store", self.store_url != other.store_url),
+            ("sandbox", self.limits != other.limits),
+            ("egress", self.egress != other.egress),
+            ("worker", self.worker != other.worker),
+            ("plugins", self.plugins != other.plugins),
+        ];
+        sections.into_iter().filter(|(_, differs)| *differs).map(|(section, _)| section).collect()
+    }
+
     /// Reads `path`, or the first `hillock.toml` of the current and the XDG config folder.
     ///
     /// # Errors
@@ -165,18 +276,23 @@ impl Config {
         Self::parse(&text, &path, overrides)
     }
 
-    /// Parses a file's text; relative paths in it are below the file's folder.
+    /// Parses a file's text with the files in `automations.d` beside it; relative paths in them are
+    /// below the file's folder.
     ///
     /// # Errors
-    /// When anything in it is wrong.
+    /// When anything in them is wrong.
     pub fn parse(text: &str, path: &Path, overrides: &Overrides) -> Result<Self, ConfigError> {
-        let file: file::File = toml::from_str(text).map_err(|source| ConfigError::Malformed {
+        let malformed = |source: toml::de::Error| ConfigError::Malformed {
             path: path.to_owned(),
-            source: Box::new(source),
-        })?;
+            source: Syntax::of(&source, text),
+        };
+        let file: file::File = toml::from_str(text).map_err(malformed)?;
+        let main: toml::Table = toml::from_str(text).map_err(malformed)?;
         let folder = path.parent().unwrap_or(Path::new(""));
+        let others = automations::read(folder)?;
         let mut problems = Problems::default();
-        let config = file.into_config(path, folder, overrides, &mut problems);
+        let automations = automations::parse(main, others, folder, &mut problems);
+        let config = file.into_config(path, folder, overrides, automations, &mut problems);
         problems
             .unless_any(config)
             .and_then(|config| config.ok_or_else(Problems::default))
@@ -189,6 +305,16 @@ fn find() -> Result<PathBuf, ConfigError> {
     let searched = xdg("XDG_CONFIG_HOME", ".config").join("hillock");
     let home = searched.join(FILE_NAME);
     [here, home].into_iter().find(|path| path.is_file()).ok_or(ConfigError::Missing { searched })
+}
+
+/// Where clients of this machine reach a host that listens on `bound`.
+pub fn reachable(bound: SocketAddr) -> SocketAddr {
+    let ip = match bound.ip() {
+        IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
+        IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
+        ip => ip,
+    };
+    SocketAddr::new(ip, bound.port())
 }
 
 /// Where keys and caches are kept unless somebody says otherwise.

@@ -6,10 +6,12 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use serde::Deserialize;
+use serde::de::IgnoredAny;
 
-use super::definitions::{self, AgentEntry, EndpointEntry, PluginEntry, TriggerEntry};
-use super::{Config, Limits, Overrides, Program, Worker, default_data_dir};
-use crate::model::definition::Agent;
+use super::automations::Automations;
+use super::definitions::Declared;
+use super::{Config, EgressLimits, Limits, Overrides, Program, Worker, default_data_dir};
+use crate::model::definition::{Agent, Definition};
 use crate::model::problem::Problems;
 use crate::model::scope::Scope;
 
@@ -18,6 +20,8 @@ const STORE_URL: &str = "sqlite://hillock.db";
 const DRAIN_GRACE: Duration = Duration::from_secs(30);
 const CANCEL_GRACE: Duration = Duration::from_secs(10);
 const PROGRAM_TIMEOUT: Duration = Duration::from_secs(600);
+/// How many runs may be under way for each of the machine's cores.
+const RUNS_PER_CORE: u32 = 5;
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -28,15 +32,26 @@ pub(super) struct File {
     store: StoreTable,
     #[serde(default)]
     sandbox: SandboxTable,
+    #[serde(default)]
+    egress: EgressTable,
     worker: Option<WorkerTable>,
-    #[serde(default)]
-    agents: Vec<AgentEntry>,
-    #[serde(default)]
-    endpoints: Vec<EndpointEntry>,
-    #[serde(default)]
-    triggers: Vec<TriggerEntry>,
-    #[serde(default)]
-    plugins: Vec<PluginEntry>,
+    // Read apart, so that everything wrong in them is reported at once.
+    #[serde(default, rename = "agents")]
+    _agents: IgnoredAny,
+    #[serde(default, rename = "endpoints")]
+    _endpoints: IgnoredAny,
+    #[serde(default, rename = "triggers")]
+    _triggers: IgnoredAny,
+    #[serde(default, rename = "jobs")]
+    _jobs: IgnoredAny,
+    #[serde(default, rename = "hooks")]
+    _hooks: IgnoredAny,
+    #[serde(default, rename = "observers")]
+    _observers: IgnoredAny,
+    #[serde(default, rename = "extensions")]
+    _extensions: IgnoredAny,
+    #[serde(default, rename = "plugins")]
+    _plugins: IgnoredAny,
 }
 
 #[derive(Default, Deserialize)]
@@ -45,6 +60,7 @@ struct ServerTable {
     listen: Option<String>,
     data_dir: Option<PathBuf>,
     drain_grace: Option<String>,
+    max_concurrent_runs: Option<u32>,
 }
 
 #[derive(Default, Deserialize)]
@@ -63,6 +79,15 @@ struct SandboxTable {
     log_lines: Option<u32>,
     log_bytes: Option<usize>,
     host_calls: Option<u32>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct EgressTable {
+    ca_file: Option<PathBuf>,
+    time: Option<String>,
+    connect_time: Option<String>,
+    body_bytes: Option<usize>,
 }
 
 #[derive(Deserialize)]
@@ -96,6 +121,7 @@ impl File {
         path: &Path,
         folder: &Path,
         overrides: &Overrides,
+        automations: Automations,
         problems: &mut Problems,
     ) -> Option<Config> {
         let listen = overrides.listen.clone().or(self.server.listen);
@@ -107,26 +133,31 @@ impl File {
         let drain_grace =
             duration("server.drain_grace", self.server.drain_grace, DRAIN_GRACE, problems);
         let limits = self.sandbox.into_limits(problems);
+        let egress = self.egress.into_limits(folder, problems);
         let worker = self.worker.map(|worker| worker.into_worker(folder, problems));
-        let entries = definitions::Entries {
-            agents: self.agents,
-            endpoints: self.endpoints,
-            triggers: self.triggers,
-            plugins: self.plugins,
-        };
-        let definitions = entries.into_definitions(folder, problems);
+        let Automations { declared, plugins } = automations;
         if let Some(Some(worker)) = &worker {
-            hold_against(&worker.programs, &definitions.agents, problems);
+            hold_against(&worker.programs, &declared, problems);
         }
+        let max_concurrent_runs = at_least_one(
+            "server.max_concurrent_runs",
+            self.server.max_concurrent_runs,
+            RUNS_PER_CORE * cores(),
+            problems,
+        );
         Some(Config {
             path: path.to_owned(),
+            overrides: overrides.clone(),
             listen: listen?,
             store_url: store_url?,
             data_dir,
             limits,
-            definitions,
+            egress,
+            declared,
+            plugins,
             worker: worker.flatten(),
             drain_grace,
+            max_concurrent_runs,
         })
     }
 }
@@ -209,6 +240,23 @@ impl SandboxTable {
     }
 }
 
+impl EgressTable {
+    fn into_limits(self, folder: &Path, problems: &mut Problems) -> EgressLimits {
+        let d = EgressLimits::default();
+        EgressLimits {
+            ca_file: self.ca_file.map(|file| folder.join(file)),
+            time: duration("egress.time", self.time, d.time, problems),
+            connect_time: duration(
+                "egress.connect_time",
+                self.connect_time,
+                d.connect_time,
+                problems,
+            ),
+            body_bytes: at_least_one("egress.body_bytes", self.body_bytes, d.body_bytes, problems),
+        }
+    }
+}
+
 impl WorkerTable {
     fn into_worker(self, folder: &Path, problems: &mut Problems) -> Option<Worker> {
         if self.agents.is_empty() {
@@ -236,14 +284,21 @@ impl WorkerTable {
 }
 
 /// Each agent has one program; and where the file has agents, there are no others.
-fn hold_against(programs: &[Program], agents: &[Agent], problems: &mut Problems) {
+fn hold_against(programs: &[Program], declared: &[Declared], problems: &mut Problems) {
+    let agents: Vec<&Agent> = declared
+        .iter()
+        .filter_map(|one| match &one.definition {
+            Definition::Agent(agent) => Some(agent),
+            _ => None,
+        })
+        .collect();
     let mut seen = HashSet::new();
     for (i, Program { agent, .. }) in programs.iter().enumerate() {
         let path = format!("worker.agents[{i}].name");
         if !seen.insert(agent) {
             problems.add(&path, "stands twice among the worker's agents");
         }
-        if !agents.is_empty() && !agents.contains(agent) {
+        if !agents.is_empty() && !agents.contains(&agent) {
             let Agent { scope, name } = agent;
             problems.add(&path, format!("there is no agent `{name}` ({scope})"));
         }
@@ -273,4 +328,37 @@ fn machine_name() -> String {
         .ok()
         .and_then(|name| name.into_string().ok())
         .unwrap_or_else(|| "worker".to_owned())
+}
+
+fn cores() -> u32 {
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    u32::try_from(cores).unwrap_or(1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn egress(text: &str) -> (EgressLimits, Vec<String>) {
+        let file: File = toml::from_str(text).unwrap();
+        let mut problems = Problems::default();
+        let limits = file.egress.into_limits(Path::new("/etc/hillock"), &mut problems);
+        (limits, problems.iter().map(|problem| problem.path.clone()).collect())
+    }
+
+    #[test]
+    fn egress_has_limits_of_its_own() {
+        assert_eq!(egress(""), (EgressLimits::default(), vec![]));
+        let text = "[egress]\nca_file = \"ca.pem\"\ntime = \"1m\"\nconnect_time = \"2s\"\n\
+                    body_bytes = 1024";
+        let wanted = EgressLimits {
+            ca_file: Some("/etc/hillock/ca.pem".into()),
+            time: Duration::from_secs(60),
+            connect_time: Duration::from_secs(2),
+            body_bytes: 1024,
+        };
+        assert_eq!(egress(text), (wanted, vec![]));
+        let text = "[egress]\ntime = \"0s\"\nconnect_time = \"soon\"\nbody_bytes = 0";
+        assert_eq!(egress(text).1, ["egress.time", "egress.connect_time", "egress.body_bytes"]);
+    }
 }

@@ -1,8 +1,17 @@
 //! Secrets, read from where their references say.
 
+use std::fs::File;
+use std::io::{self, Read as _};
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::Path;
+
 use super::Problems;
-use crate::model::definition::Definitions;
+use super::definitions::Declared;
+use crate::model::definition::Definition;
 use crate::model::secret::{Secret, SecretRef};
+
+/// The largest file that a secret is read from, in bytes.
+const SECRET_BYTES_MAX: u64 = 64 * 1024;
 
 /// A secret is not where its reference says.
 #[derive(Debug, thiserror::Error)]
@@ -34,7 +43,7 @@ pub fn read(reference: &SecretRef) -> Result<Secret, SecretError> {
             value.and_then(Secret::new).ok_or_else(|| SecretError::Unset(name.clone()))
         }
         SecretRef::File(path) => {
-            let mut value = std::fs::read(path).map_err(|source| SecretError::Unreadable {
+            let mut value = read_file(path).map_err(|source| SecretError::Unreadable {
                 reference: reference.clone(),
                 source,
             })?;
@@ -48,15 +57,51 @@ pub fn read(reference: &SecretRef) -> Result<Secret, SecretError> {
     }
 }
 
-/// Every secret that the definitions name and that cannot be read.
-pub fn missing(definitions: &Definitions) -> Problems {
+/// A file's content, when it is a file and no larger than a secret may be.
+fn read_file(path: &Path) -> io::Result<Vec<u8>> {
+    // Opening a pipe must not wait for its writer.
+    let flags = nix::fcntl::OFlag::O_NONBLOCK.bits();
+    let file = File::options().read(true).custom_flags(flags).open(path)?;
+    if !file.metadata()?.is_file() {
+        return Err(io::Error::other("it is not a file"));
+    }
+    let mut value = Vec::new();
+    file.take(SECRET_BYTES_MAX + 1).read_to_end(&mut value)?;
+    if value.len() as u64 > SECRET_BYTES_MAX {
+        return Err(io::Error::other(format!("it has more than {SECRET_BYTES_MAX} bytes")));
+    }
+    Ok(value)
+}
+
+/// Every secret that is named and cannot be read.
+pub fn missing(declared: &[Declared]) -> Problems {
     let mut problems = Problems::default();
-    for (i, endpoint) in definitions.endpoints.iter().enumerate() {
-        for reference in &endpoint.secrets {
-            problems.take(&format!("endpoints[{i}].secret_ref"), read(reference));
+    for Declared { path, definition, .. } in declared {
+        for (field, reference) in named(definition) {
+            problems.take(&format!("{path}.{field}"), read(reference));
         }
     }
     problems
+}
+
+/// The secrets that a definition names, each with the field that does.
+fn named(definition: &Definition) -> Vec<(String, &SecretRef)> {
+    fn all<'d>(field: &str, secrets: &'d [SecretRef]) -> Vec<(String, &'d SecretRef)> {
+        secrets.iter().map(|secret| (field.to_owned(), secret)).collect()
+    }
+    match definition {
+        Definition::Endpoint(endpoint) => all("secret_ref", &endpoint.secrets),
+        Definition::Trigger(_, Some(endpoint)) => all("webhook_secret_ref", &endpoint.secrets),
+        Definition::Extension(extension) => {
+            let each = extension.grants.iter().enumerate();
+            each.filter_map(|(i, grant)| {
+                let secret = &grant.credential.as_ref()?.secret_ref;
+                Some((format!("grants[{i}].credential.secret_ref"), secret))
+            })
+            .collect()
+        }
+        _ => Vec::new(),
+    }
 }
 
 #[cfg(test)]
@@ -75,5 +120,11 @@ mod tests {
         assert!(read(&secret).unwrap_err().to_string().ends_with("is empty"));
         fs::write(&file, "s3cret\r\n").unwrap();
         assert_eq!(read(&secret).unwrap().expose(), b"s3cret");
+        fs::write(&file, vec![b'x'; 64 * 1024 + 1]).unwrap();
+        assert!(read(&secret).unwrap_err().to_string().contains("more than 65536 bytes"));
+        for no_file in ["/dev/zero", dir.path().to_str().unwrap()] {
+            let error = read(&SecretRef::File(no_file.into())).unwrap_err().to_string();
+            assert!(error.contains("it is not a file"), "{error}");
+        }
     }
 }

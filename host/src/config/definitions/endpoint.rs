@@ -1,0 +1,86 @@
+//! `[[endpoints]]`.
+
+use std::path::Path;
+
+use serde_json::Value;
+
+use super::fields::{Fields, count, flag, json_table, list, text, word};
+use super::scope;
+use crate::model::definition::{BODY_BYTES_MAX, Endpoint};
+use crate::model::id::WebhookId;
+use crate::model::name::Slug;
+use crate::model::secret::SecretRef;
+
+/// The greatest `body_max` an endpoint may ask for, in bytes: a body is held in memory.
+const BODY_BYTES_CEILING: u32 = 16 * 1024 * 1024;
+
+pub(super) fn parse(
+    mut fields: Fields<'_>,
+    id: Option<WebhookId>,
+    folder: &Path,
+) -> Option<Endpoint> {
+    let slug = fields.required("slug", parse_slug);
+    let scope = scope(&mut fields);
+    let source = fields.or("source", "generic".to_owned(), text);
+    let source = source.and_then(|text| fields.parsed("source", &text.into(), word));
+    let secrets = secrets(&mut fields);
+    let default = u32::try_from(BODY_BYTES_MAX).unwrap_or(BODY_BYTES_CEILING);
+    let body_max = fields.or("body_max", default, count(1, BODY_BYTES_CEILING));
+    let config = fields.or("config", "{}".to_owned(), json_table);
+    let enabled = fields.or("enabled", true, flag);
+    fields.close();
+    let (scope, slug) = (scope?, slug?);
+    Some(Endpoint {
+        id: id.unwrap_or_else(|| WebhookId::derive(&scope, slug.as_str())),
+        scope,
+        slug,
+        source: source?,
+        secrets: secrets?.into_iter().map(|secret| below(folder, secret)).collect(),
+        body_bytes_max: body_max? as usize,
+        enabled: enabled?,
+        config: config?,
+        owner: None,
+    })
+}
+
+fn secrets(fields: &mut Fields<'_>) -> Option<Vec<SecretRef>> {
+    if fields.has("secret_ref") && fields.has("secret_refs") {
+        fields.problem("secret_refs", "stands beside secret_ref: give one of them");
+    }
+    let one = fields.optional("secret_ref", word::<SecretRef>);
+    let many = fields.or("secret_refs", Vec::new(), list(word::<SecretRef>));
+    let verification = fields.optional("verification", text);
+    let (one, many, verification) = (one?, many?, verification?);
+    let refs: Vec<SecretRef> = one.into_iter().chain(many).collect();
+    match (verification.as_deref(), refs.is_empty()) {
+        (None, false) | (Some("none"), true) => return Some(refs),
+        (None, true) => fields.problem(
+            "secret_ref",
+            "is missing: name a secret, or say verification = \"none\" to accept anything",
+        ),
+        (Some("none"), false) => fields
+            .problem("verification", "is \"none\" beside a secret: a secret is never optional"),
+        (Some(other), _) => fields.problem(
+            "verification",
+            format!("`{other}` is not known: only \"none\" is, for an endpoint without a secret"),
+        ),
+    }
+    None
+}
+
+/// A secret's file, below `folder` when its path is relative.
+pub(super) fn below(folder: &Path, secret: SecretRef) -> SecretRef {
+    match secret {
+        SecretRef::File(path) => SecretRef::File(folder.join(path)),
+        SecretRef::Env(_) => secret,
+    }
+}
+
+/// A slug that cannot be taken for an endpoint's identifier, which stands in the same place.
+pub(super) fn parse_slug(value: &Value) -> Result<Slug, String> {
+    let text = text(value)?;
+    if text.parse::<WebhookId>().is_ok() {
+        return Err(format!("`{text}` has the form of a webhook's identifier"));
+    }
+    word(value)
+}
