@@ -5,9 +5,11 @@ use hillock::model::id::TriggerId;
 use hillock::model::run::RunStatus;
 use hillock::model::scope::Scope;
 use hillock::store::events::{self, Activation, activate};
+use hillock::store::runs;
 
 use super::fixture::{
-    accepted, activation, agent, at, claim, event, event_id, new_run, open, run, run_id, worker,
+    accepted, activation, agent, at, claim, event, event_id, new_run, open, run, run_id, scope,
+    worker,
 };
 use crate::harness::database::Database;
 use crate::harness::on_both_databases;
@@ -19,6 +21,7 @@ on_both_databases!(
     rivals_make_one_run,
     an_activation_goes_whole_or_not_at_all,
     nul_characters_are_replaced,
+    a_runs_owner_is_found_by_its_id,
 );
 
 async fn decisions_are_kept_by_trigger(database: Database) {
@@ -34,7 +37,7 @@ async fn decisions_are_kept_by_trigger(database: Database) {
     let decisions = verdicts.clone().map(|(name, verdict)| decision(name, verdict));
     let decisions = decisions.into_iter().rev().collect();
     let activation = Activation { decisions, ..activation(&id, vec![]) };
-    assert!(activate(&store, activation).await.unwrap());
+    assert_eq!(activate(&store, activation).await.unwrap(), Some(0));
     let found = events::decisions(&store, &id).await.unwrap();
     for (decision, (name, verdict)) in found.iter().zip(&verdicts) {
         assert_eq!((decision.trigger.as_str(), &decision.verdict), (*name, verdict));
@@ -50,7 +53,7 @@ async fn a_fired_trigger_makes_a_run_with_a_command(database: Database) {
     let agent = agent();
     let id = accepted(&store, event()).await;
     let made = new_run(&Scope::Global, &id, "triage", agent.name.as_str());
-    assert!(activate(&store, activation(&id, vec![made.clone()])).await.unwrap());
+    assert_eq!(activate(&store, activation(&id, vec![made.clone()])).await.unwrap(), Some(1));
 
     let found = run(&store, &made.id).await;
     assert_eq!(format!("{:?}", found.made), format!("{made:?}"));
@@ -65,9 +68,9 @@ async fn the_second_activation_changes_nothing(database: Database) {
     let store = open(&database).await;
     let id = accepted(&store, event()).await;
     let again = || activation(&id, vec![new_run(&Scope::Global, &id, "triage", "triager")]);
-    assert!(activate(&store, again()).await.unwrap());
-    assert!(!activate(&store, again()).await.unwrap());
-    assert!(!activate(&store, activation(&event_id(), vec![])).await.unwrap());
+    assert_eq!(activate(&store, again()).await.unwrap(), Some(1));
+    assert_eq!(activate(&store, again()).await.unwrap(), None);
+    assert_eq!(activate(&store, activation(&event_id(), vec![])).await.unwrap(), None);
     for table in ["runs", "commands", "decisions"] {
         assert_eq!(database.count(table).await, 1, "{table}");
     }
@@ -80,7 +83,7 @@ async fn rivals_make_one_run(database: Database) {
         activate(&store, activation(&id, vec![new_run(&Scope::Global, &id, "triage", "triager")]))
     });
     let answers = futures_util::future::join_all(rivals).await;
-    let won = answers.into_iter().filter(|answer| *answer.as_ref().unwrap()).count();
+    let won = answers.into_iter().filter(|answer| answer.as_ref().unwrap().is_some()).count();
     assert_eq!((won, database.count("runs").await), (1, 1));
 }
 
@@ -88,14 +91,14 @@ async fn an_activation_goes_whole_or_not_at_all(database: Database) {
     let store = open(&database).await;
     let (one, two) = (accepted(&store, event()).await, accepted(&store, event()).await);
     let taken = new_run(&Scope::Global, &one, "triage", "triager");
-    assert!(activate(&store, activation(&one, vec![taken.clone()])).await.unwrap());
+    assert_eq!(activate(&store, activation(&one, vec![taken.clone()])).await.unwrap(), Some(1));
 
     let good = new_run(&Scope::Global, &two, "review", "triager");
     let bad = activation(&two, vec![good.clone(), taken]);
     activate(&store, bad).await.expect_err("the second run's id is taken");
     assert_eq!((database.count("runs").await, database.count("commands").await), (1, 1));
     assert!(events::decisions(&store, &two).await.unwrap().is_empty());
-    assert!(activate(&store, activation(&two, vec![good])).await.unwrap());
+    assert_eq!(activate(&store, activation(&two, vec![good])).await.unwrap(), Some(1));
 }
 
 /// JSON may carry them in any text, and PostgreSQL stores them in none.
@@ -106,7 +109,7 @@ async fn nul_characters_are_replaced(database: Database) {
     fired.prompt = "look\0here".to_owned();
     let mut activation = activation(&id, vec![fired.clone()]);
     activation.decisions.push(decision("review", Verdict::Filtered("is `\0`".to_owned())));
-    assert!(activate(&store, activation).await.unwrap());
+    assert_eq!(activate(&store, activation).await.unwrap(), Some(1));
     assert_eq!(run(&store, &fired.id).await.made.prompt, "look\u{fffd}here");
     let decisions = events::decisions(&store, &id).await.unwrap();
     assert_eq!(decisions[0].verdict, Verdict::Filtered("is `\u{fffd}`".to_owned()));
@@ -119,4 +122,17 @@ fn decision(trigger: &str, verdict: Verdict) -> Decision {
         verdict,
         at: at(4),
     }
+}
+
+async fn a_runs_owner_is_found_by_its_id(database: Database) {
+    let store = open(&database).await;
+    let id = accepted(&store, event()).await;
+    let [one, two] = ["a", "b"].map(|name| new_run(&Scope::Global, &id, name, "triager"));
+    activate(&store, activation(&id, vec![one.clone(), two.clone()])).await.unwrap();
+    let ids = [one.id.to_string(), id.to_string(), run_id().to_string(), "no id".to_owned()];
+    let owners = async |scope, ids: &[String]| runs::owners(&store, scope, ids).await.unwrap();
+    let found = owners(&Scope::Global, &ids).await;
+    assert_eq!(found.into_iter().collect::<Vec<_>>(), [one.owner.id()]);
+    assert_eq!(owners(&Scope::Global, &[two.id.to_string(), one.id.to_string()]).await.len(), 2);
+    assert!(owners(&scope("acme"), &ids).await.is_empty());
 }

@@ -4,15 +4,17 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use hillock::model::command::{Claim, Token};
+use hillock::model::content::Content;
 use hillock::model::decision::{Decision, Verdict};
-use hillock::model::definition::Agent;
-use hillock::model::envelope::{Arrival, Event, Origin, Payload, Source, Verified};
-use hillock::model::id::{CommandId, EventId, RunId, TriggerId, WebhookId, WorkerId};
-use hillock::model::run::{NewRun, Run, Stages};
+use hillock::model::definition::{Agent, FireLimit, Priority, Retry};
+use hillock::model::envelope::{Arrival, Event, Origin, Payload, Source, Verified, Way};
+use hillock::model::id::{CommandId, EventId, GatheringId, RunId, TriggerId, WebhookId, WorkerId};
+use hillock::model::run::{NewRun, Owner, Run, Stages};
 use hillock::model::scope::Scope;
 use hillock::model::time::Time;
 use hillock::store::commands;
 use hillock::store::events::{self, Accepted, Activation, Delivery};
+use hillock::store::firing::Firing;
 use hillock::store::{PageRequest, Store, runs};
 
 use crate::harness::database::Database;
@@ -40,6 +42,10 @@ pub(super) fn event_id() -> EventId {
 
 pub(super) fn run_id() -> RunId {
     RunId::mint(at(0), bytes())
+}
+
+pub(super) fn gathering_id() -> GatheringId {
+    GatheringId::mint(at(0), bytes())
 }
 
 pub(super) fn worker() -> WorkerId {
@@ -82,10 +88,10 @@ pub(super) fn event_in(scope: &Scope) -> Event {
         scope: scope.clone(),
         kind: "github.issues".parse().unwrap(),
         source: Source::Webhook,
-        arrival: Arrival {
+        way: Way::Endpoint(Arrival {
             webhook_id: WebhookId::derive(scope, "hooks"),
             slug: "hooks".parse().unwrap(),
-        },
+        }),
         occurred_at: at(1),
         received_at: at(2),
         origin: origin("github"),
@@ -121,15 +127,25 @@ pub(super) fn new_run(scope: &Scope, event_id: &EventId, trigger: &str, agent: &
     NewRun {
         id: run_id(),
         scope: scope.clone(),
-        event_id: event_id.clone(),
-        trigger_id: TriggerId::derive(scope, trigger),
-        trigger: trigger.parse().unwrap(),
+        owner: Owner::Trigger {
+            id: TriggerId::derive(scope, trigger),
+            name: trigger.parse().unwrap(),
+        },
+        event_id: Some(event_id.clone()),
+        fire: None,
         agent: agent.parse().unwrap(),
         prompt: format!("work of {trigger}"),
+        content: Content::Fenced,
+        task: None,
+        priority: Priority::High,
+        retry: Retry::None,
+        depth: 3,
+        causes: vec!["run_1".to_owned()],
         stages: Stages {
-            source: origin("github"),
+            source: Some(origin("github")),
             filter: Some(origin("match")),
-            template: origin("handlebars"),
+            template: Some(origin("handlebars")),
+            hooks: vec![origin("guard")],
         },
         created_at: at(3),
     }
@@ -138,17 +154,23 @@ pub(super) fn new_run(scope: &Scope, event_id: &EventId, trigger: &str, agent: &
 /// An activation in which each of these runs was fired.
 pub(super) fn activation(event_id: &EventId, runs: Vec<NewRun>) -> Activation {
     let fired = |run: &NewRun| Decision {
-        trigger_id: run.trigger_id.clone(),
-        trigger: run.trigger.clone(),
+        trigger_id: run.owner.id().parse().unwrap(),
+        trigger: run.owner.name().clone(),
         verdict: Verdict::Fired(run.id.clone()),
         at: at(3),
     };
     Activation {
         event_id: event_id.clone(),
         decisions: runs.iter().map(fired).collect(),
-        runs: runs.into_iter().map(|run| (run, CommandId::mint(at(3), bytes()))).collect(),
+        runs: runs.into_iter().map(|run| firing(run, None)).collect(),
+        held: vec![],
         at: at(3),
     }
+}
+
+/// The run with its first command, held against this limit.
+pub(super) fn firing(run: NewRun, limit: Option<FireLimit>) -> Firing {
+    Firing { run, command_id: CommandId::mint(at(3), bytes()), limit }
 }
 
 /// An agent of no other test's.
@@ -159,10 +181,20 @@ pub(super) fn agent() -> Agent {
 
 /// A run that waits for this agent.
 pub(super) async fn scheduled(store: &Store, agent: &Agent) -> RunId {
+    scheduled_as(store, agent, |run| run).await
+}
+
+/// A run that waits for this agent, and is made as this says.
+pub(super) async fn scheduled_as(
+    store: &Store,
+    agent: &Agent,
+    change: impl FnOnce(NewRun) -> NewRun,
+) -> RunId {
     let event_id = accepted(store, event_in(&agent.scope)).await;
-    let run = new_run(&agent.scope, &event_id, "triage", agent.name.as_str());
+    let run = change(new_run(&agent.scope, &event_id, "triage", agent.name.as_str()));
     let id = run.id.clone();
-    assert!(events::activate(store, activation(&event_id, vec![run])).await.unwrap());
+    let made = events::activate(store, activation(&event_id, vec![run])).await.unwrap();
+    assert_eq!(made, Some(1));
     id
 }
 
@@ -174,7 +206,7 @@ pub(super) async fn claim(
     now: Time,
 ) -> Option<Claim> {
     let agents = std::slice::from_ref(agent);
-    commands::claim(store, worker, agents, vec![token()], now).await.unwrap().pop()
+    commands::claim(store, worker, agents, vec![token()], u32::MAX, now).await.unwrap().pop()
 }
 
 /// A run whose command a worker has claimed.

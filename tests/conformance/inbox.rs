@@ -2,11 +2,13 @@
 
 use std::collections::BTreeSet;
 
-use hillock::model::envelope::{Event, Payload};
-use hillock::model::id::EventId;
+use hillock::model::envelope::{Arrival, Event, Payload, Way};
+use hillock::model::id::{EventId, WebhookId};
 use hillock::model::scope::Scope;
 use hillock::store::Store;
-use hillock::store::events::{self, Accepted, EventFilter, accept, activate, find, waiting};
+use hillock::store::events::{
+    self, Accepted, EventFilter, EventSummary, accept, activate, find, waiting,
+};
 
 use super::fixture::{
     accepted, activation, at, delivery, event, event_id, event_in, first_page, identity, open,
@@ -47,11 +49,13 @@ async fn any_identity_makes_a_duplicate(database: Database) {
     let (by_id, by_body) = (identity(), identity());
     let first = event();
     let known = Accepted::Duplicate(first.id.clone());
-    let new = Accepted::New(first.id.clone());
+    let (id, new) = (first.id.clone(), Accepted::New(first.id.clone()));
     assert_eq!(accept_one(&store, first, &[by_id, by_body]).await, new);
     for identities in [&[by_id][..], &[by_body], &[by_body, by_id], &[identity(), by_body]] {
         assert_eq!(accept_one(&store, event(), identities).await, known);
     }
+    let (summary, _) = find(&store, &Scope::Global, &id).await.unwrap().unwrap();
+    assert_eq!(summary.repeats, 4);
     assert_eq!(database.count("events").await, 1);
 }
 
@@ -121,7 +125,10 @@ async fn events_wait_in_order_until_they_are_activated(database: Database) {
     let three = accepted(&store, event()).await;
     let listed = async |after, until, limit| {
         let found = waiting(&store, after, until, limit).await.unwrap();
-        found.into_iter().map(|(place, event)| (place, event.id.clone())).collect::<Vec<_>>()
+        found
+            .into_iter()
+            .map(|(place, event)| (place, event.unwrap().id.clone()))
+            .collect::<Vec<_>>()
     };
     let ids = |found: &[(i64, EventId)]| -> Vec<EventId> {
         found.iter().map(|(_, id)| id.clone()).collect()
@@ -133,7 +140,7 @@ async fn events_wait_in_order_until_they_are_activated(database: Database) {
     assert_eq!(ids(&listed(all[0].0, at(100), 10).await), [two.clone(), three.clone()]);
     assert_eq!(ids(&listed(0, at(49), 10).await), [one.clone(), three.clone()]);
 
-    assert!(activate(&store, activation(&one, vec![])).await.unwrap());
+    assert_eq!(activate(&store, activation(&one, vec![])).await.unwrap(), Some(0));
     assert_eq!(ids(&listed(0, at(100), 10).await), [two, three]);
     let (summary, _) = find(&store, &Scope::Global, &one).await.unwrap().unwrap();
     assert_eq!(summary.activated_at, Some(at(3)));
@@ -158,7 +165,10 @@ async fn events_are_listed_by_kind_and_endpoint(database: Database) {
     for (kind, slug) in [("a", "x"), ("a", "y"), ("b", "x")] {
         let mut event = event();
         event.kind = kind.parse().unwrap();
-        event.arrival.slug = slug.parse().unwrap();
+        event.way = Way::Endpoint(Arrival {
+            webhook_id: WebhookId::derive(&Scope::Global, slug),
+            slug: slug.parse().unwrap(),
+        });
         accepted(&store, event).await;
     }
     for (kind, endpoint, wanted) in [
@@ -169,11 +179,15 @@ async fn events_are_listed_by_kind_and_endpoint(database: Database) {
     ] {
         let filter = EventFilter {
             kind: kind.map(|kind| kind.parse().unwrap()),
-            endpoint: endpoint.map(|slug| slug.parse().unwrap()),
+            producer: endpoint.map(|slug| slug.parse().unwrap()),
         };
         let page = events::list(&store, &Scope::Global, &filter, first_page(10)).await.unwrap();
+        let slug = |event: &EventSummary| match &event.way {
+            Way::Endpoint(arrival) => arrival.slug.to_string(),
+            Way::Producer(producer) => panic!("{producer:?} is no endpoint"),
+        };
         let found: Vec<String> =
-            page.items.iter().map(|e| format!("{}/{}", e.kind, e.arrival.slug)).collect();
+            page.items.iter().map(|event| format!("{}/{}", event.kind, slug(event))).collect();
         assert_eq!(found, wanted, "{filter:?}");
     }
 }

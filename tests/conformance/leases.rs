@@ -60,7 +60,7 @@ async fn a_lost_command_is_redone_under_another_token(database: Database) {
     let held = vec![stale.clone(), (again.id.clone(), again.token.clone())];
     assert_eq!(renew(&store, held, at(101)).await.unwrap().lost, [stale]);
     assert_eq!(run(&store, &again.run_id).await.status, RunStatus::Scheduled);
-    let failed = Ending::Failed { error: "exit status 2".to_owned() };
+    let failed = Ending::failed("exit status 2");
     finish(&store, &again.id, &again.token, failed, at(102)).await.unwrap();
     let run = run(&store, &again.run_id).await;
     assert_eq!((run.status, run.error.as_deref()), (RunStatus::Failed, Some("exit status 2")));
@@ -106,15 +106,16 @@ async fn a_worker_loses_all_but_what_it_kept(database: Database) {
     }
     let (mine, others) = (worker(), worker());
     let agents = [agent];
-    let claims = commands::claim(&store, &mine, &agents, tokens(3), at(10)).await.unwrap();
-    commands::claim(&store, &others, &agents, tokens(1), at(10)).await.unwrap();
+    let claims =
+        commands::claim(&store, &mine, &agents, tokens(3), u32::MAX, at(10)).await.unwrap();
+    commands::claim(&store, &others, &agents, tokens(1), u32::MAX, at(10)).await.unwrap();
 
     let kept = [claims[1].id.clone()];
     assert_eq!(release_others(&store, &mine, &kept, at(11)).await.unwrap(), 2);
     assert_eq!(release_others(&store, &mine, &kept, at(11)).await.unwrap(), 0);
     let held = claims.into_iter().map(|claim| (claim.id, claim.token)).collect();
     assert_eq!(renew(&store, held, at(12)).await.unwrap().lost.len(), 2);
-    let back = commands::claim(&store, &mine, &agents, tokens(9), at(12)).await.unwrap();
+    let back = commands::claim(&store, &mine, &agents, tokens(9), u32::MAX, at(12)).await.unwrap();
     assert_eq!(back.len(), 2);
 }
 

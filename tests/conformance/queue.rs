@@ -36,11 +36,14 @@ async fn a_claim_takes_as_many_as_it_has_room_for(database: Database) {
     let third = scheduled(&store, &one).await;
     let both = [one, two];
     for (room, wanted) in [(0, vec![]), (2, made.to_vec()), (5, vec![third]), (5, vec![])] {
-        let claims = commands::claim(&store, &worker(), &both, tokens(room), at(10)).await.unwrap();
+        let claims = commands::claim(&store, &worker(), &both, tokens(room), u32::MAX, at(10))
+            .await
+            .unwrap();
         let claimed: Vec<_> = claims.into_iter().map(|claim| claim.run_id).collect();
         assert_eq!(claimed, wanted, "room for {room}");
     }
-    let nobody = commands::claim(&store, &worker(), &[], tokens(1), at(10)).await.unwrap();
+    let nobody =
+        commands::claim(&store, &worker(), &[], tokens(1), u32::MAX, at(10)).await.unwrap();
     assert!(nobody.is_empty());
 }
 
@@ -68,7 +71,9 @@ async fn eight_claimants_never_share_a_command(database: Database) {
         let (worker, agents) = (worker(), std::slice::from_ref(&agent));
         let mut claimed = vec![];
         loop {
-            let claims = commands::claim(&store, &worker, agents, tokens(3), at(10)).await.unwrap();
+            let claims = commands::claim(&store, &worker, agents, tokens(3), u32::MAX, at(10))
+                .await
+                .unwrap();
             if claims.is_empty() {
                 return claimed;
             }

@@ -1,6 +1,6 @@
 //! Runs: found in their own workspace, listed by what they are.
 
-use hillock::model::run::RunStatus;
+use hillock::model::run::{OwnerKind, RunStatus};
 use hillock::model::scope::Scope;
 use hillock::store::commands::cancel;
 use hillock::store::events::activate;
@@ -48,13 +48,14 @@ async fn runs_are_listed_by_status_trigger_and_event(database: Database) {
         (all(), &[2, 1, 0][..]),
         (RunFilter { status: Some(RunStatus::Scheduled), ..all() }, &[2, 1]),
         (RunFilter { status: Some(RunStatus::Canceled), ..all() }, &[0]),
-        (RunFilter { trigger: Some("a".parse().unwrap()), ..all() }, &[2, 0]),
+        (RunFilter { owner: Some("a".parse().unwrap()), ..all() }, &[2, 0]),
         (RunFilter { event_id: Some(one), ..all() }, &[1, 0]),
         (
             RunFilter {
                 event_id: Some(two),
-                trigger: Some("b".parse().unwrap()),
+                owner: Some("b".parse().unwrap()),
                 status: Some(RunStatus::Scheduled),
+                owner_kind: Some(OwnerKind::Trigger),
             },
             &[],
         ),
@@ -72,7 +73,7 @@ async fn triggers_of_one_name_in_two_workspaces_are_two(database: Database) {
         let scope = scope(workspace);
         let event_id = accepted(&store, event_in(&scope)).await;
         let run = new_run(&scope, &event_id, "triage", "triager");
-        assert!(activate(&store, activation(&event_id, vec![run])).await.unwrap());
+        assert_eq!(activate(&store, activation(&event_id, vec![run])).await.unwrap(), Some(1));
     }
     assert_eq!(database.count("runs").await, 2);
 }

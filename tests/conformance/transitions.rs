@@ -146,7 +146,7 @@ impl<'s> Cell<'s> {
 
     async fn say(&self, word: Word, token: &Token) -> String {
         let (store, id, now) = (self.store, &self.claim.id, self.now);
-        let failed = Ending::Failed { error: "exit status 1".to_owned() };
+        let failed = Ending::failed("exit status 1");
         match word {
             Start => fence(commands::start(store, id, token, now).await.unwrap()),
             Complete => self.finish(token, Ending::Completed).await,
@@ -210,6 +210,7 @@ impl<'s> Cell<'s> {
             RunStatus::Completed => Completed,
             RunStatus::Failed => Failed,
             RunStatus::Canceled => Canceled,
+            RunStatus::Delegated => panic!("nothing delegates here"),
         }
     }
 }

@@ -1,19 +1,21 @@
 //! The inbox: events, what they are recognised by, and what the triggers decided.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use bytes::Bytes;
 use lz4_flex::block::{compress_prepend_size, decompress_size_prepended};
 use sha2::{Digest, Sha256};
 
+use super::firing::Firing;
+use super::gatherings::Holding;
 use super::sql::{Bind, Reader, Row, Sql, Tx, binds};
 use super::write::{Write, WriteError};
-use super::{Page, PageRequest, Store, StoreError, commands, runs};
+use super::{Page, PageRequest, Store, StoreError};
 use crate::model::decision::{Decision, Outcome, Verdict};
-use crate::model::envelope::{Arrival, Event, Origin, Payload, Source, Verified};
-use crate::model::id::{CommandId, EventId, WebhookId};
-use crate::model::name::{Kind, Slug};
-use crate::model::run::NewRun;
+use crate::model::envelope::{Arrival, Event, Origin, Payload, Producer, Source, Verified, Way};
+use crate::model::id::{EventId, GatheringId};
+use crate::model::name::{Kind, Name};
 use crate::model::scope::Scope;
 use crate::model::text::storable;
 use crate::model::time::Time;
@@ -43,8 +45,11 @@ pub struct Activation {
     pub event_id: EventId,
     /// Every trigger's answer.
     pub decisions: Vec<Decision>,
-    /// The runs of those that fired, each with its first command.
-    pub runs: Vec<(NewRun, CommandId)>,
+    /// The runs of those that fired. One whose limit is reached is not made, and its decision says
+    /// so.
+    pub runs: Vec<Firing>,
+    /// The gatherings of those that wait for more.
+    pub held: Vec<Holding>,
     /// When.
     pub at: Time,
 }
@@ -60,14 +65,16 @@ pub struct EventSummary {
     pub kind: Kind,
     /// Where it came from.
     pub source: Source,
-    /// The endpoint.
-    pub arrival: Arrival,
+    /// By which way it came in.
+    pub way: Way,
     /// When the host had all of it.
     pub received_at: Time,
     /// What was verified.
     pub verified: Option<Verified>,
     /// When its triggers were decided; none while it waits.
     pub activated_at: Option<Time>,
+    /// How often it came again, and was recognised.
+    pub repeats: u32,
 }
 
 /// Which events to list.
@@ -75,8 +82,8 @@ pub struct EventSummary {
 pub struct EventFilter {
     /// Of this kind only.
     pub kind: Option<Kind>,
-    /// Of this endpoint only.
-    pub endpoint: Option<Slug>,
+    /// Of this endpoint, hook, observer or extension only.
+    pub producer: Option<Name>,
 }
 
 // One round trip for the event, its body and its identities, or for nothing when an identity is
@@ -85,7 +92,7 @@ pub struct EventFilter {
 const ACCEPT: Sql = Sql {
     sqlite: "\
 INSERT INTO events
-       (id, workspace_id, kind, source, webhook_id, endpoint, occurred_at, received_at, origin,
+       (id, workspace_id, kind, source, producer_id, producer, occurred_at, received_at, origin,
         verified, depth, causes, traceparent)
 SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13
  WHERE NOT EXISTS (SELECT 1
@@ -103,7 +110,7 @@ SELECT unhex(value), last_insert_rowid(), $8
     postgres: "\
 WITH accepted AS (
     INSERT INTO events
-           (id, workspace_id, kind, source, webhook_id, endpoint, occurred_at, received_at, origin,
+           (id, workspace_id, kind, source, producer_id, producer, occurred_at, received_at, origin,
             verified, depth, causes, traceparent)
     SELECT $1, $2, $3, $4, $5, $6, $7::bigint, $8::bigint, $9, $10, $11::bigint, $12, $13
      WHERE NOT EXISTS (SELECT 1
@@ -125,17 +132,22 @@ SELECT seq FROM accepted",
 
 const RECALL: Sql = Sql {
     sqlite: "\
-SELECT e.id
-  FROM dedupe
-  JOIN events e ON e.seq = event_seq
- WHERE identity IN (SELECT unhex(value) FROM json_each($1))
- LIMIT 1",
+UPDATE events
+   SET repeats = repeats + 1
+ WHERE seq = (SELECT event_seq
+                FROM dedupe
+               WHERE identity IN (SELECT unhex(value) FROM json_each($1))
+               LIMIT 1)
+RETURNING id",
     postgres: "\
-SELECT e.id
-  FROM dedupe
-  JOIN events e ON e.seq = event_seq
- WHERE identity IN (SELECT decode(value, 'hex') FROM json_array_elements_text($1::json))
- LIMIT 1",
+UPDATE events
+   SET repeats = repeats + 1
+ WHERE seq = (SELECT event_seq
+                FROM dedupe
+               WHERE identity IN (SELECT decode(value, 'hex')
+                                    FROM json_array_elements_text($1::json))
+               LIMIT 1)
+RETURNING id",
 };
 
 const ACTIVATE: Sql = Sql {
@@ -145,9 +157,9 @@ UPDATE events
  WHERE id = $1
    AND activated_at IS NULL
 RETURNING id;
-INSERT INTO decisions (event_id, trigger_id, trigger_name, outcome, reason, run_id, at)
+INSERT INTO decisions (event_id, trigger_id, trigger_name, outcome, reason, run_id, retry_at, at)
 SELECT $1, value ->> '$.trigger_id', value ->> '$.trigger', value ->> '$.outcome',
-       value ->> '$.reason', value ->> '$.run_id', value ->> '$.at'
+       value ->> '$.reason', value ->> '$.run_id', value ->> '$.retry_at', value ->> '$.at'
   FROM json_each($3)
  WHERE changes() = 1",
     postgres: "\
@@ -158,57 +170,85 @@ WITH activated AS (
        AND activated_at IS NULL
     RETURNING id
 ), decided AS (
-    INSERT INTO decisions (event_id, trigger_id, trigger_name, outcome, reason, run_id, at)
+    INSERT INTO decisions
+           (event_id, trigger_id, trigger_name, outcome, reason, run_id, retry_at, at)
     SELECT $1, value ->> 'trigger_id', value ->> 'trigger', value ->> 'outcome',
-           value ->> 'reason', value ->> 'run_id', (value ->> 'at')::bigint
+           value ->> 'reason', value ->> 'run_id', (value ->> 'retry_at')::bigint,
+           (value ->> 'at')::bigint
       FROM activated, json_array_elements($3::json) AS value
 )
 SELECT id FROM activated",
 };
 
-const SELECT_WAITING: &str = "\
-SELECT seq, id, workspace_id, kind, source, webhook_id, endpoint, occurred_at, received_at, origin,
-       verified, depth, causes, traceparent, body, data, activated_at
+/// A query of whole events, bodies included.
+macro_rules! select_events {
+    ($rest:literal) => {
+        concat!(
+            "\
+SELECT seq, id, workspace_id, kind, source, producer_id, producer, occurred_at, received_at, origin,
+       verified, depth, causes, traceparent, body, data, activated_at, repeats
   FROM events
   JOIN bodies ON event_seq = seq
- WHERE activated_at IS NULL
+",
+            $rest
+        )
+    };
+}
+
+const SELECT_WAITING: &str = select_events!(
+    " WHERE activated_at IS NULL
    AND seq > $1
    AND received_at <= $2
  ORDER BY seq
- LIMIT $3";
+ LIMIT $3"
+);
 
-const SELECT_ONE: &str = "\
-SELECT seq, id, workspace_id, kind, source, webhook_id, endpoint, occurred_at, received_at, origin,
-       verified, depth, causes, traceparent, body, data, activated_at
-  FROM events
-  JOIN bodies ON event_seq = seq
- WHERE id = $1
-   AND workspace_id = $2";
+const SELECT_ONE: &str = select_events!(
+    " WHERE id = $1
+   AND workspace_id = $2"
+);
+
+const SELECT_GATHERED: &str = select_events!(
+    " WHERE seq IN (SELECT event_seq
+                 FROM gathered
+                WHERE gathering_id = $1
+                  AND event_seq > $2)
+ ORDER BY seq
+ LIMIT $3"
+);
+
+const SELECT_LAST_GATHERED: &str = select_events!(
+    " WHERE seq = (SELECT max(event_seq)
+                FROM gathered
+               WHERE gathering_id = $1)"
+);
 
 // An unused filter is bound as NULL; PostgreSQL has to be told the type of such a bind.
 const SELECT_PAGE: Sql = Sql {
     sqlite: "\
-SELECT seq, id, workspace_id, kind, source, webhook_id, endpoint, received_at, verified, activated_at
+SELECT seq, id, workspace_id, kind, source, producer_id, producer, received_at, verified,
+       activated_at, repeats
   FROM events
  WHERE workspace_id = $1
    AND seq < $2
    AND ($3 IS NULL OR kind = $3)
-   AND ($4 IS NULL OR endpoint = $4)
+   AND ($4 IS NULL OR producer = $4)
  ORDER BY seq DESC
  LIMIT $5",
     postgres: "\
-SELECT seq, id, workspace_id, kind, source, webhook_id, endpoint, received_at, verified, activated_at
+SELECT seq, id, workspace_id, kind, source, producer_id, producer, received_at, verified,
+       activated_at, repeats
   FROM events
  WHERE workspace_id = $1
    AND seq < $2
    AND ($3::text IS NULL OR kind = $3)
-   AND ($4::text IS NULL OR endpoint = $4)
+   AND ($4::text IS NULL OR producer = $4)
  ORDER BY seq DESC
  LIMIT $5",
 };
 
 const SELECT_DECISIONS: &str = "\
-SELECT event_id AS id, trigger_id, trigger_name, outcome, reason, run_id, at
+SELECT event_id AS id, trigger_id, trigger_name, outcome, reason, run_id, retry_at, at
   FROM decisions
  WHERE event_id = $1
  ORDER BY trigger_name";
@@ -218,21 +258,23 @@ SELECT event_id AS id, trigger_id, trigger_name, outcome, reason, run_id, at
 /// # Errors
 /// When the store fails; then none of them was accepted.
 pub async fn accept(store: &Store, deliveries: Vec<Delivery>) -> Result<Vec<Accepted>, StoreError> {
-    store.write(Accept { bound: deliveries.iter().map(Bound::new).collect() }).await
+    store.write(Enter::new(&deliveries)).await
 }
 
-/// Records an event's decisions with the runs they lead to. False when that was done before.
+/// Records an event's decisions with the runs they lead to, and says how many those are. None when
+/// that was done before.
 ///
 /// # Errors
 /// When the store fails; then the event waits on.
-pub async fn activate(store: &Store, activation: Activation) -> Result<bool, StoreError> {
+pub async fn activate(store: &Store, activation: Activation) -> Result<Option<usize>, StoreError> {
     store.write(activation).await
 }
 
-/// An event that waits for its decisions, with its place in the inbox.
-pub type Waiting = (i64, Arc<Event>);
+/// An event that waits, with its place in the inbox; or why it cannot be read.
+pub type Waiting = (i64, Result<Arc<Event>, StoreError>);
 
-/// The oldest events that wait, behind the place `after` and received at or before `until`.
+/// The oldest events that wait, behind the place `after` and received at or before `until`. One
+/// that cannot be read does not stand in the others' way.
 ///
 /// # Errors
 /// When the store fails.
@@ -243,9 +285,35 @@ pub async fn waiting(
     limit: u32,
 ) -> Result<Vec<Waiting>, StoreError> {
     let rows = store.read("read the inbox", SELECT_WAITING, &binds![after, until, limit]).await?;
-    rows.iter()
-        .map(|row| Ok((Reader::new("events", row).get("seq")?, Arc::new(read_event(row)?))))
-        .collect()
+    rows.iter().map(read_waiting).collect()
+}
+
+/// The events of a gathering behind the place `after`, the oldest first.
+///
+/// # Errors
+/// When the store fails.
+pub async fn gathered(
+    store: &Store,
+    id: &GatheringId,
+    after: i64,
+    limit: u32,
+) -> Result<Vec<Waiting>, StoreError> {
+    let binds = binds![id.as_str(), after, limit];
+    let rows = store.read("read a gathering's events", SELECT_GATHERED, &binds).await?;
+    rows.iter().map(read_waiting).collect()
+}
+
+/// The newest event of a gathering, or why it cannot be read.
+///
+/// # Errors
+/// When the store fails.
+pub async fn last_gathered(
+    store: &Store,
+    id: &GatheringId,
+) -> Result<Option<Result<Arc<Event>, StoreError>>, StoreError> {
+    let binds = binds![id.as_str()];
+    let rows = store.read("read a gathering's events", SELECT_LAST_GATHERED, &binds).await?;
+    Ok(rows.first().map(|row| read_event(row).map(Arc::new)))
 }
 
 /// One event with its summary.
@@ -276,7 +344,7 @@ pub async fn list(
         scope.workspace_id(),
         page.before(),
         filter.kind.as_ref().map(Kind::as_str),
-        filter.endpoint.as_ref().map(Slug::as_str),
+        filter.producer.as_ref().map(Name::as_str),
         page.fetch(),
     ];
     let rows = store.read("list events", SELECT_PAGE, &binds).await?;
@@ -293,8 +361,14 @@ pub async fn decisions(store: &Store, id: &EventId) -> Result<Vec<Decision>, Sto
 }
 
 /// Deliveries with everything bound: compressing and hashing are not the writer's to wait for.
-struct Accept {
+pub(super) struct Enter {
     bound: Vec<Bound>,
+}
+
+impl Enter {
+    pub(super) fn new(deliveries: &[Delivery]) -> Self {
+        Self { bound: deliveries.iter().map(Bound::new).collect() }
+    }
 }
 
 struct Bound {
@@ -303,7 +377,7 @@ struct Bound {
     binds: [Bind; 16],
 }
 
-impl Write for Accept {
+impl Write for Enter {
     type Output = Vec<Accepted>;
     const DOING: &'static str = "accept an event";
 
@@ -330,8 +404,11 @@ impl Bound {
             event.scope.workspace_id(),
             event.kind.as_str(),
             event.source.as_str(),
-            event.arrival.webhook_id.as_str(),
-            event.arrival.slug.as_str(),
+            producer_id(event),
+            match &event.way {
+                Way::Endpoint(arrival) => arrival.slug.as_str(),
+                Way::Producer(producer) => producer.name.as_str(),
+            },
             event.occurred_at,
             event.received_at,
             json(serde_json::to_string(&event.origin)),
@@ -356,46 +433,88 @@ impl Bound {
     }
 }
 
+fn producer_id(event: &Event) -> &str {
+    match &event.way {
+        Way::Endpoint(arrival) => arrival.webhook_id.as_str(),
+        Way::Producer(producer) => &producer.id,
+    }
+}
+
 /// The keys of a delivery's identities on its endpoint, as a JSON array of hexadecimal digits.
 fn identities_of(delivery: &Delivery) -> String {
-    let webhook_id = delivery.event.arrival.webhook_id.as_str();
+    let producer_id = producer_id(&delivery.event);
     let key = |identity: &[u8; 32]| {
-        let hash = Sha256::new().chain_update(webhook_id).chain_update(identity).finalize();
+        let hash = Sha256::new().chain_update(producer_id).chain_update(identity).finalize();
         hex::encode(&hash[..16])
     };
     serde_json::Value::from_iter(delivery.identities.iter().map(key)).to_string()
 }
 
 impl Write for Activation {
-    type Output = bool;
+    type Output = Option<usize>;
     const DOING: &'static str = "activate an event";
 
-    async fn apply(&self, tx: &mut Tx<'_>) -> Result<bool, WriteError> {
-        let decisions = json_of(&self.decisions);
+    async fn apply(&self, tx: &mut Tx<'_>) -> Result<Option<usize>, WriteError> {
+        let limited = self.limited(tx).await?;
+        let decisions = json_of(&self.decisions, &limited);
         let binds = binds![self.event_id.as_str(), self.at, decisions];
         if tx.row(ACTIVATE, &binds).await?.is_none() {
-            return Ok(false);
+            return Ok(None);
         }
-        for (run, command_id) in &self.runs {
-            runs::insert(tx, run).await?;
-            commands::insert(tx, command_id, run).await?;
+        for holding in in_order(&self.held, Holding::place) {
+            holding.join(tx, &self.event_id, self.at).await?;
         }
-        Ok(true)
+        for firing in &self.runs {
+            let fired = Verdict::Fired(firing.run.id.clone());
+            let verdict = limited.get(firing.run.owner.id()).unwrap_or(&fired);
+            firing.settle(tx, verdict, self.at).await?;
+        }
+        Ok(Some(self.runs.len() - limited.len()))
     }
 }
 
-fn json_of(decisions: &[Decision]) -> String {
+/// Triggers that have reached their limit, and when they may fire again.
+type Limited<'a> = HashMap<&'a str, Verdict>;
+
+impl Activation {
+    /// Before anything is written: a limit's lock is taken before any row's.
+    async fn limited(&self, tx: &mut Tx<'_>) -> Result<Limited<'_>, WriteError> {
+        let mut limited = Limited::new();
+        for firing in in_order(&self.runs, |firing| firing.run.owner.id()) {
+            let verdict = firing.verdict(tx, self.at).await?;
+            if verdict.retry_at().is_some() {
+                limited.insert(firing.run.owner.id(), verdict);
+            }
+        }
+        Ok(limited)
+    }
+}
+
+/// All of them in one order, so that rivals wait for each other and never in a circle.
+fn in_order<'a, T, K: Ord>(all: &'a [T], key: impl Fn(&'a T) -> K) -> Vec<&'a T> {
+    let mut all: Vec<&T> = all.iter().collect();
+    all.sort_by_key(|one| key(one));
+    all
+}
+
+fn json_of(decisions: &[Decision], limited: &Limited<'_>) -> String {
     let decision = |decision: &Decision| {
+        let verdict = limited.get(decision.trigger_id.as_str()).unwrap_or(&decision.verdict);
         serde_json::json!({
             "trigger_id": decision.trigger_id,
             "trigger": decision.trigger,
-            "outcome": decision.verdict.outcome(),
-            "reason": decision.verdict.reason().map(|reason| storable(reason.to_owned())),
-            "run_id": decision.verdict.run_id(),
+            "outcome": verdict.outcome(),
+            "reason": verdict.reason().map(|reason| storable(reason.to_owned())),
+            "run_id": verdict.run_id(),
+            "retry_at": verdict.retry_at().map(Time::as_millis),
             "at": decision.at.as_millis(),
         })
     };
     serde_json::Value::from_iter(decisions.iter().map(decision)).to_string()
+}
+
+fn read_waiting(row: &Row) -> Result<Waiting, StoreError> {
+    Ok((Reader::new("events", row).get("seq")?, read_event(row).map(Arc::new)))
 }
 
 fn read_event(row: &Row) -> Result<Event, StoreError> {
@@ -405,7 +524,7 @@ fn read_event(row: &Row) -> Result<Event, StoreError> {
         scope: read_scope(&r)?,
         kind: r.text("kind")?,
         source: r.text("source")?,
-        arrival: read_arrival(&r)?,
+        way: read_way(&r)?,
         occurred_at: r.time("occurred_at")?,
         received_at: r.time("received_at")?,
         origin: r.json::<Origin>("origin")?,
@@ -432,10 +551,11 @@ fn read_summary(row: &Row) -> Result<EventSummary, StoreError> {
         scope: read_scope(&r)?,
         kind: r.text("kind")?,
         source: r.text("source")?,
-        arrival: read_arrival(&r)?,
+        way: read_way(&r)?,
         received_at: r.time("received_at")?,
         verified: read_verified(&r)?,
         activated_at: r.time_if_any("activated_at")?,
+        repeats: r.count("repeats")?,
     })
 }
 
@@ -444,9 +564,12 @@ pub(super) fn read_scope(r: &Reader<'_>) -> Result<Scope, StoreError> {
     r.parse("workspace_id", |id: String| Scope::parse(&id).ok())
 }
 
-fn read_arrival(r: &Reader<'_>) -> Result<Arrival, StoreError> {
-    let webhook_id: WebhookId = r.text("webhook_id")?;
-    Ok(Arrival { webhook_id, slug: r.text("endpoint")? })
+fn read_way(r: &Reader<'_>) -> Result<Way, StoreError> {
+    if r.text::<Source>("source")? == Source::Webhook {
+        let (webhook_id, slug) = (r.text("producer_id")?, r.text("producer")?);
+        return Ok(Way::Endpoint(Arrival { webhook_id, slug }));
+    }
+    Ok(Way::Producer(Producer { id: r.get("producer_id")?, name: r.text("producer")? }))
 }
 
 fn read_verified(r: &Reader<'_>) -> Result<Option<Verified>, StoreError> {
@@ -465,7 +588,11 @@ fn read_decision(row: &Row) -> Result<Decision, StoreError> {
         verdict: match r.text("outcome")? {
             Outcome::Fired => Verdict::Fired(r.text("run_id")?),
             Outcome::Filtered => Verdict::Filtered(reason()?),
+            Outcome::Held => Verdict::Held,
+            Outcome::Limited => Verdict::Limited(r.time("retry_at")?),
+            Outcome::Canceled => Verdict::Canceled(reason()?),
             Outcome::Disabled => Verdict::Disabled,
+            Outcome::LoopGuard => Verdict::LoopGuard(reason()?),
             Outcome::RenderError => Verdict::RenderError(reason()?),
             Outcome::ComponentError => Verdict::ComponentError(reason()?),
         },

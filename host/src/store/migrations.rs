@@ -19,10 +19,29 @@ macro_rules! migrations {
     };
 }
 
-const SQLITE: [(i64, &str, &str); 1] = migrations!("sqlite": 1 "0001_inbox_runs_queue");
-const POSTGRES: [(i64, &str, &str); 1] = migrations!("postgres": 1 "0001_inbox_runs_queue");
+const SQLITE: [(i64, &str, &str); 2] =
+    migrations!("sqlite": 1 "0001_inbox_runs_queue", 2 "0002_automations");
+const POSTGRES: [(i64, &str, &str); 2] =
+    migrations!("postgres": 1 "0001_inbox_runs_queue", 2 "0002_automations");
 
 pub(super) async fn sqlite(connection: &mut SqliteConnection) -> Result<(), StoreError> {
+    // A table whose columns change is made anew under its old name; rows of other tables that
+    // refer to it must not go with the old one. Within a transaction this cannot be switched.
+    set_foreign_keys(connection, "PRAGMA foreign_keys = OFF").await?;
+    let migrated = migrate_sqlite(connection).await;
+    set_foreign_keys(connection, "PRAGMA foreign_keys = ON").await?;
+    migrated
+}
+
+async fn set_foreign_keys(
+    connection: &mut SqliteConnection,
+    pragma: &'static str,
+) -> Result<(), StoreError> {
+    let set = sqlx::query(pragma).execute(connection).await;
+    set.map(|_| ()).map_err(|error| StoreError::Migrate(error.into()))
+}
+
+async fn migrate_sqlite(connection: &mut SqliteConnection) -> Result<(), StoreError> {
     let migrator = migrator(&SQLITE);
     announce(&migrator, connection).await?;
     let mut tries = 1;

@@ -1,7 +1,7 @@
-//! All SQL: events, decisions, runs, commands, logs and keys, on SQLite or PostgreSQL.
+//! All SQL: definitions, events, decisions, runs, commands, logs and keys, on SQLite or PostgreSQL.
 //!
 //! ```text
-//!            ┌─ events ─ runs ─ commands ─ logs ─ keys    one file per aggregate
+//!            ┌─ definitions ─ events ─ gatherings ─ runs ─ commands ─ …      one file per aggregate
 //!   Store ───┤
 //!            └─ Write ──► Tx ──► SQLite: one writer that commits waiting writes together
 //!                               PostgreSQL: a transaction of its own
@@ -12,14 +12,21 @@
 //! Times are bound, never the database's own. What a function returns has been committed.
 
 pub mod commands;
+pub mod definitions;
 mod error;
 pub mod events;
+pub mod firing;
+pub mod gatherings;
 pub mod keys;
+mod limits;
 pub mod logs;
 mod migrations;
+pub mod notices;
 mod page;
 mod postgres;
 pub mod runs;
+pub mod schedules;
+pub mod source_states;
 mod sql;
 mod sqlite;
 mod write;

@@ -1,11 +1,14 @@
 //! Runs.
 
+use std::collections::HashSet;
+
 use super::sql::{Reader, Row, Sql, Tx, binds};
 use super::write::WriteError;
-use super::{Page, PageRequest, Store, StoreError, events};
+use super::{Page, PageRequest, Store, StoreError, events, notices};
+use crate::model::definition::{Point, Retry};
 use crate::model::id::{EventId, RunId};
 use crate::model::name::Name;
-use crate::model::run::{NewRun, Run, RunStatus};
+use crate::model::run::{Delegation, Fire, NewRun, Owner, OwnerKind, Run, RunStatus};
 use crate::model::scope::Scope;
 use crate::model::time::Time;
 
@@ -14,21 +17,25 @@ use crate::model::time::Time;
 pub struct RunFilter {
     /// With this status only.
     pub status: Option<RunStatus>,
-    /// Of this trigger only.
-    pub trigger: Option<Name>,
+    /// Of a trigger or a job only.
+    pub owner_kind: Option<OwnerKind>,
+    /// Of the trigger or job of this name only.
+    pub owner: Option<Name>,
     /// Of this event only.
     pub event_id: Option<EventId>,
 }
 
 const INSERT: &str = "\
 INSERT INTO runs
-       (id, workspace_id, event_id, trigger_id, trigger_name, agent, prompt, stages, status,
-        attempt, created_at)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, 'scheduled', 0, $9)";
+       (id, workspace_id, owner_kind, owner_id, owner_name, event_id, fire_id, scheduled_at, agent,
+        prompt, untrusted_content, task, priority, retry, depth, causes, stages, status, attempt,
+        created_at)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, 'scheduled',
+        0, $18)";
 
 const START: &str = "\
 UPDATE runs
-   SET status = 'running', attempt = $2, started_at = $3
+   SET status = 'running', attempt = $2, started_at = $3, due_at = NULL
  WHERE id = $1
    AND status = 'scheduled'";
 
@@ -38,51 +45,89 @@ UPDATE runs
  WHERE id = $1
    AND status = 'running'";
 
-// The guard is the table of transitions: only a running run completes.
+const WAIT: &str = "\
+UPDATE runs
+   SET status = 'scheduled', started_at = NULL, due_at = $2, error = $3
+ WHERE id = $1
+   AND status IN ('scheduled', 'running')";
+
+const SELECT_RETRY: &str = "\
+SELECT id, retry
+  FROM runs
+ WHERE id = $1";
+
+// The guard is the table of transitions: only what was begun completes. Another replica's clock may
+// be behind the one that began it.
 const END: Sql = Sql {
     sqlite: "\
 UPDATE runs
-   SET status = $2, error = $3, ended_at = $4
+   SET status = $2, error = $3, ended_at = max($4, coalesce(started_at, $4)), due_at = NULL
  WHERE id = $1
-   AND (status = 'running' OR (status = 'scheduled' AND $2 <> 'completed'))",
+   AND (status IN ('running', 'delegated') OR (status = 'scheduled' AND $2 <> 'completed'))",
     postgres: "\
 UPDATE runs
-   SET status = $2, error = $3, ended_at = $4
+   SET status = $2, error = $3, ended_at = greatest($4, started_at), due_at = NULL
  WHERE id = $1
-   AND (status = 'running' OR (status = 'scheduled' AND $2::text <> 'completed'))",
+   AND (status IN ('running', 'delegated')
+        OR (status = 'scheduled' AND $2::text <> 'completed'))",
 };
 
-const SELECT_ONE: &str = "\
-SELECT seq, id, workspace_id, event_id, trigger_id, trigger_name, agent, prompt, stages, status,
-       attempt, error, created_at, started_at, ended_at
+/// A query of runs.
+macro_rules! select_runs {
+    ($rest:literal) => {
+        concat!(
+            "\
+SELECT seq, id, workspace_id, owner_kind, owner_id, owner_name, event_id, fire_id, scheduled_at,
+       agent, prompt, untrusted_content, task, priority, retry, depth, causes, stages, status,
+       attempt, due_at, error, delivery_error, delivery_error_at, task_id, task_run_id, created_at,
+       started_at, ended_at
   FROM runs
- WHERE id = $1
-   AND workspace_id = $2";
+",
+            $rest
+        )
+    };
+}
+
+const SELECT_ONE: &str = select_runs!(
+    " WHERE id = $1
+   AND workspace_id = $2"
+);
+
+const SELECT_OWNERS: Sql = Sql {
+    sqlite: "\
+SELECT DISTINCT owner_id
+  FROM runs
+ WHERE id IN (SELECT value FROM json_each($1))
+   AND workspace_id = $2",
+    postgres: "\
+SELECT DISTINCT owner_id
+  FROM runs
+ WHERE id IN (SELECT json_array_elements_text($1::json))
+   AND workspace_id = $2",
+};
 
 // An unused filter is bound as NULL; PostgreSQL has to be told the type of such a bind.
 const SELECT_PAGE: Sql = Sql {
-    sqlite: "\
-SELECT seq, id, workspace_id, event_id, trigger_id, trigger_name, agent, prompt, stages, status,
-       attempt, error, created_at, started_at, ended_at
-  FROM runs
- WHERE workspace_id = $1
+    sqlite: select_runs!(
+        " WHERE workspace_id = $1
    AND seq < $2
    AND ($3 IS NULL OR status = $3)
-   AND ($4 IS NULL OR trigger_name = $4)
-   AND ($5 IS NULL OR event_id = $5)
+   AND ($4 IS NULL OR owner_kind = $4)
+   AND ($5 IS NULL OR owner_name = $5)
+   AND ($6 IS NULL OR event_id = $6)
  ORDER BY seq DESC
- LIMIT $6",
-    postgres: "\
-SELECT seq, id, workspace_id, event_id, trigger_id, trigger_name, agent, prompt, stages, status,
-       attempt, error, created_at, started_at, ended_at
-  FROM runs
- WHERE workspace_id = $1
+ LIMIT $7"
+    ),
+    postgres: select_runs!(
+        " WHERE workspace_id = $1
    AND seq < $2
    AND ($3::text IS NULL OR status = $3)
-   AND ($4::text IS NULL OR trigger_name = $4)
-   AND ($5::text IS NULL OR event_id = $5)
+   AND ($4::text IS NULL OR owner_kind = $4)
+   AND ($5::text IS NULL OR owner_name = $5)
+   AND ($6::text IS NULL OR event_id = $6)
  ORDER BY seq DESC
- LIMIT $6",
+ LIMIT $7"
+    ),
 };
 
 /// One run.
@@ -93,6 +138,21 @@ pub async fn find(store: &Store, scope: &Scope, id: &RunId) -> Result<Option<Run
     let binds = binds![id.as_str(), scope.workspace_id()];
     let rows = store.read("read a run", SELECT_ONE, &binds).await?;
     rows.first().map(read).transpose()
+}
+
+/// The triggers and jobs whose runs these are, by their identifiers; what is no run's is passed
+/// over.
+///
+/// # Errors
+/// When the store fails.
+pub async fn owners(
+    store: &Store,
+    scope: &Scope,
+    ids: &[String],
+) -> Result<HashSet<String>, StoreError> {
+    let binds = binds![serde_json::Value::from(ids).to_string(), scope.workspace_id()];
+    let rows = store.read("read what led to an event", SELECT_OWNERS, &binds).await?;
+    rows.iter().map(|row| Reader::new("runs", row).get("owner_id")).collect()
 }
 
 /// Runs, newest first.
@@ -109,7 +169,8 @@ pub async fn list(
         scope.workspace_id(),
         page.before(),
         filter.status.map(RunStatus::as_str),
-        filter.trigger.as_ref().map(Name::as_str),
+        filter.owner_kind.map(OwnerKind::as_str),
+        filter.owner.as_ref().map(Name::as_str),
         filter.event_id.as_ref().map(EventId::as_str),
         page.fetch(),
     ];
@@ -118,19 +179,29 @@ pub async fn list(
 }
 
 pub(super) async fn insert(tx: &mut Tx<'_>, run: &NewRun) -> Result<(), WriteError> {
+    let json = |value: serde_json::Result<String>| value.unwrap_or_default();
     let binds = binds![
         run.id.as_str(),
         run.scope.workspace_id(),
-        run.event_id.as_str(),
-        run.trigger_id.as_str(),
-        run.trigger.as_str(),
+        run.owner.kind().as_str(),
+        run.owner.id(),
+        run.owner.name().as_str(),
+        run.event_id.as_ref().map(EventId::as_str),
+        run.fire.as_ref().map(|fire| fire.id.as_str()),
+        run.fire.as_ref().map(|fire| fire.scheduled_at),
         run.agent.as_str(),
         run.prompt.as_str(),
-        serde_json::to_string(&run.stages).unwrap_or_default(),
+        run.content.as_str(),
+        run.task.as_ref().map(|task| json(serde_json::to_string(task))),
+        run.priority.as_str(),
+        json(serde_json::to_string(&run.retry)),
+        run.depth,
+        json(serde_json::to_string(&run.causes)),
+        json(serde_json::to_string(&run.stages)),
         run.created_at,
     ];
     tx.execute(INSERT, &binds).await?;
-    Ok(())
+    notices::of_run(tx, run.id.as_str(), Point::RunScheduled, run.created_at).await
 }
 
 pub(super) async fn start(
@@ -139,13 +210,34 @@ pub(super) async fn start(
     attempt: u32,
     at: Time,
 ) -> Result<(), WriteError> {
-    tx.execute(START, &binds![run_id, attempt, at]).await?;
+    if tx.execute(START, &binds![run_id, attempt, at]).await? > 0 {
+        notices::of_run(tx, run_id, Point::RunStarted, at).await?;
+    }
     Ok(())
 }
 
 pub(super) async fn reschedule(tx: &mut Tx<'_>, run_id: &str) -> Result<(), WriteError> {
     tx.execute(RESCHEDULE, &binds![run_id]).await?;
     Ok(())
+}
+
+/// Lets the run wait for its next attempt. The error is the last attempt's.
+pub(super) async fn wait(
+    tx: &mut Tx<'_>,
+    run_id: &str,
+    error: Option<&str>,
+    due_at: Time,
+) -> Result<(), WriteError> {
+    tx.execute(WAIT, &binds![run_id, due_at, error]).await?;
+    Ok(())
+}
+
+/// What becomes of a failed attempt of the run.
+pub(super) async fn retry(tx: &mut Tx<'_>, run_id: &str) -> Result<Retry, WriteError> {
+    match tx.row(SELECT_RETRY, &binds![run_id]).await? {
+        Some(row) => Ok(Reader::new("runs", &row).json("retry")?),
+        None => Ok(Retry::None),
+    }
 }
 
 pub(super) async fn end(
@@ -155,21 +247,36 @@ pub(super) async fn end(
     error: Option<&str>,
     at: Time,
 ) -> Result<(), WriteError> {
-    tx.execute(END, &binds![run_id, status.as_str(), error, at]).await?;
+    if tx.execute(END, &binds![run_id, status.as_str(), error, at]).await? > 0 {
+        let point = match status {
+            RunStatus::Completed => Point::RunCompleted,
+            RunStatus::Failed => Point::RunFailed,
+            _ => Point::RunCanceled,
+        };
+        notices::of_run(tx, run_id, point, at).await?;
+    }
     Ok(())
 }
 
 fn read(row: &Row) -> Result<Run, StoreError> {
     let r = Reader::new("runs", row);
+    let delivery_error: Option<String> = r.get("delivery_error")?;
+    let delivery_error_at = r.time_if_any("delivery_error_at")?;
     Ok(Run {
         made: NewRun {
             id: r.text("id")?,
             scope: events::read_scope(&r)?,
-            event_id: r.text("event_id")?,
-            trigger_id: r.text("trigger_id")?,
-            trigger: r.text("trigger_name")?,
+            owner: read_owner(&r)?,
+            event_id: r.text_if_any("event_id")?,
+            fire: read_fire(&r)?,
             agent: r.text("agent")?,
             prompt: r.get("prompt")?,
+            content: r.text("untrusted_content")?,
+            task: r.json_if_any("task")?,
+            priority: r.text("priority")?,
+            retry: r.json("retry")?,
+            depth: r.count("depth")?,
+            causes: r.json("causes")?,
             stages: r.json("stages")?,
             created_at: r.time("created_at")?,
         },
@@ -177,6 +284,25 @@ fn read(row: &Row) -> Result<Run, StoreError> {
         attempt: r.count("attempt")?,
         started_at: r.time_if_any("started_at")?,
         ended_at: r.time_if_any("ended_at")?,
+        due_at: r.time_if_any("due_at")?,
         error: r.get("error")?,
+        delivery_error: delivery_error.zip(delivery_error_at),
+        delegation: r
+            .get::<Option<String>>("task_id")?
+            .zip(r.get::<Option<String>>("task_run_id")?)
+            .map(|(task_id, task_run_id)| Delegation { task_id, task_run_id }),
     })
+}
+
+fn read_owner(r: &Reader<'_>) -> Result<Owner, StoreError> {
+    let name = r.text("owner_name")?;
+    Ok(match r.text("owner_kind")? {
+        OwnerKind::Trigger => Owner::Trigger { id: r.text("owner_id")?, name },
+        OwnerKind::Job => Owner::Job { id: r.text("owner_id")?, name },
+    })
+}
+
+fn read_fire(r: &Reader<'_>) -> Result<Option<Fire>, StoreError> {
+    let Some(id) = r.text_if_any("fire_id")? else { return Ok(None) };
+    Ok(Some(Fire { id, scheduled_at: r.time("scheduled_at")? }))
 }

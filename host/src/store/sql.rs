@@ -40,6 +40,21 @@ impl From<u32> for Bind {
         Self::Integer(Some(value.into()))
     }
 }
+impl From<Option<i64>> for Bind {
+    fn from(value: Option<i64>) -> Self {
+        Self::Integer(value)
+    }
+}
+impl From<Option<Time>> for Bind {
+    fn from(value: Option<Time>) -> Self {
+        Self::Integer(value.map(Time::as_millis))
+    }
+}
+impl From<bool> for Bind {
+    fn from(value: bool) -> Self {
+        Self::Integer(Some(value.into()))
+    }
+}
 impl From<Time> for Bind {
     fn from(value: Time) -> Self {
         Self::Integer(Some(value.as_millis()))
@@ -216,12 +231,34 @@ impl<'r> Reader<'r> {
         self.parse(column, |text: String| text.parse().ok())
     }
 
+    /// The same, where it may be NULL.
+    pub(super) fn text_if_any<T: std::str::FromStr>(
+        &self,
+        column: &'static str,
+    ) -> Result<Option<T>, StoreError> {
+        self.parse(column, |text: Option<String>| match text {
+            Some(text) => text.parse().ok().map(Some),
+            None => Some(None),
+        })
+    }
+
     /// A text column that holds JSON.
     pub(super) fn json<T: serde::de::DeserializeOwned>(
         &self,
         column: &'static str,
     ) -> Result<T, StoreError> {
         self.parse(column, |text: String| serde_json::from_str(&text).ok())
+    }
+
+    /// The same, where it may be NULL.
+    pub(super) fn json_if_any<T: serde::de::DeserializeOwned>(
+        &self,
+        column: &'static str,
+    ) -> Result<Option<T>, StoreError> {
+        self.parse(column, |text: Option<String>| match text {
+            Some(text) => serde_json::from_str(&text).ok().map(Some),
+            None => Some(None),
+        })
     }
 
     /// A column of milliseconds since the Unix epoch.
@@ -235,6 +272,16 @@ impl<'r> Reader<'r> {
             Some(ms) => Time::from_millis(ms).map(Some),
             None => Some(None),
         })
+    }
+
+    /// A column that is 0 or 1.
+    pub(super) fn flag(&self, column: &'static str) -> Result<bool, StoreError> {
+        Ok(self.get::<i64>(column)? != 0)
+    }
+
+    /// The same, where it may be NULL.
+    pub(super) fn flag_if_any(&self, column: &'static str) -> Result<Option<bool>, StoreError> {
+        Ok(self.get::<Option<i64>>(column)?.map(|flag| flag != 0))
     }
 
     /// A column that counts.

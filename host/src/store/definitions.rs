@@ -1,0 +1,246 @@
+//! Definitions: what configuration declares, what the API makes, what packages bring.
+//!
+//! ```text
+//!   hillock.toml ─ sync ──┐                          ┌─ listeners   who is told of what
+//!   API, CLI ──── change ─┼─► one row each, and with it ─ schedules   when a job is due
+//!                         └─► definitions_revision ──► load, by every replica that sees it raised
+//! ```
+//! A row keeps its author's own words (`spec`); what they mean is parsed when it is read. Whether a
+//! definition is in effect is its overlay's word if it has one, else its own. All changes wait for
+//! one another, so that what they check still holds when they write.
+
+mod change;
+mod row;
+mod sync;
+
+use std::path::Path;
+
+use serde_json::Value;
+
+use super::sql::{Reader, Row, Sql, binds};
+use super::{Page, PageRequest, Store, StoreError, events};
+use crate::config::definitions as specs;
+use crate::model::definition::{Definition, DefinitionKind, DefinitionSource, Definitions};
+use crate::model::name::Name;
+use crate::model::problem::Problems;
+use crate::model::scope::Scope;
+use crate::model::time::Time;
+pub use change::{Change, Dependant, Refusal, create, delete, set_enabled, update};
+pub use sync::{Counts, Synced, sync};
+
+/// A definition as it is kept.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Stored {
+    /// Its identifier.
+    pub id: String,
+    /// What it is.
+    pub kind: DefinitionKind,
+    /// Whose it is.
+    pub scope: Scope,
+    /// What it is called: an endpoint by its slug.
+    pub name: String,
+    /// Where it comes from.
+    pub source: DefinitionSource,
+    /// Whether it is switched on by its own word.
+    pub own_enabled: bool,
+    /// What somebody has said over that.
+    pub overlay: Option<bool>,
+    /// Its author's own words.
+    pub spec: Value,
+    /// How often it has changed, from 1.
+    pub revision: i64,
+    /// When it was made.
+    pub created_at: Time,
+    /// When it last changed.
+    pub updated_at: Time,
+}
+
+impl Stored {
+    /// Whether it is in effect.
+    pub fn is_enabled(&self) -> bool {
+        self.overlay.unwrap_or(self.own_enabled)
+    }
+
+    /// What it means, switched on or off as it is in effect. Relative paths in it are below
+    /// `folder`.
+    ///
+    /// # Errors
+    /// When this version of Hillock does not understand it.
+    pub fn definition(&self, folder: &Path) -> Result<Definition, Problems> {
+        let (path, mut problems) = (self.kind.as_str(), Problems::default());
+        let id = Some(self.id.as_str());
+        let parsed = specs::parse(self.kind, path, &self.spec, id, folder, &mut problems);
+        let mut definition = parsed.ok_or(problems)?;
+        definition.set_enabled(self.is_enabled());
+        Ok(definition)
+    }
+}
+
+/// Which definitions to list.
+#[derive(Clone, Debug, Default)]
+pub struct DefinitionFilter {
+    /// From there only.
+    pub source: Option<DefinitionSource>,
+    /// Only those in effect, or not.
+    pub enabled: Option<bool>,
+    /// Only triggers and jobs of this agent.
+    pub agent: Option<Name>,
+}
+
+/// What is defined but for the jobs.
+#[derive(Clone, Debug)]
+pub struct Loaded {
+    /// The definitions.
+    pub definitions: Definitions,
+    /// They are at least as new as this revision.
+    pub revision: i64,
+}
+
+/// A query of definitions.
+macro_rules! select_definitions {
+    ($rest:literal) => {
+        concat!(
+            "\
+SELECT seq, id, kind, workspace_id, name, source, enabled, overlay, spec, revision, created_at,
+       updated_at
+  FROM definitions
+",
+            $rest
+        )
+    };
+}
+use select_definitions;
+
+const SELECT_REVISION: &str = "\
+SELECT revision
+  FROM definitions_revision
+ WHERE one = 1";
+
+// Jobs stay in the store until they are due.
+const SELECT_ALL: &str = select_definitions!(
+    " WHERE kind <> 'job'
+ ORDER BY seq"
+);
+
+// A name may look like an identifier; the identifier goes first.
+const SELECT_ONE: &str = select_definitions!(
+    " WHERE kind = $1
+   AND workspace_id = $2
+   AND (id = $3 OR name = $3)
+ ORDER BY CASE WHEN id = $3 THEN 0 ELSE 1 END
+ LIMIT 1"
+);
+
+// An unused filter is bound as NULL; PostgreSQL has to be told the type of such a bind.
+const SELECT_PAGE: Sql = Sql {
+    sqlite: select_definitions!(
+        " WHERE kind = $1
+   AND workspace_id = $2
+   AND seq < $3
+   AND ($4 IS NULL OR source = $4)
+   AND ($5 IS NULL OR COALESCE(overlay, enabled) = $5)
+   AND ($6 IS NULL OR agent = $6)
+ ORDER BY seq DESC
+ LIMIT $7"
+    ),
+    postgres: select_definitions!(
+        " WHERE kind = $1
+   AND workspace_id = $2
+   AND seq < $3
+   AND ($4::text IS NULL OR source = $4)
+   AND ($5::bigint IS NULL OR COALESCE(overlay, enabled) = $5)
+   AND ($6::text IS NULL OR agent = $6)
+ ORDER BY seq DESC
+ LIMIT $7"
+    ),
+};
+
+/// How often anything has changed.
+///
+/// # Errors
+/// When the store fails.
+pub async fn revision(store: &Store) -> Result<i64, StoreError> {
+    let rows = store.read("read the revision of definitions", SELECT_REVISION, &[]).await?;
+    let revision = rows.first().map(|row| Reader::new("definitions_revision", row).get("revision"));
+    revision.unwrap_or(Ok(0))
+}
+
+/// Everything defined but the jobs, as it is in effect. What cannot be read is left out, and said
+/// in the log: it is nobody else's trouble.
+///
+/// # Errors
+/// When the store fails.
+pub async fn load(store: &Store, folder: &Path) -> Result<Loaded, StoreError> {
+    // The revision first: what changes in between is then loaded again.
+    let revision = revision(store).await?;
+    let mut definitions = Definitions::default();
+    for row in store.read("load the definitions", SELECT_ALL, &[]).await? {
+        match read(&row) {
+            Ok(stored) => match stored.definition(folder) {
+                Ok(definition) => definitions.add(definition),
+                Err(problems) => {
+                    tracing::error!(id = stored.id, %problems, "a definition is left out");
+                }
+            },
+            Err(error) => tracing::error!(%error, "a definition is left out"),
+        }
+    }
+    Ok(Loaded { definitions, revision })
+}
+
+/// The definition with this identifier or name.
+///
+/// # Errors
+/// When the store fails.
+pub async fn find(
+    store: &Store,
+    kind: DefinitionKind,
+    scope: &Scope,
+    id_or_name: &str,
+) -> Result<Option<Stored>, StoreError> {
+    let binds = binds![kind.as_str(), scope.workspace_id(), id_or_name];
+    let rows = store.read("read a definition", SELECT_ONE, &binds).await?;
+    rows.first().map(read).transpose()
+}
+
+/// Definitions of a kind, newest first.
+///
+/// # Errors
+/// When the store fails.
+pub async fn list(
+    store: &Store,
+    kind: DefinitionKind,
+    scope: &Scope,
+    filter: &DefinitionFilter,
+    page: PageRequest,
+) -> Result<Page<Stored>, StoreError> {
+    let binds = binds![
+        kind.as_str(),
+        scope.workspace_id(),
+        page.before(),
+        filter.source.map(DefinitionSource::as_str),
+        filter.enabled.map(i64::from),
+        filter.agent.as_ref().map(Name::as_str),
+        page.fetch(),
+    ];
+    let rows = store.read("list definitions", SELECT_PAGE, &binds).await?;
+    Page::read("definitions", &rows, page, read)
+}
+
+/// The definition that a row holds.
+pub(super) fn read(row: &Row) -> Result<Stored, StoreError> {
+    let r = Reader::new("definitions", row);
+    Ok(Stored {
+        id: r.get("id")?,
+        kind: r.text("kind")?,
+        scope: events::read_scope(&r)?,
+        name: r.get("name")?,
+        source: r.text("source")?,
+        own_enabled: r.flag("enabled")?,
+        overlay: r.flag_if_any("overlay")?,
+        spec: r.json("spec")?,
+        revision: r.get("revision")?,
+        created_at: r.time("created_at")?,
+        updated_at: r.time("updated_at")?,
+    })
+}

@@ -1,0 +1,100 @@
+//! Runs about to be made, held against their fire limits.
+
+use serde_json::json;
+
+use super::notices::{self, Notice};
+use super::sql::Tx;
+use super::write::{Write, WriteError};
+use super::{Store, StoreError, commands, limits, runs};
+use crate::model::decision::Verdict;
+use crate::model::definition::{FireLimit, Point};
+use crate::model::id::{CommandId, NoticeId};
+use crate::model::run::NewRun;
+use crate::model::time::Time;
+
+/// A run about to be made.
+#[derive(Clone, Debug)]
+pub struct Firing {
+    /// The run.
+    pub run: NewRun,
+    /// Its first command.
+    pub command_id: CommandId,
+    /// How often its trigger or job may fire; without limit when absent.
+    pub limit: Option<FireLimit>,
+}
+
+impl Firing {
+    /// Whether there is room for it: fired, or limited.
+    pub(super) async fn verdict(&self, tx: &mut Tx<'_>, now: Time) -> Result<Verdict, WriteError> {
+        let fired = Verdict::Fired(self.run.id.clone());
+        let Some(limit) = self.limit else { return Ok(fired) };
+        let retry_at = limits::retry_at(tx, self.run.owner.id(), limit, now).await?;
+        Ok(retry_at.map_or(fired, Verdict::Limited))
+    }
+
+    /// Makes it, or tells that its limit left no room for it.
+    pub(super) async fn settle(
+        &self,
+        tx: &mut Tx<'_>,
+        verdict: &Verdict,
+        now: Time,
+    ) -> Result<(), WriteError> {
+        match verdict.retry_at() {
+            None => self.insert(tx).await,
+            Some(retry_at) => notices::post_in(tx, &self.limited(retry_at, now)).await,
+        }
+    }
+
+    fn limited(&self, retry_at: Time, at: Time) -> Notice {
+        let Self { run, limit, .. } = self;
+        let data = json!({
+            "owner": run.owner.kind(),
+            "name": run.owner.name(),
+            "owner_id": run.owner.id(),
+            "event_id": run.event_id,
+            "max": limit.map(|limit| limit.max),
+            "window_ms": limit.map(|limit| limit.window.as_millis()),
+            "retry_at": retry_at,
+        });
+        Notice {
+            // The same whenever the write is applied again.
+            id: NoticeId::derive(&run.scope, &format!("limited {}", run.id)),
+            scope: run.scope.clone(),
+            point: Point::TriggerLimited,
+            data: data.to_string(),
+            // As deep as if it came of the run, so that a trigger that hears of its own limit ends.
+            depth: run.depth + 1,
+            causes: run.causes.clone(),
+            at,
+        }
+    }
+
+    async fn insert(&self, tx: &mut Tx<'_>) -> Result<(), WriteError> {
+        runs::insert(tx, &self.run).await?;
+        commands::insert(tx, &self.command_id, &self.run, None).await
+    }
+}
+
+/// Makes a run that somebody asked for by hand, if its limit has room: fired, or limited.
+///
+/// # Errors
+/// When the store fails; then there is no run.
+pub async fn by_hand(store: &Store, firing: Firing, now: Time) -> Result<Verdict, StoreError> {
+    store.write(ByHand { firing, now }).await
+}
+
+struct ByHand {
+    firing: Firing,
+    now: Time,
+}
+
+impl Write for ByHand {
+    type Output = Verdict;
+    const DOING: &'static str = "fire by hand";
+
+    async fn apply(&self, tx: &mut Tx<'_>) -> Result<Verdict, WriteError> {
+        let verdict = self.firing.verdict(tx, self.now).await?;
+        self.firing.settle(tx, &verdict, self.now).await?;
+        Ok(verdict)
+    }
+}
