@@ -1,27 +1,100 @@
 //! Definitions, held against the components they name.
 
-use crate::model::definition::{Definitions, Endpoint, Trigger};
+use std::sync::Arc;
+
+use crate::config::definitions::Declared;
+use crate::model::definition::{Definition, Endpoint, Hook, Trigger};
 use crate::model::name::Name;
 use crate::model::problem::{Problem, Problems};
+use crate::model::scope::Scope;
 use crate::sandbox::{Kind, Sandbox, SandboxError};
 
-/// Everything that components find wrong with the definitions.
-pub async fn problems(definitions: &Definitions, sandbox: &Sandbox) -> Problems {
-    let mut problems = Problems::default();
-    for (i, Endpoint { source, .. }) in definitions.endpoints.iter().enumerate() {
-        expect(
-            sandbox,
-            &format!("endpoints[{i}].source"),
-            source,
-            Kind::WebhookSource,
-            &mut problems,
-        );
+/// What asks components about definitions.
+#[derive(Clone, Debug)]
+pub struct Checker(Arc<Sandbox>);
+
+impl Checker {
+    /// Asks these components.
+    pub fn new(sandbox: Arc<Sandbox>) -> Self {
+        Self(sandbox)
     }
-    for (i, trigger) in definitions.triggers.iter().enumerate() {
-        filter(&format!("triggers[{i}]"), trigger, sandbox, &mut problems).await;
-        template(&format!("triggers[{i}]"), trigger, sandbox, &mut problems).await;
+
+    /// Everything that they find wrong with what is declared.
+    pub async fn problems(&self, declared: &[Declared]) -> Problems {
+        problems(declared, &self.0).await
+    }
+}
+
+/// Everything that components find wrong with what is declared.
+pub async fn problems(declared: &[Declared], sandbox: &Sandbox) -> Problems {
+    let mut problems = Problems::default();
+    for one in declared {
+        definition(&one.path, &one.definition, sandbox, &mut problems).await;
     }
     problems
+}
+
+/// Notes what components find wrong with one definition.
+pub async fn definition(
+    path: &str,
+    definition: &Definition,
+    sandbox: &Sandbox,
+    problems: &mut Problems,
+) {
+    match definition {
+        Definition::Endpoint(endpoint) => source(path, endpoint, sandbox, problems),
+        Definition::Trigger(trigger, own) => {
+            if let Some(endpoint) = own {
+                source(path, endpoint, sandbox, problems);
+            }
+            filter(path, trigger, sandbox, problems).await;
+            template(path, trigger, sandbox, problems).await;
+        }
+        Definition::Hook(one) => hook(path, one, sandbox, problems).await,
+        Definition::Observer(one) => {
+            let told = Told { component: &one.component, config: &one.config, scope: &one.scope };
+            source_component(path, told, Kind::ObserverSource, sandbox, problems).await;
+        }
+        Definition::Extension(one) => {
+            let told = Told { component: &one.component, config: &one.config, scope: &one.scope };
+            source_component(path, told, Kind::ExtensionSource, sandbox, problems).await;
+        }
+        Definition::Agent(_) | Definition::Job(_) => {}
+    }
+}
+
+/// A component, and what it is told.
+struct Told<'d> {
+    component: &'d Name,
+    config: &'d str,
+    scope: &'d Scope,
+}
+
+/// The points of a hook are all synchronous, or none is.
+async fn hook(path: &str, hook: &Hook, sandbox: &Sandbox, problems: &mut Problems) {
+    let pre_fire = hook.points.iter().any(|point| point.is_pre_fire());
+    let kind = if pre_fire { Kind::PreFireHook } else { Kind::HookSource };
+    let told = Told { component: &hook.component, config: &hook.config, scope: &hook.scope };
+    source_component(path, told, kind, sandbox, problems).await;
+}
+
+async fn source_component(
+    path: &str,
+    told: Told<'_>,
+    kind: Kind,
+    sandbox: &Sandbox,
+    problems: &mut Problems,
+) {
+    let Told { component, config, scope } = told;
+    if expect(sandbox, &format!("{path}.component"), component, kind, problems) {
+        let found = sandbox.check_config(kind, component, config, scope).await;
+        report(&format!("{path}.config"), found, problems);
+    }
+}
+
+fn source(path: &str, endpoint: &Endpoint, sandbox: &Sandbox, problems: &mut Problems) {
+    let path = format!("{path}.source");
+    expect(sandbox, &path, &endpoint.source, Kind::WebhookSource, problems);
 }
 
 async fn filter(path: &str, trigger: &Trigger, sandbox: &Sandbox, problems: &mut Problems) {

@@ -1,26 +1,42 @@
 //! Activation: from an event in the inbox to its decisions, and to the runs they lead to.
 //!
-//! Each trigger that considers the event is asked in turn: enabled? does its filter let the event
-//! pass? what prompt does its template make? Every answer is a decision, and all of them are
-//! committed together with the runs, after the last guest has returned. One trigger's failure is
-//! its own decision and nobody else's trouble. Doing it twice is harmless: the second time, the
-//! store says that it was done.
+//! Each trigger that considers the event is asked in turn:
+//!
+//! ```text
+//!   enabled? ─► loop guard ─► filter ─► gather? ─► template ─► pre-fire hooks ─► fire limit ─► run
+//!                                          └ held: later, from there on
+//! ```
+//! Every answer is a decision, and all of them are committed together with the runs, after the last
+//! guest has returned; the fire limit is the store's to check, in that transaction. One trigger's
+//! failure is its own decision and nobody else's trouble. Doing it twice is harmless: the second
+//! time, the store says that it was done.
 
 pub mod check;
+mod flush;
+mod guard;
+mod manual;
+mod stages;
+mod trial;
 
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use tokio::sync::Notify;
+
+use crate::catalog::Catalog;
 use crate::clock::Clock;
 use crate::model::decision::{Decision, Verdict};
-use crate::model::definition::{PROMPT_BYTES_MAX, Trigger};
+use crate::model::definition::{Definitions, Gather, Trigger};
 use crate::model::envelope::{Envelope, Event};
-use crate::model::id::{CommandId, EventId};
+use crate::model::id::EventId;
 use crate::model::json::NotJson;
-use crate::model::run::{NewRun, Stages};
-use crate::sandbox::{FilterVerdict, Sandbox, SandboxError};
+use crate::sandbox::{Sandbox, SandboxError};
 use crate::store::events::{self, Activation};
+use crate::store::firing::Firing;
+use crate::store::gatherings::Holding;
 use crate::store::{Store, StoreError};
+pub use manual::{FireError, Occasion};
+pub use trial::{Answer, Trial};
 
 /// Why an event still waits.
 #[derive(Debug, thiserror::Error)]
@@ -36,8 +52,13 @@ pub enum ActivationError {
     Data(#[from] NotJson),
 }
 
-/// A run with its first command.
-type Fired = (NewRun, CommandId);
+/// What a trigger wants of an event.
+enum Wish {
+    /// A run.
+    Fire(Box<Firing>),
+    /// To wait for more.
+    Hold(Holding),
+}
 
 /// Why a trigger makes no run.
 enum Unfired {
@@ -68,14 +89,16 @@ pub struct Activator {
     store: Store,
     sandbox: Arc<Sandbox>,
     clock: Clock,
-    triggers: Vec<Trigger>,
+    catalog: Catalog,
     in_hand: Mutex<HashSet<EventId>>,
+    gathered: Notify,
 }
 
 impl Activator {
-    /// Activates for these triggers.
-    pub fn new(store: Store, sandbox: Arc<Sandbox>, clock: Clock, triggers: Vec<Trigger>) -> Self {
-        Self { store, sandbox, clock, triggers, in_hand: Mutex::default() }
+    /// Activates for the triggers of the catalog.
+    pub fn new(store: Store, sandbox: Arc<Sandbox>, clock: Clock, catalog: Catalog) -> Self {
+        let (in_hand, gathered) = Default::default();
+        Self { store, sandbox, clock, catalog, in_hand, gathered }
     }
 
     /// Decides on an event, and says how many runs it led to. None when somebody else has it in
@@ -85,96 +108,84 @@ impl Activator {
     /// When the event has to wait for another try.
     pub async fn activate(&self, event: Arc<Event>) -> Result<Option<usize>, ActivationError> {
         let Some(_hand) = self.take_in_hand(&event.id) else { return Ok(None) };
-        let event_id = event.id.clone();
-        let (decisions, runs) = self.decide_all(event).await?;
-        let fired = runs.len();
-        let activation = Activation { event_id, decisions, runs, at: self.clock.now() };
-        let first = events::activate(&self.store, activation).await?;
-        Ok(first.then_some(fired))
+        let activation = self.decide_all(event).await?;
+        let has_held = !activation.held.is_empty();
+        let runs = events::activate(&self.store, activation).await?;
+        if has_held {
+            self.gathered.notify_one();
+        }
+        Ok(runs)
     }
 
-    async fn decide_all(
-        &self,
-        event: Arc<Event>,
-    ) -> Result<(Vec<Decision>, Vec<Fired>), ActivationError> {
-        let (mut decisions, mut runs) = (Vec::new(), Vec::new());
-        let considering = self.considering(&event);
+    /// Waits until an event has joined a gathering.
+    pub async fn gathered(&self) {
+        self.gathered.notified().await;
+    }
+
+    async fn decide_all(&self, event: Arc<Event>) -> Result<Activation, ActivationError> {
+        let definitions = self.catalog.now();
+        let considering = considering(&definitions, &event);
+        let mut activation = Activation {
+            event_id: event.id.clone(),
+            decisions: Vec::with_capacity(considering.len()),
+            runs: vec![],
+            held: vec![],
+            at: self.clock.now(),
+        };
         if considering.is_empty() {
             // Nobody looks: there is nothing to parse.
-            return Ok((decisions, runs));
+            return Ok(activation);
         }
+        let ancestors = guard::ancestors(&self.store, &event).await?;
         let envelope = Envelope::open(event)?;
         for trigger in considering {
-            let verdict = match self.decide(trigger, &envelope).await {
-                Ok(fired) => {
-                    let verdict = Verdict::Fired(fired.0.id.clone());
-                    runs.push(fired);
+            let verdict = match self.decide(&definitions, trigger, &envelope, &ancestors).await {
+                Ok(Wish::Fire(firing)) => {
+                    let verdict = Verdict::Fired(firing.run.id.clone());
+                    activation.runs.push(*firing);
                     verdict
+                }
+                Ok(Wish::Hold(holding)) => {
+                    activation.held.push(holding);
+                    Verdict::Held
                 }
                 Err(Unfired::Because(verdict)) => verdict,
                 Err(Unfired::Busy(error)) => return Err(ActivationError::Busy(error)),
             };
             let (trigger_id, trigger) = (trigger.id.clone(), trigger.name.clone());
-            decisions.push(Decision { trigger_id, trigger, verdict, at: self.clock.now() });
+            let at = self.clock.now();
+            activation.decisions.push(Decision { trigger_id, trigger, verdict, at });
         }
-        Ok((decisions, runs))
+        activation.at = self.clock.now();
+        Ok(activation)
     }
 
-    fn considering(&self, event: &Event) -> Vec<&Trigger> {
-        let Event { scope, kind, arrival, .. } = event;
-        let considers = |trigger: &&Trigger| trigger.considers(scope, kind, &arrival.slug);
-        self.triggers.iter().filter(considers).collect()
-    }
-
-    /// The run that a trigger makes of the event, or why it makes none.
-    async fn decide(&self, trigger: &Trigger, envelope: &Envelope) -> Result<Fired, Unfired> {
+    async fn decide(
+        &self,
+        definitions: &Definitions,
+        trigger: &Trigger,
+        envelope: &Envelope,
+        ancestors: &HashSet<String>,
+    ) -> Result<Wish, Unfired> {
         if !trigger.enabled {
             return Err(Verdict::Disabled.into());
         }
+        guard::check(trigger, envelope.event(), ancestors)?;
         self.pass(trigger, envelope).await?;
-        let prompt = self.render(trigger, envelope).await?;
-        let component = |name| self.sandbox.origin(name).cloned();
-        let stages = Stages {
-            source: envelope.event().origin.clone(),
-            filter: trigger.filter.as_ref().map(|f| component(&f.component)).transpose()?,
-            template: component(&trigger.template)?,
-        };
-        let run = NewRun {
-            id: self.clock.run_id(),
-            scope: trigger.scope.clone(),
-            event_id: envelope.event().id.clone(),
-            trigger_id: trigger.id.clone(),
-            trigger: trigger.name.clone(),
-            agent: trigger.agent.clone(),
-            prompt,
-            stages,
-            created_at: self.clock.now(),
-        };
-        Ok((run, self.clock.command_id()))
-    }
-
-    async fn pass(&self, trigger: &Trigger, envelope: &Envelope) -> Result<(), Unfired> {
-        let Some(filter) = &trigger.filter else { return Ok(()) };
-        match self.sandbox.matches(&filter.component, &filter.config, envelope).await {
-            Ok(FilterVerdict::Matched) => Ok(()),
-            Ok(FilterVerdict::Unmatched(clause)) => Err(Verdict::Filtered(clause).into()),
-            Err(error) => Err(error.into()),
+        if let Some(gather) = &trigger.gather {
+            return Ok(Wish::Hold(self.holding(trigger, gather, envelope)));
         }
+        let rendered = self.render(definitions, trigger, envelope).await?;
+        let firing = self.firing(trigger, envelope.event(), rendered);
+        Ok(Wish::Fire(Box::new(firing)))
     }
 
-    async fn render(&self, trigger: &Trigger, envelope: &Envelope) -> Result<String, Unfired> {
-        match self.sandbox.render(&trigger.template, &trigger.prompt, envelope).await {
-            Ok(prompt) if prompt.trim().is_empty() => {
-                Err(Verdict::RenderError("the prompt is empty".to_owned()).into())
-            }
-            Ok(prompt) if prompt.len() > PROMPT_BYTES_MAX => {
-                let bytes = prompt.len();
-                let why = format!("the prompt has {bytes} bytes, more than {PROMPT_BYTES_MAX}");
-                Err(Verdict::RenderError(why).into())
-            }
-            Ok(prompt) => Ok(prompt),
-            Err(SandboxError::Refused { reason, .. }) => Err(Verdict::RenderError(reason).into()),
-            Err(error) => Err(error.into()),
+    fn holding(&self, trigger: &Trigger, gather: &Gather, envelope: &Envelope) -> Holding {
+        Holding {
+            id: self.clock.gathering_id(),
+            trigger_id: trigger.id.clone(),
+            key: flush::key(gather, envelope),
+            gather: gather.clone(),
         }
     }
 
@@ -182,6 +193,12 @@ impl Activator {
         let mut in_hand = self.in_hand.lock().unwrap_or_else(PoisonError::into_inner);
         in_hand.insert(id.clone()).then(|| Hand { of: self, id: id.clone() })
     }
+}
+
+fn considering<'d>(definitions: &'d Definitions, event: &Event) -> Vec<&'d Trigger> {
+    let owner = definitions.owner_of(event);
+    let considers = |trigger: &&Trigger| trigger.considers(event, owner);
+    definitions.triggers.iter().filter(considers).collect()
 }
 
 /// An event in hand, for as long as this lives.
