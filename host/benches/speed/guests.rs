@@ -6,7 +6,7 @@ use std::time::Instant;
 use bytes::Bytes;
 use hillock::clock::Clock;
 use hillock::config::Limits;
-use hillock::model::envelope::{Arrival, Envelope, Event, Origin, Payload, Source};
+use hillock::model::envelope::{Arrival, Envelope, Event, Origin, Payload, Source, Way};
 use hillock::model::id::WebhookId;
 use hillock::model::name::Name;
 use hillock::model::scope::Scope;
@@ -14,6 +14,8 @@ use hillock::sandbox::{FilterVerdict, Sandbox};
 
 const CALLS: usize = 20_000;
 const CONFIG: &str = r#"{"data.action":"opened"}"#;
+/// The same, and more than `match` can say.
+const EXPRESSION: &str = r#""data.action == 'opened' && data.issue.number > 40""#;
 const PROMPT: &str = "Triage #{{data.issue.number}} in {{data.repository.full_name}}: \
     {{data.issue.title}} by {{data.issue.user.login}} at {{data.issue.created_at}}, \
     {{data.issue.state}}, {{data.issue.comments}} comments, {{data.sender.login}}, {{kind}}, \
@@ -25,15 +27,17 @@ pub(crate) async fn measure() {
     let sandbox = Sandbox::open(Limits::default(), &[], &cache.path().join("cache"))
         .expect("the built-in components");
     let envelope = envelope();
-    let filter: Name = "match".parse().expect("a name");
-    let mut times = Vec::with_capacity(CALLS);
-    for _ in 0..CALLS {
-        let begin = Instant::now();
-        let verdict = sandbox.matches(&filter, CONFIG, &envelope).await;
-        times.push(begin.elapsed());
-        assert_eq!(verdict.expect("a verdict"), FilterVerdict::Matched);
+    for (filter, config) in [("match", CONFIG), ("cel", EXPRESSION)] {
+        let component: Name = filter.parse().expect("a name");
+        let mut times = Vec::with_capacity(CALLS);
+        for _ in 0..CALLS {
+            let begin = Instant::now();
+            let verdict = sandbox.matches(&component, config, &envelope).await;
+            times.push(begin.elapsed());
+            assert_eq!(verdict.expect("a verdict"), FilterVerdict::Matched);
+        }
+        report(&format!("a `{filter}` filter call"), times, 10.0);
     }
-    report("a `match` filter call", times, 10.0);
 
     let template: Name = "handlebars".parse().expect("a name");
     let mut times = Vec::with_capacity(CALLS);
@@ -41,7 +45,7 @@ pub(crate) async fn measure() {
         let begin = Instant::now();
         let prompt = sandbox.render(&template, PROMPT, &envelope).await;
         times.push(begin.elapsed());
-        assert!(prompt.expect("a prompt").starts_with("Triage #42 in acme/storefront"));
+        assert!(prompt.expect("a prompt").prompt.starts_with("Triage #42 in acme/storefront"));
     }
     report("a handlebars prompt of ten fields", times, 50.0);
 }
@@ -77,10 +81,10 @@ fn envelope() -> Envelope {
         scope: Scope::Global,
         kind: "github.issues".parse().expect("a kind"),
         source: Source::Webhook,
-        arrival: Arrival {
+        way: Way::Endpoint(Arrival {
             webhook_id: WebhookId::derive(&Scope::Global, "github"),
             slug: "github".parse().expect("a slug"),
-        },
+        }),
         occurred_at: Clock.now(),
         received_at: Clock.now(),
         origin,

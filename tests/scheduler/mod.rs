@@ -1,0 +1,12 @@
+//! The scheduler: exactly the slots, each once, whatever stops, races or cannot be read.
+
+mod by_hand;
+mod changes;
+mod fixture;
+mod hooks;
+mod limits;
+mod misfires;
+mod overlap;
+mod program;
+mod rivals;
+mod turns;
