@@ -4,11 +4,10 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use crate::clock::Clock;
-use crate::config::secrets;
+use crate::config::secrets::{self, SecretError};
 use crate::model::definition::{BODY_BYTES_MAX, Definitions, Endpoint};
 use crate::model::id::WebhookId;
 use crate::model::name::Slug;
-use crate::model::problem::Problems;
 use crate::model::scope::Scope;
 use crate::model::secret::{Secret, SecretRef};
 use crate::sandbox::EndpointSecret;
@@ -35,6 +34,15 @@ impl Address {
     }
 }
 
+/// What a sender finds at an address.
+#[derive(Clone, Debug)]
+pub enum Door {
+    /// An endpoint.
+    Open(Arc<OpenEndpoint>),
+    /// An endpoint whose secret is not where this host looks for it: nothing can be verified.
+    Shut,
+}
+
 /// An endpoint with its secrets at hand.
 #[derive(Debug)]
 pub struct OpenEndpoint {
@@ -50,59 +58,51 @@ impl OpenEndpoint {
     }
 }
 
-/// All open endpoints, and one that nobody can open.
-#[derive(Debug)]
-pub struct Endpoints {
-    open: HashMap<Address, Arc<OpenEndpoint>>,
-    decoy: Arc<OpenEndpoint>,
-}
+/// All enabled endpoints.
+#[derive(Debug, Default)]
+pub(super) struct Endpoints(HashMap<Address, Door>);
 
 impl Endpoints {
-    /// Opens the enabled endpoints.
-    ///
-    /// # Errors
-    /// When a secret is not where its reference says; all such secrets.
-    pub fn open(definitions: &Definitions, clock: Clock) -> Result<Self, Problems> {
-        let mut problems = Problems::default();
-        let mut open = HashMap::new();
-        for (i, definition) in definitions.endpoints.iter().enumerate() {
-            let path = format!("endpoints[{i}].secret_ref");
-            let secrets = definition.secrets.iter().filter_map(|key_ref| {
-                let secret = problems.take(&path, secrets::read(key_ref))?;
-                Some(EndpointSecret { key_ref: key_ref.clone(), secret })
-            });
-            let endpoint = Arc::new(OpenEndpoint {
-                secrets: secrets.collect(),
-                config: definition.config.as_str().into(),
-                definition: definition.clone(),
-            });
-            if definition.enabled {
-                let slug = Address::Slug(definition.scope.clone(), definition.slug.clone());
-                open.insert(Address::Id(definition.id.clone()), Arc::clone(&endpoint));
-                open.insert(slug, endpoint);
-            }
+    /// Opens the enabled endpoints. One whose secret is not where its reference says stays shut.
+    pub(super) fn open(definitions: &Definitions) -> Self {
+        let mut doors = HashMap::new();
+        for definition in definitions.endpoints.iter().filter(|endpoint| endpoint.enabled) {
+            let door = open_one(definition).map_or_else(
+                |error| {
+                    let slug = &definition.slug;
+                    tracing::error!(endpoint = %slug, %error, "the endpoint stays shut");
+                    Door::Shut
+                },
+                |endpoint| Door::Open(Arc::new(endpoint)),
+            );
+            let slug = Address::Slug(definition.scope.clone(), definition.slug.clone());
+            doors.insert(Address::Id(definition.id.clone()), door.clone());
+            doors.insert(slug, door);
         }
-        let decoy = decoy(clock).map_err(|reason| {
-            let mut problems = Problems::default();
-            problems.add("endpoints", reason);
-            problems
-        })?;
-        problems.unless_any(Self { open, decoy: Arc::new(decoy) })
+        Self(doors)
     }
 
-    /// The endpoint at an address.
-    pub fn find(&self, address: &Address) -> Option<&Arc<OpenEndpoint>> {
-        self.open.get(address)
-    }
-
-    /// What a request on an unknown endpoint is checked against, so that it takes as long as a
-    /// wrong signature does.
-    pub(super) fn decoy(&self) -> &OpenEndpoint {
-        &self.decoy
+    /// What is at an address.
+    pub(super) fn find(&self, address: &Address) -> Option<Door> {
+        self.0.get(address).cloned()
     }
 }
 
-fn decoy(clock: Clock) -> Result<OpenEndpoint, String> {
+fn open_one(definition: &Endpoint) -> Result<OpenEndpoint, SecretError> {
+    let secret = |key_ref: &SecretRef| {
+        let secret = secrets::read(key_ref)?;
+        Ok(EndpointSecret { key_ref: key_ref.clone(), secret })
+    };
+    Ok(OpenEndpoint {
+        secrets: definition.secrets.iter().map(secret).collect::<Result<_, _>>()?,
+        config: definition.config.as_str().into(),
+        definition: definition.clone(),
+    })
+}
+
+/// What a request on an unknown endpoint is checked against, so that it takes as long as a wrong
+/// signature does.
+pub(super) fn decoy(clock: Clock) -> Result<OpenEndpoint, String> {
     let text = |error: crate::model::name::InvalidName| error.to_string();
     let slug: Slug = "decoy".parse().map_err(text)?;
     let secret = Secret::new(clock.random::<32>().to_vec()).ok_or("no randomness")?;
@@ -119,6 +119,7 @@ fn decoy(clock: Clock) -> Result<OpenEndpoint, String> {
             body_bytes_max: BODY_BYTES_MAX,
             enabled: true,
             config: "{}".to_owned(),
+            owner: None,
         },
     })
 }

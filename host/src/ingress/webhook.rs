@@ -1,14 +1,16 @@
 //! Webhook requests: read by the source component, verified, recognised, committed.
 
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
 
 use bytes::Bytes;
 use sha2::{Digest, Sha256};
 
-use super::endpoints::{Endpoints, OpenEndpoint};
+use super::endpoints::{Address, Door, Endpoints, OpenEndpoint, decoy};
 use super::inbox::Slot;
+use crate::catalog::Catalog;
 use crate::clock::Clock;
-use crate::model::envelope::{Arrival, Event, Source, Verified};
+use crate::model::definition::Definitions;
+use crate::model::envelope::{Arrival, Event, Source, Verified, Way};
 use crate::model::id::EventId;
 use crate::model::time::Time;
 use crate::sandbox::{
@@ -16,9 +18,6 @@ use crate::sandbox::{
 };
 use crate::store::events::{self, Accepted, Delivery};
 use crate::store::{Store, StoreError};
-
-/// The first segments of kinds that other sources mint.
-const RESERVED: [&str; 5] = ["hook", "session", "file", "queue", "ext"];
 
 /// A request whose body has been read within its limit.
 #[derive(Clone, Debug)]
@@ -71,25 +70,47 @@ pub struct Webhooks {
     store: Store,
     sandbox: Arc<Sandbox>,
     clock: Clock,
-    endpoints: Endpoints,
+    catalog: Catalog,
+    /// The endpoints, and the definitions they were opened for.
+    endpoints: RwLock<(Arc<Definitions>, Endpoints)>,
+    decoy: OpenEndpoint,
     inbox: Slot,
 }
 
 impl Webhooks {
-    /// Receives on these endpoints.
+    /// Receives on the endpoints of the catalog.
+    ///
+    /// # Errors
+    /// When the machine has no randomness.
     pub fn new(
         store: Store,
         sandbox: Arc<Sandbox>,
         clock: Clock,
-        endpoints: Endpoints,
+        catalog: Catalog,
         inbox: Slot,
-    ) -> Self {
-        Self { store, sandbox, clock, endpoints, inbox }
+    ) -> Result<Self, String> {
+        let definitions = catalog.now();
+        let endpoints = Endpoints::open(&definitions);
+        let endpoints = RwLock::new((definitions, endpoints));
+        Ok(Self { store, sandbox, clock, catalog, endpoints, decoy: decoy(clock)?, inbox })
     }
 
-    /// The endpoints.
-    pub fn endpoints(&self) -> &Endpoints {
-        &self.endpoints
+    /// What is at an address at present.
+    pub fn find(&self, address: &Address) -> Option<Door> {
+        {
+            let opened = self.endpoints.read().unwrap_or_else(PoisonError::into_inner);
+            if Arc::ptr_eq(&opened.0, &self.catalog.now()) {
+                return opened.1.find(address);
+            }
+        }
+        // The first to come after a change opens for all.
+        let mut opened = self.endpoints.write().unwrap_or_else(PoisonError::into_inner);
+        let now = self.catalog.now();
+        if !Arc::ptr_eq(&opened.0, &now) {
+            let endpoints = Endpoints::open(&now);
+            *opened = (now, endpoints);
+        }
+        opened.1.find(address)
     }
 
     /// Receives one request. When this returns [`Answer::Accepted`], its events are durable.
@@ -120,7 +141,7 @@ impl Webhooks {
     /// As [`Webhooks::receive`].
     pub async fn refuse(&self, request: WebhookRequest) -> Result<(), IngressError> {
         let (id, received_at) = (self.clock.event_id(), self.clock.now());
-        self.read(self.endpoints.decoy(), request, &id, received_at).await?;
+        self.read(&self.decoy, request, &id, received_at).await?;
         Ok(())
     }
 
@@ -199,9 +220,8 @@ impl Webhooks {
 }
 
 fn refuse_reserved(seed: &Seed<'_>, activation: &Activation) -> Result<(), SandboxError> {
-    let kind = activation.kind.as_str();
-    let first = kind.split('.').next().unwrap_or_default();
-    if !RESERVED.contains(&first) {
+    let kind = &activation.kind;
+    if Source::Webhook.may_mint(seed.endpoint.definition.slug.as_str(), kind) {
         return Ok(());
     }
     let component = seed.received.origin.component.clone();
@@ -234,7 +254,10 @@ impl Seed<'_> {
             scope: definition.scope.clone(),
             kind: activation.kind,
             source: Source::Webhook,
-            arrival: Arrival { webhook_id: definition.id.clone(), slug: definition.slug.clone() },
+            way: Way::Endpoint(Arrival {
+                webhook_id: definition.id.clone(),
+                slug: definition.slug.clone(),
+            }),
             occurred_at: activation.occurred_at.unwrap_or(self.received_at),
             received_at: self.received_at,
             origin: self.received.origin.clone(),
