@@ -26,7 +26,8 @@ async fn host_folder() -> Folder {
     let config = r#"
         agents = [{ name = "agent" }]
         endpoints = [{ slug = "open", verification = "none" }]
-        triggers = [{ name = "all", event = "webhook", agent = "agent", prompt = "work" }]
+        triggers = [{ name = "all", event = "webhook", agent = "agent", prompt = "work",
+                      fire_limit = "none" }]
     "#;
     Folder::new(Database::sqlite(), config).await
 }

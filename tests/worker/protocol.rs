@@ -92,7 +92,7 @@ async fn only_the_current_token_changes_anything() {
     let mut link = Link::greeted(&host).await;
     let run = run(&host).await;
     let held = link.order().await;
-    let failed = Ending::Failed { error: "forged".to_owned() };
+    let failed = Ending::failed("forged");
     for forged in [
         ToHost::Started { held: stale(&held) },
         ToHost::Logs { held: stale(&held), first: 1, lines: vec![line("forged")] },
@@ -140,7 +140,7 @@ async fn an_error_may_hold_any_character() {
     let mut link = Link::greeted(&host).await;
     let run = run(&host).await;
     let held = link.order().await;
-    let ending = Ending::Failed { error: "bad \0 worse".to_owned() };
+    let ending = Ending::failed("bad \0 worse");
     link.say(&ToHost::Finished { held, ending }).await;
     assert!(matches!(link.hear().await, Some(ToWorker::Settled { .. })));
     let failed = host.run_with_status(&run, "failed").await;

@@ -93,12 +93,14 @@ impl Hub {
         (Place { worker, generation }, messages)
     }
 
-    /// Gives a place up, unless a later connection has taken it.
-    pub fn leave(&self, place: &Place) {
+    /// Gives a place up, unless a later connection has taken it; says whether it did.
+    pub fn leave(&self, place: &Place) -> bool {
         let mut connections = self.lock();
-        if connections.at(place).is_some() {
+        let own = connections.at(place).is_some();
+        if own {
             connections.by_worker.remove(&place.worker);
         }
+        own
     }
 
     /// Takes no more commands for this worker.

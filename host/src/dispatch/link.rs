@@ -7,11 +7,12 @@ use tokio::sync::mpsc;
 use super::hub::{Hub, Introduction, Place};
 use super::protocol::{HEARTBEAT_MS, Held, Served, ToHost, ToWorker, VERSION};
 use crate::clock::Clock;
-use crate::model::definition::Agent;
+use crate::model::definition::{Agent, Point};
 use crate::model::id::{CommandId, WorkerId};
 use crate::model::run::LogLine;
 use crate::model::scope::Scope;
 use crate::store::commands::{self, Fence};
+use crate::store::notices::{self, Notice};
 use crate::store::{Store, StoreError, logs};
 
 /// The most commands one worker takes at once.
@@ -44,6 +45,7 @@ pub struct Link {
     hub: Hub,
     clock: Clock,
     worker: WorkerId,
+    name: String,
     place: Place,
 }
 
@@ -79,12 +81,14 @@ impl Link {
         let serves = agents.len();
         tracing::info!(worker = %worker_id, name, serves, capacity, lost, "worker connected");
         let welcome = ToWorker::Welcome { version: VERSION, heartbeat_ms: HEARTBEAT_MS };
+        let name = name.clone();
         let (place, messages) = hub.enter(introduction, welcome);
-        let link = Self { store, hub, clock, worker: worker_id, place };
+        let link = Self { store, hub, clock, worker: worker_id, name, place };
+        link.tell(Point::WorkerOnline).await?;
         match link.renew(active).await {
             Ok(()) => Ok((link, messages)),
             Err(error) => {
-                link.close();
+                link.close().await;
                 Err(error)
             }
         }
@@ -118,9 +122,28 @@ impl Link {
     }
 
     /// Gives the place up; the worker's commands stay its own until their leases run out.
-    pub fn close(self) {
+    pub async fn close(self) {
         tracing::info!(worker = %self.worker, "worker disconnected");
-        self.hub.leave(&self.place);
+        if self.hub.leave(&self.place)
+            && let Err(error) = self.tell(Point::WorkerOffline).await
+        {
+            tracing::warn!(worker = %self.worker, %error, "nobody was told that it is gone");
+        }
+    }
+
+    /// Keeps a notice of the worker's coming or going.
+    async fn tell(&self, point: Point) -> Result<(), StoreError> {
+        let data = serde_json::json!({ "id": self.worker, "name": self.name });
+        let notice = Notice {
+            id: self.clock.notice_id(),
+            scope: Scope::Global,
+            point,
+            data: data.to_string(),
+            depth: 0,
+            causes: Vec::new(),
+            at: self.clock.now(),
+        };
+        notices::post(&self.store, notice).await
     }
 
     async fn started(&self, held: Held) -> Result<(), LinkError> {

@@ -169,7 +169,7 @@ mod tests {
         let text = r#"{"type":"finished","held":{"command_id":"cmd_00000000000070008000000000000000","token":"hlk-cmd-00"},"ending":{"outcome":"failed","error":"exit status 1"}}"#;
         let message: ToHost = serde_json::from_str(text).unwrap();
         assert!(
-            matches!(&message, ToHost::Finished { ending: Ending::Failed { error }, .. } if error == "exit status 1")
+            matches!(&message, ToHost::Finished { ending: Ending::Failed { error, .. }, .. } if error == "exit status 1")
         );
         assert_eq!(serde_json::to_string(&message).unwrap(), text);
     }

@@ -6,14 +6,20 @@ use crate::clock::Clock;
 use crate::model::command::{Claim, Token};
 use crate::store::{Store, StoreError, commands};
 
-/// Hands out what is pending to the workers that have room. Counts the commands sent.
+/// Hands out what is pending to the workers that have room, while less than `active_max` commands
+/// are out. Counts the commands sent.
 ///
 /// # Errors
 /// When the store fails; what was sent stays sent.
-pub async fn hand_out(store: &Store, hub: &Hub, clock: Clock) -> Result<usize, StoreError> {
+pub async fn hand_out(
+    store: &Store,
+    hub: &Hub,
+    clock: Clock,
+    active_max: u32,
+) -> Result<usize, StoreError> {
     let mut sent = 0;
     for vacancy in hub.vacancies() {
-        sent += hand_to(&vacancy, store, hub, clock).await?;
+        sent += hand_to(&vacancy, store, hub, clock, active_max).await?;
     }
     Ok(sent)
 }
@@ -23,9 +29,11 @@ async fn hand_to(
     store: &Store,
     hub: &Hub,
     clock: Clock,
+    active_max: u32,
 ) -> Result<usize, StoreError> {
     let tokens = (0..vacancy.room).map(|_| Token::mint(clock.random())).collect();
-    let claims = commands::claim(store, &vacancy.id, &vacancy.agents, tokens, clock.now()).await?;
+    let Vacancy { id, agents, .. } = vacancy;
+    let claims = commands::claim(store, id, agents, tokens, active_max, clock.now()).await?;
     let (mut sent, mut failed) = (0, None);
     for claim in claims {
         let (id, token) = (claim.id.clone(), claim.token.clone());

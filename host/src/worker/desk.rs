@@ -151,7 +151,7 @@ impl Desk {
         let (id, agent) = (order.held.command_id.clone(), order.agent.name.clone());
         if !self.hands.start(&self.worker, order) {
             let error = format!("the worker `{}` has no program for this agent", self.worker.name);
-            return Err(End::Finished(Ending::Failed { error }));
+            return Err(End::Finished(Ending::failed(error)));
         }
         tracing::info!(command_id = %id, %agent, "begun");
         Ok(())
@@ -175,7 +175,7 @@ impl Desk {
     /// Notes that a program's task failed.
     pub(super) fn crashed(&mut self, held: &Held) {
         let error = "the worker failed while it ran the program".to_owned();
-        self.ended(held, Ending::Failed { error });
+        self.ended(held, Ending::failed(error));
     }
 
     fn ended(&mut self, held: &Held, ending: Ending) {

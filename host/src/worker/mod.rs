@@ -28,6 +28,7 @@ mod outlet;
 mod program;
 #[cfg(test)]
 mod tests;
+mod wait;
 
 use std::future::pending;
 use std::pin::pin;

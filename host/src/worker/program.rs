@@ -25,6 +25,7 @@ use super::environment;
 use super::group::Group;
 use super::lines::Splitter;
 use super::outlet::{News, Outlet};
+use super::wait::Wait;
 use crate::config::Program;
 use crate::dispatch::protocol::{Held, Served};
 use crate::model::id::RunId;
@@ -81,10 +82,10 @@ pub(super) async fn run(
 ) -> Ending {
     let mut child = match start(program, order) {
         Ok(child) => child,
-        Err(error) => return Ending::Failed { error },
+        Err(error) => return Ending::failed(error),
     };
     let Some(group) = Group::led_by(&child) else {
-        return Ending::Failed { error: "the program has no process id".to_owned() };
+        return Ending::failed("the program has no process id");
     };
     outlet.tell(News::Started).await;
     let (stdin, stdout, stderr) = (child.stdin.take(), child.stdout.take(), child.stderr.take());
@@ -97,16 +98,17 @@ pub(super) async fn run(
         last_call.cancel();
         ending
     };
+    let wait = Wait::default();
     let output = async {
         tokio::join!(
-            pass_on(stdout, Stream::Stdout, outlet, &last_call),
-            pass_on(stderr, Stream::Stderr, outlet, &last_call),
+            pass_on(stdout, Stream::Stdout, outlet, &last_call, &wait),
+            pass_on(stderr, Stream::Stderr, outlet, &last_call, &wait),
         );
         closed.cancel();
     };
     let input = last_call.run_until_cancelled(feed(stdin, &order.prompt));
     let (ending, (), _) = tokio::join!(life, output, input);
-    ending
+    wait.upon(ending)
 }
 
 fn start(program: &Program, order: &Order) -> Result<Child, String> {
@@ -136,7 +138,7 @@ async fn supervise(
         biased;
         exited = child.wait() => return ending(exited),
         grace = asked_to_end(&mut wish) => (grace, Ending::Canceled),
-        () = sleep(timeout) => (grace, Ending::Failed { error: format!("timed out after {timeout:?}") }),
+        () = sleep(timeout) => (grace, Ending::failed(format!("timed out after {timeout:?}"))),
     };
     group.terminate();
     tokio::select! {
@@ -188,7 +190,7 @@ fn ending(exited: std::io::Result<ExitStatus>) -> Ending {
         },
         Err(error) => format!("cannot tell how the program ended: {error}"),
     };
-    Ending::Failed { error }
+    Ending::failed(error)
 }
 
 /// Writes the prompt and closes the pipe. A program may read none of it.
@@ -204,15 +206,20 @@ async fn pass_on(
     stream: Stream,
     outlet: &Outlet,
     last_call: &CancellationToken,
+    wait: &Wait,
 ) {
     let Some(mut pipe) = pipe else { return };
     let mut splitter = Splitter::default();
     let mut buffer = vec![0; READ_BYTES];
     let mut rest = Rest { bytes: PIPE_BYTES_MAX, wait: LAST_READS };
     while let Some(read) = read(&mut pipe, &mut buffer, last_call, &mut rest).await {
-        outlet.write(stream, splitter.push(&buffer[..read])).await;
+        let lines = splitter.push(&buffer[..read]);
+        wait.look_for(stream, &lines);
+        outlet.write(stream, lines).await;
     }
-    outlet.write(stream, splitter.finish()).await;
+    let lines = splitter.finish();
+    wait.look_for(stream, &lines);
+    outlet.write(stream, lines).await;
 }
 
 /// How much was read; `None` at the end. After the last call, only what the pipe already holds.

@@ -226,7 +226,7 @@ async fn a_command_is_carried_out_and_settled() {
     peer.say(order(&held, "echo one; echo two; exit 3")).await;
     peer.started(&held).await;
     peer.logs(&held, 1, &["one", "two"]).await;
-    peer.finished(&held, Ending::Failed { error: "exit status 3".to_owned() }).await;
+    peer.finished(&held, Ending::failed("exit status 3")).await;
     peer.settle(&held).await;
     host.stopped(peer).await;
 }
@@ -361,7 +361,7 @@ async fn what_a_worker_cannot_take_it_says_at_once() {
     let run = ToWorker::Run { held: stranger.clone(), run_id, agent, attempt, prompt };
     peer.say(run).await;
     let error = "the worker `tester` has no program for this agent".to_owned();
-    peer.finished(&stranger, Ending::Failed { error }).await;
+    peer.finished(&stranger, Ending::failed(error)).await;
 }
 
 #[tokio::test]

@@ -40,7 +40,7 @@ fn order(prompt: &str) -> Order {
 }
 
 fn failed(error: &str) -> Ending {
-    Ending::Failed { error: error.to_owned() }
+    Ending::failed(error)
 }
 
 /// A program on its way, as the worker's loop sees it.
