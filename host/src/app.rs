@@ -6,21 +6,24 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Context, bail};
+use anyhow::Context;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::activation::{Activator, check};
+use crate::activation::Activator;
+use crate::activation::check::Checker;
 use crate::api::{self, Api};
+use crate::catalog::Catalog;
 use crate::clock::Clock;
 use crate::config::{self, Config};
-use crate::controllers;
+use crate::controllers::{self, Registrar, ReloadError};
 use crate::dispatch::hub::Hub;
-use crate::ingress::{Endpoints, Webhooks, inbox};
-use crate::model::definition::Definitions;
+use crate::egress::{Network, System};
+use crate::ingress::{Extensions, Lifecycle, Observers, Webhooks, inbox};
 use crate::model::problem::Problems;
 use crate::sandbox::Sandbox;
+use crate::schedule::Gate;
 use crate::store::Store;
 use crate::worker;
 pub use data_dir::DataDir;
@@ -34,6 +37,7 @@ pub struct Host {
     /// Where it is reached from this machine.
     pub address: SocketAddr,
     config: Config,
+    registrar: Arc<Registrar>,
     store: Store,
     tasks: TaskTracker,
     draining: CancellationToken,
@@ -55,20 +59,20 @@ impl Host {
     /// When anything is not as configured; nothing runs then.
     pub async fn start(config: Config) -> anyhow::Result<Self> {
         let clock = Clock;
+        let led = clock.follow_file();
         let data_dir = DataDir::open(&config.data_dir)?;
-        let endpoints = Endpoints::open(&config.definitions, clock)
-            .map_err(|problems| invalid(&config, &problems))?;
         let (sandbox, store) =
             tokio::try_join!(open_sandbox(&config, &data_dir), open_store(&config))?;
-        let problems = check::problems(&config.definitions, &sandbox).await;
-        if !problems.is_empty() {
-            bail!(invalid(&config, &problems));
-        }
-        let key = data_dir.admin_key(&store, clock).await?;
+        let network = Network::open(config.egress.clone(), Arc::new(System))?;
         let listener = TcpListener::bind(config.listen).await.with_context(|| {
             format!("cannot listen on {} (--listen takes another address)", config.listen)
         })?;
-        let address = local(listener.local_addr()?);
+        let address = config::reachable(listener.local_addr()?);
+        // Only now: a host that cannot listen must not tell others what is defined.
+        let checker = Checker::new(Arc::clone(&sandbox));
+        let registrar = Registrar::open(config.clone(), store.clone(), checker, clock).await?;
+        let registrar = Arc::new(registrar);
+        let key = data_dir.admin_key(&store, clock).await?;
         let mut host = Self {
             address,
             store,
@@ -76,9 +80,12 @@ impl Host {
             draining: CancellationToken::new(),
             stop: CancellationToken::new(),
             worker: None,
+            registrar,
             config,
         };
-        host.serve(listener, sandbox, endpoints, clock);
+        let stopped = host.stop.clone();
+        host.tasks.spawn(async move { stopped.run_until_cancelled(led).await });
+        host.serve(listener, sandbox, network, clock)?;
         data_dir.publish_address(address)?;
         host.employ(&data_dir, key, clock)?;
         tracing::info!("ready on http://{address}");
@@ -89,31 +96,112 @@ impl Host {
         &self,
         listener: TcpListener,
         sandbox: Arc<Sandbox>,
-        endpoints: Endpoints,
+        network: Network,
         clock: Clock,
-    ) {
+    ) -> anyhow::Result<()> {
         let (store, hub) = (self.store.clone(), Hub::default());
-        let definitions: Arc<Definitions> = Arc::new(self.config.definitions.clone());
         let (slot, tray) = inbox::way();
-        let triggers = definitions.triggers.clone();
-        let activator = Activator::new(store.clone(), Arc::clone(&sandbox), clock, triggers);
+        let (registrar, catalog) = (Arc::clone(&self.registrar), self.registrar.catalog().clone());
+        let gate = Gate::new(Arc::clone(&sandbox), catalog.clone());
+        let activator = Activator::new(store.clone(), Arc::clone(&sandbox), clock, catalog.clone());
         let activator = Arc::new(activator);
+        let lifecycle = Lifecycle::new(
+            store.clone(),
+            Arc::clone(&sandbox),
+            catalog.clone(),
+            clock,
+            slot.clone(),
+        );
+        self.watch(Arc::new(network), &sandbox, &catalog, &slot, clock);
+        let webhooks = Webhooks::new(store.clone(), sandbox, clock, catalog.clone(), slot);
         let api = Api {
             store: store.clone(),
-            webhooks: Webhooks::new(store.clone(), sandbox, clock, endpoints, slot),
+            webhooks: webhooks.map_err(anyhow::Error::msg)?,
             hub: hub.clone(),
-            definitions,
+            activator: Arc::clone(&activator),
+            gate: gate.clone(),
+            catalog: catalog.clone(),
+            registrar: Arc::clone(&registrar),
             clock,
             body_room: api::body_room(),
             draining: self.draining.clone(),
             stop: self.stop.clone(),
         };
         let stop = || self.stop.clone();
+        let gatherings =
+            controllers::gatherings(Arc::clone(&activator), hub.clone(), clock, stop());
+        self.tasks.spawn(gatherings);
         let inbox = controllers::inbox(store.clone(), activator, hub.clone(), clock, tray, stop());
         self.tasks.spawn(inbox);
+        self.tasks.spawn(controllers::lifecycle(lifecycle, stop()));
+        self.tasks.spawn(controllers::definitions(registrar, stop()));
         self.tasks.spawn(controllers::leases(store.clone(), hub.clone(), clock, stop()));
-        self.tasks.spawn(controllers::dispatch(store, hub, clock, self.draining.clone()));
+        let draining = self.draining.clone();
+        let scheduler = controllers::scheduler(
+            store.clone(),
+            hub.clone(),
+            clock,
+            catalog.clone(),
+            gate,
+            draining.clone(),
+        );
+        self.tasks.spawn(scheduler);
+        self.tasks.spawn(controllers::dispatch(
+            store,
+            hub,
+            clock,
+            self.config.max_concurrent_runs,
+            draining,
+        ));
         self.tasks.spawn(api::serve(listener, api::router(Arc::new(api)), stop()));
+        Ok(())
+    }
+
+    /// Reads the configuration again and takes what it says, if all of it is right; else says in
+    /// the log what is not.
+    pub async fn reload(&self) {
+        match self.registrar.reload().await {
+            Ok(_) => {}
+            Err(ReloadError::Config { error, .. }) => {
+                let problems = error.problems();
+                tracing::error!("the configuration has errors; nothing has changed:\n{problems}");
+            }
+            Err(ReloadError::Store(error)) => {
+                let error = &error as &dyn std::error::Error;
+                tracing::error!(error, "the configuration could not be taken");
+            }
+        }
+    }
+
+    /// Begins to poll for extensions and to watch for observers.
+    fn watch(
+        &self,
+        network: Arc<Network>,
+        sandbox: &Arc<Sandbox>,
+        catalog: &Catalog,
+        inbox: &inbox::Slot,
+        clock: Clock,
+    ) {
+        let parts = || (self.store.clone(), Arc::clone(sandbox), catalog.clone(), inbox.clone());
+        let (store, sandbox, known, slot) = parts();
+        let extensions = Extensions::new(store, sandbox, known, clock, slot, network);
+        let (store, sandbox, known, slot) = parts();
+        let observers = Arc::new(Observers::new(store, sandbox, known, clock, slot));
+        let (store, stop) = (|| self.store.clone(), || self.draining.clone());
+        self.tasks.spawn(controllers::extensions(
+            extensions,
+            store(),
+            catalog.clone(),
+            clock,
+            stop(),
+        ));
+        self.tasks.spawn(controllers::observers(
+            observers,
+            store(),
+            catalog.clone(),
+            clock,
+            stop(),
+        ));
     }
 
     /// Begins the worker inside the host, if there is one. It speaks to the host as any other does.
@@ -175,8 +263,8 @@ impl Host {
 pub async fn examine(config: &Config) -> anyhow::Result<(Problems, Problems)> {
     let data_dir = DataDir::open(&config.data_dir)?;
     let sandbox = open_sandbox(config, &data_dir).await?;
-    let problems = check::problems(&config.definitions, &sandbox).await;
-    Ok((problems, config::secrets::missing(&config.definitions)))
+    let problems = Checker::new(sandbox).problems(&config.declared).await;
+    Ok((problems, config::secrets::missing(&config.declared)))
 }
 
 async fn open_store(config: &Config) -> anyhow::Result<Store> {
@@ -185,23 +273,8 @@ async fn open_store(config: &Config) -> anyhow::Result<Store> {
 
 async fn open_sandbox(config: &Config, data_dir: &DataDir) -> anyhow::Result<Arc<Sandbox>> {
     let (limits, cache) = (config.limits, data_dir.component_cache());
-    let plugins = config.definitions.plugins.clone();
+    let plugins = config.plugins.clone();
     // Compiling takes its time.
     let open = move || Sandbox::open(limits, &plugins, &cache);
     Ok(Arc::new(tokio::task::spawn_blocking(open).await??))
-}
-
-fn invalid(config: &Config, problems: &Problems) -> anyhow::Error {
-    anyhow::anyhow!("{} has errors:\n{problems}", config.path.display())
-}
-
-/// Where clients of this machine reach a host that listens on `bound`.
-fn local(bound: SocketAddr) -> SocketAddr {
-    match bound {
-        SocketAddr::V4(v4) if v4.ip().is_unspecified() => ([127, 0, 0, 1], bound.port()).into(),
-        SocketAddr::V6(v6) if v6.ip().is_unspecified() => {
-            (std::net::Ipv6Addr::LOCALHOST, bound.port()).into()
-        }
-        bound => bound,
-    }
 }

@@ -1,7 +1,26 @@
 //! Time and randomness, the only place that takes them from the machine.
+//!
+//! Tests live through years: `HILLOCK_CLOCK_FILE` names a file that holds by how many milliseconds
+//! the host's clock leads the machine's. Who waits for an instant waits by [`Clock::sleep_until`],
+//! and wakes when the clock is put forward past it.
 
-use crate::model::id::{CommandId, EventId, KeyId, RunId, WorkerId};
+use std::path::{Path, PathBuf};
+use std::sync::LazyLock;
+use std::time::Duration;
+
+use tokio::sync::watch;
+
+use crate::model::definition::DefinitionKind;
+use crate::model::id::{
+    AgentId, CommandId, EventId, ExtensionId, GatheringId, HookId, JobId, KeyId, NoticeId,
+    ObserverId, RunId, TriggerId, WebhookId, WorkerId,
+};
 use crate::model::time::Time;
+
+/// By how many milliseconds the clock leads the machine's.
+static LEAD_MS: LazyLock<watch::Sender<i64>> = LazyLock::new(|| watch::Sender::new(0));
+/// How often the file of a led clock is looked at.
+const LOOK_INTERVAL: Duration = Duration::from_millis(10);
 
 /// Where the host gets its time, its identifiers and its tokens from.
 #[derive(Clone, Copy, Debug, Default)]
@@ -20,11 +39,53 @@ impl Clock {
     /// The present, to the millisecond.
     #[expect(clippy::disallowed_methods, reason = "this is where time comes from")]
     pub fn now(self) -> Time {
-        Time::from_millis(chrono::Utc::now().timestamp_millis()).unwrap_or(Time::EPOCH)
+        let ms = chrono::Utc::now().timestamp_millis().saturating_add(*LEAD_MS.borrow());
+        Time::from_millis(ms).unwrap_or(Time::EPOCH)
+    }
+
+    /// Waits until it is `instant`.
+    pub async fn sleep_until(self, instant: Time) {
+        let mut lead = LEAD_MS.subscribe();
+        loop {
+            let left = instant.since(self.now());
+            if left.is_zero() {
+                return;
+            }
+            tokio::select! {
+                () = tokio::time::sleep(left) => {}
+                _ = lead.changed() => {}
+            }
+        }
+    }
+
+    /// Waits for `span`.
+    pub async fn sleep(self, span: Duration) {
+        self.sleep_until(self.now() + span).await;
+    }
+
+    /// Is led by the file that `HILLOCK_CLOCK_FILE` names, if it does, from now on and for as long
+    /// as the future it returns is polled.
+    pub fn follow_file(self) -> impl Future<Output = ()> {
+        let path = std::env::var_os("HILLOCK_CLOCK_FILE").map(PathBuf::from);
+        if let Some(path) = &path {
+            tracing::warn!(path = %path.display(), "the clock is led by a file: this is for tests");
+            read_lead(path);
+        }
+        async move {
+            while let Some(path) = &path {
+                tokio::time::sleep(LOOK_INTERVAL).await;
+                read_lead(path);
+            }
+        }
     }
 
     /// Random bytes, fit for keys and tokens.
     pub fn random<const N: usize>(self) -> [u8; N] {
+        rand::random()
+    }
+
+    /// A number from 0 to 1.
+    pub fn dice(self) -> f64 {
         rand::random()
     }
 
@@ -37,7 +98,45 @@ impl Clock {
         command_id: CommandId;
         /// An identifier for a new worker.
         worker_id: WorkerId;
+        /// An identifier for a new gathering.
+        gathering_id: GatheringId;
         /// An identifier for a new API key.
         key_id: KeyId;
+        /// An identifier for a new notice.
+        notice_id: NoticeId;
+        /// An identifier for a new agent.
+        agent_id: AgentId;
+        /// An identifier for a new endpoint.
+        webhook_id: WebhookId;
+        /// An identifier for a new trigger.
+        trigger_id: TriggerId;
+        /// An identifier for a new job.
+        job_id: JobId;
+        /// An identifier for a new hook.
+        hook_id: HookId;
+        /// An identifier for a new observer.
+        observer_id: ObserverId;
+        /// An identifier for a new extension.
+        extension_id: ExtensionId;
+    }
+
+    /// An identifier for a new definition of this kind.
+    pub fn definition_id(self, kind: DefinitionKind) -> String {
+        match kind {
+            DefinitionKind::Agent => self.agent_id().into(),
+            DefinitionKind::Endpoint => self.webhook_id().into(),
+            DefinitionKind::Trigger => self.trigger_id().into(),
+            DefinitionKind::Job => self.job_id().into(),
+            DefinitionKind::Hook => self.hook_id().into(),
+            DefinitionKind::Observer => self.observer_id().into(),
+            DefinitionKind::Extension => self.extension_id().into(),
+        }
+    }
+}
+
+fn read_lead(path: &Path) {
+    let lead = std::fs::read_to_string(path).ok();
+    if let Some(ms) = lead.and_then(|text| text.trim().parse().ok()) {
+        LEAD_MS.send_if_modified(|lead| std::mem::replace(lead, ms) != ms);
     }
 }

@@ -11,10 +11,10 @@ use anyhow::{Context, ensure};
 use sha2::{Digest, Sha256};
 
 use crate::clock::Clock;
+use crate::config::ADMIN_KEY;
 use crate::store::{Store, keys};
 
 /// The file of the first key.
-const ADMIN_KEY: &str = "admin.key";
 /// The file that says where a running host is reached.
 const ADDRESS: &str = "address";
 

@@ -14,9 +14,15 @@ use crate::store::Store;
 const INTERVAL: Duration = Duration::from_secs(1);
 
 /// Hands out commands until `stop` is called.
-pub async fn dispatch(store: Store, hub: Hub, clock: Clock, stop: CancellationToken) {
+pub async fn dispatch(
+    store: Store,
+    hub: Hub,
+    clock: Clock,
+    active_max: u32,
+    stop: CancellationToken,
+) {
     while !stop.is_cancelled() {
-        if let Err(error) = queue::hand_out(&store, &hub, clock).await {
+        if let Err(error) = queue::hand_out(&store, &hub, clock, active_max).await {
             tracing::error!(%error, "commands could not be handed out");
         }
         tokio::select! {

@@ -77,7 +77,10 @@ impl Hands {
             let Some((last, _)) = waiting.last() else { return };
             after = *last;
             for (_, event) in waiting {
-                self.take(event).await;
+                match event {
+                    Ok(event) => self.take(event).await,
+                    Err(error) => tracing::error!(%error, "an event cannot be read"),
+                }
             }
         }
     }

@@ -1,0 +1,223 @@
+//! What is defined, brought into effect: at the start, when the files are read again, and whenever
+//! the store says that something has changed.
+//!
+//! ```text
+//!   files ── read, check all of it ── sync ─┐
+//!   API ──── check ────────────── change ───┼─► store ── revision raised ──► refresh ──► catalog
+//!   another replica ────────────────────────┘
+//! ```
+//! A configuration is taken whole or not at all, and what runs goes on with what it began with.
+
+use std::collections::HashMap;
+use std::path::Path;
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
+
+use serde_json::Value;
+use tokio::sync::Mutex;
+use tokio::time::{MissedTickBehavior, interval};
+use tokio_util::sync::CancellationToken;
+
+use crate::activation::check::Checker;
+use crate::catalog::Catalog;
+use crate::clock::Clock;
+use crate::config::definitions::{self as specs, Declared};
+use crate::config::{Config, ConfigError, secrets};
+use crate::model::definition::{DefinitionKind, Definitions};
+use crate::model::problem::Problems;
+use crate::store::definitions::{self, Counts, Synced};
+use crate::store::{Store, StoreError};
+
+/// How long another replica's change may go unnoticed.
+const INTERVAL: Duration = Duration::from_secs(1);
+
+/// Keeps what is defined, and brings it into effect.
+#[derive(Debug)]
+pub struct Registrar {
+    store: Store,
+    checker: Checker,
+    catalog: Catalog,
+    clock: Clock,
+    /// As the host began with it: what needs a restart is still so.
+    started: Config,
+    /// Where the files have what is configured, by identifier.
+    places: RwLock<HashMap<String, String>>,
+    /// The revision in the catalog. Held while it is replaced, so that the newest stays.
+    loaded: Mutex<i64>,
+    /// Held while a configuration is taken.
+    taking: Mutex<()>,
+}
+
+/// A configuration that was taken.
+#[derive(Clone, Debug)]
+pub struct Reloaded {
+    /// What it changed.
+    pub counts: Counts,
+    /// Its sections that take effect at the next start.
+    pub restart_needed: Vec<&'static str>,
+}
+
+/// Why a configuration was not taken.
+#[derive(Debug, thiserror::Error)]
+pub enum ReloadError {
+    /// The files are wrong; nothing has changed.
+    #[error("{error}")]
+    Config {
+        /// What is wrong with them.
+        error: ConfigError,
+        /// Sections that say something else than at the start, and take effect at a start only: a
+        /// plugin that is not there yet may be all that is wrong.
+        restart_needed: Vec<&'static str>,
+    },
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl From<ConfigError> for ReloadError {
+    fn from(error: ConfigError) -> Self {
+        Self::Config { error, restart_needed: Vec::new() }
+    }
+}
+
+impl Registrar {
+    /// Takes the configuration and loads everything that is defined.
+    ///
+    /// # Errors
+    /// When anything is wrong with it, or the store fails.
+    pub async fn open(
+        config: Config,
+        store: Store,
+        checker: Checker,
+        clock: Clock,
+    ) -> Result<Self, ReloadError> {
+        let registrar = Self {
+            store,
+            checker,
+            catalog: Catalog::new(Definitions::default()),
+            clock,
+            started: config.clone(),
+            places: RwLock::default(),
+            loaded: Mutex::new(-1),
+            taking: Mutex::new(()),
+        };
+        registrar.take(&config).await?;
+        Ok(registrar)
+    }
+
+    /// What is in effect.
+    pub fn catalog(&self) -> &Catalog {
+        &self.catalog
+    }
+
+    /// The folder that relative paths of definitions are below.
+    pub fn folder(&self) -> &Path {
+        self.started.folder()
+    }
+
+    /// Where a configured definition stands, such as `triggers[0]`.
+    pub fn place(&self, id: &str) -> Option<String> {
+        self.places.read().unwrap_or_else(PoisonError::into_inner).get(id).cloned()
+    }
+
+    /// Reads the files again and takes what they say, if all of it is right.
+    ///
+    /// # Errors
+    /// When anything is wrong with them, or the store fails.
+    pub async fn reload(&self) -> Result<Reloaded, ReloadError> {
+        let _taking = self.taking.lock().await;
+        let config = self.started.read_again()?;
+        let restart_needed = self.started.restart_needed(&config);
+        if !restart_needed.is_empty() {
+            let sections = restart_needed.join(", ");
+            tracing::warn!(sections, "what has changed there takes effect at a start only");
+        }
+        match self.take(&config).await {
+            Ok(counts) => Ok(Reloaded { counts, restart_needed }),
+            Err(ReloadError::Config { error, .. }) => {
+                Err(ReloadError::Config { error, restart_needed })
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    async fn take(&self, config: &Config) -> Result<Counts, ReloadError> {
+        let invalid = |problems| ConfigError::Invalid { path: config.path.clone(), problems };
+        self.examine(&config.declared).await.map_err(invalid)?;
+        let synced = definitions::sync(&self.store, config.declared.clone(), self.clock.now());
+        let Synced { counts, bereft } = synced.await?.map_err(invalid)?;
+        let places = config.declared.iter().map(|one| (one.id(), one.path.clone())).collect();
+        *self.places.write().unwrap_or_else(PoisonError::into_inner) = places;
+        for dependant in bereft {
+            tracing::warn!("the {dependant} names what is configured no more");
+        }
+        // Though nothing may have changed in the store, secrets are read again.
+        self.load(&mut *self.loaded.lock().await).await?;
+        tracing::info!("definitions: {counts}");
+        Ok(counts)
+    }
+
+    /// Holds definitions against this machine and the components they name.
+    async fn examine(&self, declared: &[Declared]) -> Result<(), Problems> {
+        let mut problems = secrets::missing(declared);
+        problems.append(self.checker.problems(declared).await);
+        problems.unless_any(())
+    }
+
+    /// A definition that somebody wants to make, or to have say something else, in its own words:
+    /// parsed and held against everything.
+    ///
+    /// # Errors
+    /// When the store fails. What is wrong with the definition is the answer.
+    pub async fn read(
+        &self,
+        kind: DefinitionKind,
+        id: &str,
+        spec: Value,
+    ) -> Result<Result<Declared, Problems>, StoreError> {
+        self.refresh().await?;
+        let (path, mut problems) = (kind.as_str().to_owned(), Problems::default());
+        let parsed = specs::parse(kind, &path, &spec, Some(id), self.folder(), &mut problems);
+        let Some(definition) = parsed else { return Ok(Err(problems)) };
+        specs::resolve(&path, &definition, &self.catalog.now(), &mut problems);
+        let declared = Declared { path, kind, spec, definition };
+        if let Err(found) = self.examine(std::slice::from_ref(&declared)).await {
+            problems.append(found);
+        }
+        Ok(problems.unless_any(declared))
+    }
+
+    /// Brings what has changed in the store into effect.
+    ///
+    /// # Errors
+    /// When the store fails; what was in effect still is.
+    pub async fn refresh(&self) -> Result<(), StoreError> {
+        let mut loaded = self.loaded.lock().await;
+        if definitions::revision(&self.store).await? != *loaded {
+            self.load(&mut loaded).await?;
+        }
+        Ok(())
+    }
+
+    async fn load(&self, loaded: &mut i64) -> Result<(), StoreError> {
+        let fresh = definitions::load(&self.store, self.folder()).await?;
+        self.catalog.replace(fresh.definitions);
+        *loaded = fresh.revision;
+        Ok(())
+    }
+}
+
+/// Brings other replicas' changes into effect until `stop` is called.
+pub async fn definitions(registrar: Arc<Registrar>, stop: CancellationToken) {
+    let mut looks = interval(INTERVAL);
+    looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        tokio::select! {
+            () = stop.cancelled() => return,
+            _ = looks.tick() => {}
+        }
+        if let Err(error) = registrar.refresh().await {
+            tracing::error!(%error, "the definitions could not be looked at");
+        }
+    }
+}
