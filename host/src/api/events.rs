@@ -12,7 +12,7 @@ use super::extract::{Parameters, Segment};
 use super::json::{InScope, Listing, Paging, ScopeJson, optional};
 use super::problem::Problem;
 use crate::model::decision::{Decision, Outcome};
-use crate::model::envelope::{Arrival, Envelope, Source, Verified};
+use crate::model::envelope::{Arrival, Envelope, Producer, Source, Verified, Way};
 use crate::model::id::{EventId, RunId, TriggerId};
 use crate::model::name::{Kind, Name};
 use crate::model::time::Time;
@@ -22,6 +22,7 @@ use crate::store::events::{self, EventFilter, EventSummary};
 pub(super) struct ListQuery {
     kind: Option<String>,
     endpoint: Option<String>,
+    producer: Option<String>,
     #[serde(flatten)]
     scope: InScope,
     #[serde(flatten)]
@@ -35,7 +36,8 @@ pub(super) struct SummaryJson {
     #[serde(flatten)]
     scope: ScopeJson,
     source: Source,
-    endpoint: Arrival,
+    endpoint: Option<Arrival>,
+    producer: Option<Producer>,
     received_at: Time,
     verified: Option<Verified>,
     activated_at: Option<Time>,
@@ -50,11 +52,12 @@ pub(super) struct EventJson {
 }
 
 #[derive(Debug, Serialize)]
-struct DecisionJson {
+pub(super) struct DecisionJson {
     trigger: Name,
     trigger_id: TriggerId,
     outcome: Outcome,
     reason: Option<String>,
+    retry_at: Option<Time>,
     run_id: Option<RunId>,
     at: Time,
 }
@@ -65,7 +68,10 @@ pub(super) async fn list(
 ) -> Result<Json<Listing<SummaryJson>>, Problem> {
     let filter = EventFilter {
         kind: optional("kind", query.kind.as_deref())?,
-        endpoint: optional("endpoint", query.endpoint.as_deref())?,
+        producer: match optional("endpoint", query.endpoint.as_deref())? {
+            Some(endpoint) => Some(endpoint),
+            None => optional("producer", query.producer.as_deref())?,
+        },
     };
     let (scope, page) = (query.scope.scope()?, query.paging.request()?);
     let page = events::list(&api.store, &scope, &filter, page).await?;
@@ -92,12 +98,17 @@ pub(super) async fn show(
 
 impl From<EventSummary> for SummaryJson {
     fn from(event: EventSummary) -> Self {
+        let (endpoint, producer) = match event.way {
+            Way::Endpoint(arrival) => (Some(arrival), None),
+            Way::Producer(producer) => (None, Some(producer)),
+        };
         Self {
             id: event.id,
             kind: event.kind,
             scope: ScopeJson::from(&event.scope),
             source: event.source,
-            endpoint: event.arrival,
+            endpoint,
+            producer,
             received_at: event.received_at,
             verified: event.verified,
             activated_at: event.activated_at,
@@ -111,6 +122,7 @@ impl From<Decision> for DecisionJson {
         Self {
             outcome: verdict.outcome(),
             reason: verdict.reason().map(str::to_owned),
+            retry_at: verdict.retry_at(),
             run_id: verdict.run_id().cloned(),
             trigger: decision.trigger,
             trigger_id: decision.trigger_id,

@@ -54,10 +54,6 @@ pub(super) struct Listing<T> {
 }
 
 impl<T> Listing<T> {
-    pub(super) fn all(items: Vec<T>) -> Self {
-        Self { items, next_cursor: None }
-    }
-
     pub(super) fn page<R>(page: Page<R>, row: impl Fn(R) -> T) -> Self {
         let items = page.items.into_iter().map(row).collect();
         Self { items, next_cursor: page.next_cursor }

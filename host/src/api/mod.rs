@@ -4,14 +4,20 @@
 //! turn its answer into JSON; errors are RFC 9457 problems.
 
 mod auth;
+mod body;
+mod config;
+mod definitions;
 mod events;
+mod explain;
 mod extract;
+mod firing;
 mod health;
+mod jobs;
 mod json;
 mod listener;
 mod problem;
 mod runs;
-mod triggers;
+mod source_states;
 mod webhooks;
 mod workers;
 
@@ -22,11 +28,14 @@ use axum::routing::{any, get, post};
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
+use crate::activation::Activator;
+use crate::catalog::Catalog;
 use crate::clock::Clock;
+use crate::controllers::Registrar;
 use crate::dispatch::hub::Hub;
 use crate::dispatch::protocol;
 use crate::ingress::Webhooks;
-use crate::model::definition::Definitions;
+use crate::schedule::Gate;
 use crate::store::Store;
 pub use listener::serve;
 
@@ -39,8 +48,14 @@ pub struct Api {
     pub webhooks: Webhooks,
     /// The connected workers.
     pub hub: Hub,
+    /// What tries triggers, and fires them by hand.
+    pub activator: Arc<Activator>,
+    /// What jobs pass before they fire.
+    pub gate: Gate,
     /// What is defined.
-    pub definitions: Arc<Definitions>,
+    pub catalog: Catalog,
+    /// Who changes it.
+    pub registrar: Arc<Registrar>,
     /// The time.
     pub clock: Clock,
     /// Room for the bodies of webhooks at hand, a permit a byte.
@@ -61,12 +76,17 @@ pub fn router(api: Arc<Api>) -> Router {
     let resources = Router::new()
         .route("/api/v1/events", get(events::list))
         .route("/api/v1/events/{id}", get(events::show))
+        .route("/api/v1/events/{id}/explain", get(explain::explain))
         .route("/api/v1/runs", get(runs::list))
         .route("/api/v1/runs/{id}", get(runs::show))
         .route("/api/v1/runs/{id}/logs", get(runs::logs))
         .route("/api/v1/runs/{id}/cancel", post(runs::cancel))
-        .route("/api/v1/triggers", get(triggers::list))
-        .route("/api/v1/triggers/{name}", get(triggers::show))
+        .route("/api/v1/triggers/{id}/test", post(firing::test))
+        .route("/api/v1/triggers/{id}/fire", post(firing::fire))
+        .route("/api/v1/config/reload", post(config::reload))
+        .merge(definitions::routes())
+        .merge(jobs::routes())
+        .merge(source_states::routes())
         .route(protocol::PATH, get(workers::connect))
         .route_layer(axum::middleware::from_fn_with_state(Arc::clone(&api), auth::require_key));
     Router::new()

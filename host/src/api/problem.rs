@@ -1,15 +1,17 @@
 //! Errors as `application/problem+json` (RFC 9457).
 
+use std::time::Duration;
+
 use axum::http::header::{CONTENT_TYPE, RETRY_AFTER};
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 
-use crate::model::problem::Problem as Wrong;
+use crate::model::problem::{Problem as Wrong, Problems};
 use crate::store::StoreError;
 
-/// How long a sender should wait before it tries again, in seconds.
-const RETRY_AFTER_SECS: &str = "5";
+/// How long a sender should wait before it tries again, unless it is known better, in seconds.
+const RETRY_AFTER_SECS: u64 = 5;
 
 /// Why a request was not answered as hoped.
 #[derive(Clone, Debug, Serialize)]
@@ -28,7 +30,7 @@ pub(super) struct Problem {
     #[serde(skip)]
     http_status: StatusCode,
     #[serde(skip)]
-    retry: bool,
+    retry_after_secs: Option<u64>,
 }
 
 impl Problem {
@@ -41,7 +43,7 @@ impl Problem {
             detail: None,
             problems: Vec::new(),
             http_status: status,
-            retry: false,
+            retry_after_secs: None,
         }
     }
 
@@ -49,9 +51,20 @@ impl Problem {
         Self { detail: Some(detail.to_string()), ..self }
     }
 
+    /// These are the places where something is wrong.
+    pub(super) fn at(self, problems: &Problems) -> Self {
+        Self { problems: problems.iter().cloned().collect(), ..self }
+    }
+
     /// The answer says when to try again.
     pub(super) fn retry(self) -> Self {
-        Self { retry: true, ..self }
+        Self { retry_after_secs: Some(RETRY_AFTER_SECS), ..self }
+    }
+
+    /// The answer says to try again after this long.
+    pub(super) fn retry_after(self, wait: Duration) -> Self {
+        let secs = wait.as_millis().div_ceil(1000);
+        Self { retry_after_secs: Some(u64::try_from(secs).unwrap_or(u64::MAX)), ..self }
     }
 
     /// The body says nothing of the status, so that it is the same whatever the status.
@@ -92,9 +105,8 @@ impl IntoResponse for Problem {
         let body = serde_json::to_vec(&self).unwrap_or_default();
         let content_type = HeaderValue::from_static("application/problem+json");
         let mut response = (self.http_status, [(CONTENT_TYPE, content_type)], body).into_response();
-        if self.retry {
-            let after = HeaderValue::from_static(RETRY_AFTER_SECS);
-            response.headers_mut().insert(RETRY_AFTER, after);
+        if let Some(secs) = self.retry_after_secs {
+            response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(secs));
         }
         response
     }

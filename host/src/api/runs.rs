@@ -12,9 +12,11 @@ use super::extract::{Parameters, Segment};
 use super::json::{InScope, Listing, Paging, ScopeJson, optional};
 use super::problem::Problem;
 use crate::dispatch::protocol::ToWorker;
-use crate::model::id::{EventId, RunId, TriggerId};
+use crate::model::content::Content;
+use crate::model::definition::{Priority, Retry, Task};
+use crate::model::id::{EventId, FireId, JobId, RunId, TriggerId};
 use crate::model::name::Name;
-use crate::model::run::{LogLine, Run, RunStatus, Stages};
+use crate::model::run::{Delegation, LogLine, Owner, OwnerKind, Run, RunStatus, Stages};
 use crate::model::scope::Scope;
 use crate::model::time::Time;
 use crate::store::commands::{self, Canceling};
@@ -28,6 +30,7 @@ const LINES_MAX: u32 = 1000;
 pub(super) struct ListQuery {
     status: Option<String>,
     trigger: Option<String>,
+    job: Option<String>,
     event_id: Option<String>,
     #[serde(flatten)]
     scope: InScope,
@@ -48,12 +51,18 @@ pub(super) struct SummaryJson {
     id: RunId,
     status: RunStatus,
     agent: Name,
-    trigger: Name,
-    trigger_id: TriggerId,
-    event_id: EventId,
+    trigger: Option<Name>,
+    trigger_id: Option<TriggerId>,
+    job: Option<Name>,
+    job_id: Option<JobId>,
+    event_id: Option<EventId>,
+    fire_id: Option<FireId>,
+    scheduled_at: Option<Time>,
     #[serde(flatten)]
     scope: ScopeJson,
+    priority: Priority,
     attempt: u32,
+    due_at: Option<Time>,
     created_at: Time,
     started_at: Option<Time>,
     ended_at: Option<Time>,
@@ -65,7 +74,16 @@ pub(super) struct RunJson {
     #[serde(flatten)]
     summary: SummaryJson,
     prompt: String,
+    untrusted_content: Content,
+    task: Option<Task>,
+    retry: Retry,
+    depth: u32,
+    causes: Vec<String>,
     stages: Stages,
+    delivery_error: Option<String>,
+    delivery_error_at: Option<Time>,
+    task_id: Option<String>,
+    task_run_id: Option<String>,
 }
 
 #[derive(Debug, Serialize)]
@@ -86,9 +104,20 @@ pub(super) async fn list(
     State(api): State<Arc<Api>>,
     Parameters(query): Parameters<ListQuery>,
 ) -> Result<Json<Listing<SummaryJson>>, Problem> {
+    let trigger = optional("trigger", query.trigger.as_deref())?;
+    let job = optional("job", query.job.as_deref())?;
+    let owner_kind = match (&trigger, &job) {
+        (Some(_), Some(_)) => {
+            return Err(Problem::parameter("job", "stands beside trigger: a run has one of them"));
+        }
+        (Some(_), None) => Some(OwnerKind::Trigger),
+        (None, Some(_)) => Some(OwnerKind::Job),
+        (None, None) => None,
+    };
     let filter = RunFilter {
         status: optional("status", query.status.as_deref())?,
-        trigger: optional("trigger", query.trigger.as_deref())?,
+        owner_kind,
+        owner: trigger.or(job),
         event_id: optional("event_id", query.event_id.as_deref())?,
     };
     let (scope, page) = (query.scope.scope()?, query.paging.request()?);
@@ -155,13 +184,24 @@ async fn find(api: &Api, id: &str, scope: &Scope) -> Result<Run, Problem> {
 
 impl From<&Run> for SummaryJson {
     fn from(run: &Run) -> Self {
+        let (trigger, trigger_id, job, job_id) = match run.made.owner.clone() {
+            Owner::Trigger { id, name } => (Some(name), Some(id), None, None),
+            Owner::Job { id, name } => (None, None, Some(name), Some(id)),
+        };
+        let fire = run.made.fire.as_ref();
         Self {
             id: run.made.id.clone(),
             status: run.status,
             agent: run.made.agent.clone(),
-            trigger: run.made.trigger.clone(),
-            trigger_id: run.made.trigger_id.clone(),
+            trigger,
+            trigger_id,
+            job,
+            job_id,
             event_id: run.made.event_id.clone(),
+            fire_id: fire.map(|fire| fire.id.clone()),
+            scheduled_at: fire.map(|fire| fire.scheduled_at),
+            priority: run.made.priority,
+            due_at: run.due_at,
             scope: ScopeJson::from(&run.made.scope),
             attempt: run.attempt,
             created_at: run.made.created_at,
@@ -175,6 +215,23 @@ impl From<&Run> for SummaryJson {
 impl From<Run> for RunJson {
     fn from(run: Run) -> Self {
         let summary = SummaryJson::from(&run);
-        Self { summary, prompt: run.made.prompt, stages: run.made.stages }
+        let (delivery_error, delivery_error_at) = run.delivery_error.unzip();
+        let delegation = run.delegation;
+        let (task_id, task_run_id) =
+            delegation.map(|Delegation { task_id, task_run_id }| (task_id, task_run_id)).unzip();
+        Self {
+            summary,
+            prompt: run.made.prompt,
+            untrusted_content: run.made.content,
+            task: run.made.task,
+            retry: run.made.retry,
+            depth: run.made.depth,
+            causes: run.made.causes,
+            stages: run.made.stages,
+            delivery_error,
+            delivery_error_at,
+            task_id,
+            task_run_id,
+        }
     }
 }

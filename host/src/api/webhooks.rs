@@ -4,36 +4,26 @@
 //! the same body, after the same work.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use axum::Json;
-use axum::body::{Body, Bytes, HttpBody};
+use axum::body::{Body, Bytes};
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, Query, Request, State};
 use axum::http::header::CONTENT_TYPE;
 use axum::http::{HeaderMap, Method, StatusCode};
 use axum::response::{IntoResponse, Response};
-use bytes::BytesMut;
-use futures_util::StreamExt;
-use http_body_util::{BodyExt, Limited};
 use serde::Serialize;
 use tokio::sync::SemaphorePermit;
-use tokio::time::timeout;
 
-use super::Api;
 use super::problem::{self, Problem};
-use crate::ingress::{Address, Answer, IngressError, OpenEndpoint, WebhookRequest};
+use super::{Api, body};
+use crate::ingress::{Address, Answer, Door, IngressError, OpenEndpoint, WebhookRequest};
 use crate::model::definition::BODY_BYTES_MAX;
 use crate::model::id::EventId;
 use crate::sandbox::Reply;
 
-/// How long a sender may take over a body.
-const BODY_TIMEOUT: Duration = Duration::from_secs(20);
 /// How much the bodies at hand may hold altogether, in bytes.
 pub(super) const BODY_ROOM_BYTES: usize = 256 * 1024 * 1024;
-/// How much more than the limit is read of a body that is too large, and for how long.
-const DISCARDED_BYTES_MAX: usize = 1024 * 1024;
-const DISCARD_TIMEOUT: Duration = Duration::from_secs(2);
 
 pub(super) async fn receive(
     State(api): State<Arc<Api>>,
@@ -62,7 +52,14 @@ async fn respond(api: &Api, address: Option<Address>, request: Request) -> Respo
     if api.draining.is_cancelled() {
         return Problem::unavailable("draining", "the host is stopping").into_response();
     }
-    let endpoint = address.and_then(|address| api.webhooks.endpoints().find(&address).cloned());
+    let endpoint = match address.and_then(|address| api.webhooks.find(&address)) {
+        Some(Door::Shut) => {
+            let title = "the endpoint cannot verify anything at present";
+            return Problem::unavailable("endpoint_shut", title).into_response();
+        }
+        Some(Door::Open(endpoint)) => Some(endpoint),
+        None => None,
+    };
     let bytes_max = endpoint.as_deref().map_or(BODY_BYTES_MAX, OpenEndpoint::body_bytes_max);
     let (parts, body) = request.into_parts();
     let body = match read(api, body, bytes_max).await {
@@ -89,32 +86,15 @@ struct Whole<'a> {
     _room: SemaphorePermit<'a>,
 }
 
-async fn read<'a>(api: &'a Api, body: Body, bytes_max: usize) -> Result<Whole<'a>, Problem> {
-    if body.size_hint().lower() > bytes_max as u64 {
-        return Err(too_large(body).await);
-    }
-    let read = timeout(BODY_TIMEOUT, gather(api, body, bytes_max)).await;
-    read.unwrap_or_else(|_| {
-        let title = "the body took too long to arrive";
-        Err(Problem::new(StatusCode::REQUEST_TIMEOUT, "body_too_slow", title))
-    })
-}
-
 /// Takes room as the body arrives: what a sender only announces costs nothing.
-async fn gather<'a>(api: &'a Api, mut body: Body, bytes_max: usize) -> Result<Whole<'a>, Problem> {
-    let mut bytes = BytesMut::new();
+async fn read(api: &Api, body: Body, bytes_max: usize) -> Result<Whole<'_>, Problem> {
     let mut room = room_for(api, 0)?;
-    while let Some(frame) = body.frame().await {
-        let title = "the body did not arrive whole";
-        let incomplete = |_| Problem::new(StatusCode::BAD_REQUEST, "body_incomplete", title);
-        let Ok(data) = frame.map_err(incomplete)?.into_data() else { continue };
-        if bytes.len() + data.len() > bytes_max {
-            return Err(too_large(body).await);
-        }
-        room.merge(room_for(api, data.len())?);
-        bytes.extend_from_slice(&data);
-    }
-    Ok(Whole { bytes: bytes.freeze(), _room: room })
+    let take = |bytes| {
+        room.merge(room_for(api, bytes)?);
+        Ok(())
+    };
+    let bytes = body::read(body, bytes_max, take).await?;
+    Ok(Whole { bytes, _room: room })
 }
 
 fn room_for(api: &Api, bytes: usize) -> Result<SemaphorePermit<'_>, Problem> {
@@ -122,15 +102,6 @@ fn room_for(api: &Api, bytes: usize) -> Result<SemaphorePermit<'_>, Problem> {
     api.body_room.try_acquire_many(permits).map_err(|_| {
         Problem::unavailable("overloaded", "the host has as many requests as it can hold")
     })
-}
-
-/// The sender is still writing: one that is answered too early sees its connection break and not
-/// the answer. So some of what is too much is read, and thrown away.
-async fn too_large(body: Body) -> Problem {
-    let rest = Limited::new(body, DISCARDED_BYTES_MAX);
-    let _ = timeout(DISCARD_TIMEOUT, rest.into_data_stream().for_each(|_| async {})).await;
-    let title = "the body is larger than this endpoint accepts";
-    Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "body_too_large", title)
 }
 
 fn headers(headers: &HeaderMap) -> Vec<(String, Bytes)> {

@@ -92,7 +92,7 @@ async fn converse(
         end = say(messages, sink) => end,
         () = api.stop.cancelled() => Err(End::Stopping),
     };
-    link.close();
+    link.close().await;
     end
 }
 
