@@ -120,9 +120,12 @@ async fn triggers_are_listed_and_shown() {
     let host = folder.serve().await;
     let listed = ask(&folder, &host, &["trigger", "list"]).await.good();
     let row: Vec<&str> = listed.lines().nth(1).unwrap().split_whitespace().collect();
-    assert_eq!(row, ["triage-new-issues", "github.issues", "-", "match", "triager", "yes"]);
+    assert_eq!(
+        row,
+        ["triage-new-issues", "github.issues", "-", "match", "triager", "yes", "config"]
+    );
     let shown = ask(&folder, &host, &["trigger", "show", "triage-new-issues"]).await.good();
-    assert!(shown.contains("filter     match {\"data.action\":\"opened\"}\n"), "{shown}");
+    assert!(shown.contains("filter      match {\"data.action\":\"opened\"}\n"), "{shown}");
     let told = ask(&folder, &host, &["trigger", "show", "triage-new-issues", "--json"]).await;
     assert_eq!(told.json(), host.read("triggers/triage-new-issues").await);
     let listed = ask(&folder, &host, &["trigger", "list", "--json"]).await.json();

@@ -55,11 +55,24 @@ const CONTENT_PATHS: &[&str] = &[
     "triggers[1].template",
 ];
 
+/// A password in a line that is wrong is not repeated.
+#[tokio::test]
+async fn a_malformed_line_is_placed_and_not_repeated() {
+    let config = "[store]\nuri = \"postgres://u:hunter2@h/db\"\n";
+    let folder = Folder::new(Database::sqlite(), config).await;
+    let output = folder.hillock(&["config", "check"]).output().await.unwrap();
+    assert!(!output.status.success());
+    let said = [output.stdout, output.stderr].concat();
+    let said = String::from_utf8_lossy(&said);
+    assert!(said.contains("line 2, column 1: unknown field `uri`"), "{said}");
+    assert!(!said.contains("hunter2"), "{said}");
+}
+
 #[tokio::test]
 async fn a_good_file_is_praised() {
     let folder = contract_folder().await;
     let said = alone(&folder, &["config", "check"]).await.good();
-    assert!(said.contains("is good: 1 endpoint, 1 trigger, 1 agent, 0 plugins"), "{said}");
+    assert!(said.contains("is good: 1 agent, 1 endpoint, 1 trigger"), "{said}");
     let told = alone(&folder, &["config", "check", "--json"]).await.json();
     assert_eq!((&told["valid"], &told["problems"]), (&true.into(), &serde_json::json!([])));
 }
@@ -92,6 +105,43 @@ async fn everything_wrong_is_said_at_once() {
             assert!(serving.written().contains(path), "{path}: {}", serving.written());
         }
         assert!(!folder.data_dir().join("address").exists());
+    }
+}
+
+/// Each with the path and the beginning of the reason.
+const EXPRESSIONS: &[(&str, &str, &str)] = &[
+    (r#"{ cel = "action == 'opened'" }"#, "", "1:1: there is no variable `action`"),
+    (r#"{ component = "cel", config = "data.x = 1" }"#, "", "1:8: "),
+    (
+        r#"{ component = "cel", config = { expression = "data.title.like('x')" } }"#,
+        ".expression",
+        "1:12: there is no function `like`",
+    ),
+    (r#"{ cel = "size(data.labels)" }"#, "", "`size(data.labels)` gives an int, not a bool"),
+    (r#"{ component = "cel", config = { text = "true" } }"#, ".text", "only `expression` stands"),
+    (r#"{ component = "cel" }"#, "", "a CEL expression is text"),
+];
+
+#[tokio::test]
+async fn an_expression_that_cannot_work_is_refused() {
+    let mut config = String::from("agents = [{ name = \"a\" }]\n");
+    for (i, (filter, ..)) in EXPRESSIONS.iter().enumerate() {
+        config += &format!(
+            "[[triggers]]\nname = \"t-{i}\"\nevent = \"webhook\"\nagent = \"a\"\n\
+             filter = {filter}\nprompt = \"x\"\n"
+        );
+    }
+    let folder = Folder::new(Database::sqlite(), &config).await;
+    let told = alone(&folder, &["config", "check", "--json"]).await;
+    assert!(!told.success, "{told:?}");
+    let told: serde_json::Value = serde_json::from_str(&told.stdout).unwrap();
+    let found = told["problems"].as_array().unwrap();
+    assert_eq!(found.len(), EXPRESSIONS.len(), "{told}");
+    for (i, (filter, path, reason)) in EXPRESSIONS.iter().enumerate() {
+        let path = format!("triggers[{i}].filter{path}");
+        let problem = found.iter().find(|problem| problem["path"] == path.as_str());
+        let problem = problem.unwrap_or_else(|| panic!("{filter}: {told}"));
+        assert!(problem["reason"].as_str().unwrap().starts_with(reason), "{filter}: {problem}");
     }
 }
 

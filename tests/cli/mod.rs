@@ -3,7 +3,12 @@
 
 mod client;
 mod configuration;
+mod definitions;
 mod errors;
+mod filter;
+mod firing;
+mod schedule;
+mod template;
 mod webhook;
 
 use std::process::Output;

@@ -108,6 +108,38 @@ impl Client {
         self.call(self.api(Method::POST, path)).await
     }
 
+    /// Makes something of this content at `path`.
+    ///
+    /// # Errors
+    /// When the host does not answer, or refuses.
+    pub async fn create(
+        &self,
+        path: &[&str],
+        content: &impl serde::Serialize,
+    ) -> Result<Answer, ClientError> {
+        self.call(self.api(Method::POST, path).json(content)).await
+    }
+
+    /// Applies a merge patch to what is at `path`.
+    ///
+    /// # Errors
+    /// When the host does not answer, or refuses.
+    pub async fn patch(
+        &self,
+        path: &[&str],
+        patch: &impl serde::Serialize,
+    ) -> Result<Answer, ClientError> {
+        self.call(self.api(Method::PATCH, path).json(patch)).await
+    }
+
+    /// Removes what is at `path`.
+    ///
+    /// # Errors
+    /// When the host does not answer, or refuses.
+    pub async fn delete(&self, path: &[&str]) -> Result<Answer, ClientError> {
+        self.call(self.api(Method::DELETE, path)).await
+    }
+
     /// Posts a webhook to an endpoint's path, without a key.
     ///
     /// # Errors

@@ -1,21 +1,27 @@
-//! `hillock config`: whether hillock.toml says what it should.
+//! `hillock config`: whether hillock.toml says what it should, and having it read again.
 
 use std::process::ExitCode;
 
 use clap::Subcommand;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::Globals;
+use super::client::Client;
 use super::output;
+use super::plain::Plain;
 use crate::app;
-use crate::config::{Config, ConfigError, FILE_NAME};
+use crate::config::{Config, ConfigError};
+use crate::model::definition::DefinitionKind;
 use crate::model::problem::{Problem, Problems};
+use crate::store::definitions::Counts;
 
 /// Its subcommands.
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Say everything that is wrong with hillock.toml; fails when anything is.
     Check,
+    /// Have the running host read its files again and take what they say, if all of it is right.
+    Reload,
 }
 
 /// Does what was asked.
@@ -24,7 +30,36 @@ pub enum Command {
 /// When the components cannot be loaded, or standard output does not take the result. A wrong file
 /// is a result.
 pub async fn run(globals: &Globals, command: Command) -> anyhow::Result<ExitCode> {
-    let Command::Check = command;
+    match command {
+        Command::Check => check(globals).await,
+        Command::Reload => reload(globals).await,
+    }
+}
+
+async fn reload(globals: &Globals) -> anyhow::Result<ExitCode> {
+    let answer = Client::open(globals)?.post(&["config", "reload"]).await?;
+    if globals.json {
+        answer.print()?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    let Reloaded { counts, restart_needed } = answer.read()?;
+    output::print(&format!("definitions: {counts}\n"))?;
+    if !restart_needed.is_empty() {
+        let sections: Vec<String> = restart_needed.iter().map(Plain::line).collect();
+        let sections = sections.join(", ");
+        output::remark(format_args!("what has changed in {sections} takes a restart"));
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+#[derive(Debug, Deserialize)]
+struct Reloaded {
+    #[serde(flatten)]
+    counts: Counts,
+    restart_needed: Vec<Plain>,
+}
+
+async fn check(globals: &Globals) -> anyhow::Result<ExitCode> {
     let mut checked = Config::load(globals.config.as_deref(), &globals.overrides());
     let mut absent = Problems::default();
     if let Ok(config) = &checked {
@@ -60,34 +95,29 @@ struct Report {
 fn report(checked: &Result<Config, ConfigError>, absent: &Problems) -> Report {
     Report {
         valid: checked.is_ok(),
-        problems: checked.as_ref().err().map_or(vec![], problems),
+        problems: checked
+            .as_ref()
+            .err()
+            .map_or(vec![], |error| error.problems().iter().cloned().collect()),
         warnings: absent.iter().cloned().collect(),
     }
 }
 
-/// What is wrong within the file by its dotted paths, and what is wrong with the file by its own.
-fn problems(error: &ConfigError) -> Vec<Problem> {
-    let (path, reason) = match error {
-        ConfigError::Invalid { problems, .. } => return problems.iter().cloned().collect(),
-        ConfigError::Missing { .. } => (FILE_NAME.to_owned(), error.to_string()),
-        ConfigError::Unreadable { path, source } => {
-            (path.display().to_string(), source.to_string())
-        }
-        ConfigError::Malformed { path, source } => (path.display().to_string(), source.to_string()),
-    };
-    vec![Problem { path, reason }]
-}
-
 fn praise(config: &Config) -> String {
-    let defined = &config.definitions;
-    format!(
-        "{} is good: {}, {}, {}, {}\n",
-        config.path.display(),
-        count(defined.endpoints.len(), "endpoint"),
-        count(defined.triggers.len(), "trigger"),
-        count(defined.agents.len(), "agent"),
-        count(defined.plugins.len(), "plugin"),
-    )
+    let of_kind = |kind| config.declared.iter().filter(|one| one.kind == kind).count();
+    let mut counts: Vec<String> = DefinitionKind::ALL
+        .iter()
+        .map(|(kind, word, _)| (of_kind(*kind), *word))
+        .filter(|(number, _)| *number > 0)
+        .map(|(number, word)| count(number, word))
+        .collect();
+    if !config.plugins.is_empty() {
+        counts.push(count(config.plugins.len(), "plugin"));
+    }
+    if counts.is_empty() {
+        counts.push("nothing is defined".to_owned());
+    }
+    format!("{} is good: {}\n", config.path.display(), counts.join(", "))
 }
 
 fn count(number: usize, noun: &str) -> String {
@@ -108,15 +138,15 @@ mod tests {
     use std::path::Path;
 
     use super::*;
-    use crate::config::Overrides;
+    use crate::config::{FILE_NAME, Overrides};
 
-    fn check(text: &str) -> Result<Config, ConfigError> {
+    fn parse(text: &str) -> Result<Config, ConfigError> {
         Config::parse(text, Path::new(FILE_NAME), &Overrides::default())
     }
 
     #[test]
     fn a_good_file_is_counted() {
-        let checked = check(
+        let checked = parse(
             "[[agents]]\nname = \"triager\"\n\n\
              [[endpoints]]\nslug = \"a\"\nverification = \"none\"\n\n\
              [[endpoints]]\nslug = \"b\"\nsecret_ref = \"env:B\"\n",
@@ -125,18 +155,18 @@ mod tests {
             report(&checked, &Problems::default()),
             Report { valid: true, problems: vec![], warnings: vec![] }
         );
-        let wanted = "hillock.toml is good: 2 endpoints, 0 triggers, 1 agent, 0 plugins\n";
+        let wanted = "hillock.toml is good: 1 agent, 2 endpoints\n";
         assert_eq!(praise(&checked.unwrap()), wanted);
     }
 
     #[test]
     fn everything_wrong_is_reported() {
-        let checked = check("[[agents]]\nname = \"A\"\n\n[[agents]]\nname = \"B\"\n");
+        let checked = parse("[[agents]]\nname = \"A\"\n\n[[agents]]\nname = \"B\"\n");
         let Report { valid, problems, .. } = report(&checked, &Problems::default());
         let paths: Vec<&str> = problems.iter().map(|problem| problem.path.as_str()).collect();
         assert_eq!((valid, paths), (false, vec!["agents[0].name", "agents[1].name"]));
 
-        let Report { valid, problems, .. } = report(&check("agents ="), &Problems::default());
+        let Report { valid, problems, .. } = report(&parse("agents ="), &Problems::default());
         assert_eq!((valid, problems[0].path.as_str()), (false, FILE_NAME));
         let missing = Config::load(Some(Path::new("/nowhere/h.toml")), &Overrides::default());
         assert_eq!(report(&missing, &Problems::default()).problems[0].path, "/nowhere/h.toml");

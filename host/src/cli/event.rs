@@ -8,6 +8,7 @@ use serde_json::value::RawValue;
 
 use super::Globals;
 use super::client::{Client, indented};
+use super::explain::Explanation;
 use super::listing::{self, Paging};
 use super::output::{self, fields, or_none, section, table};
 use super::plain::Plain;
@@ -22,6 +23,12 @@ pub enum Command {
     List(List),
     /// Show an event, with its data and its decisions.
     Show {
+        /// The event.
+        id: EventId,
+    },
+    /// Tell the way of an event: how it came in, what each trigger made of it and why, and what
+    /// became of that.
+    Explain {
         /// The event.
         id: EventId,
     },
@@ -63,6 +70,15 @@ pub async fn run(globals: &Globals, command: Command) -> anyhow::Result<ExitCode
             }
             Ok(ExitCode::SUCCESS)
         }
+        Command::Explain { id } => {
+            let answer = client.get(&["events", id.as_str(), "explain"], &()).await?;
+            if globals.json {
+                answer.print()?;
+            } else {
+                output::print(&answer.read::<Explanation>()?.text())?;
+            }
+            Ok(ExitCode::SUCCESS)
+        }
     }
 }
 
@@ -72,7 +88,8 @@ pub struct Summary {
     id: EventId,
     kind: Kind,
     workspace_id: Option<Name>,
-    endpoint: Endpoint,
+    endpoint: Option<Endpoint>,
+    producer: Option<Producer>,
     received_at: Time,
     verified: Option<Verified>,
     /// When its triggers had all decided.
@@ -82,6 +99,21 @@ pub struct Summary {
 #[derive(Debug, Deserialize)]
 struct Endpoint {
     slug: Slug,
+}
+
+#[derive(Debug, Deserialize)]
+struct Producer {
+    name: Name,
+}
+
+impl Summary {
+    /// The endpoint, hook, observer or extension that it came by.
+    fn via(&self) -> String {
+        match (&self.endpoint, &self.producer) {
+            (Some(endpoint), _) => endpoint.slug.to_string(),
+            (None, producer) => or_none(producer.as_ref().map(|producer| &producer.name)),
+        }
+    }
 }
 
 #[derive(Debug, Deserialize)]
@@ -127,6 +159,7 @@ pub struct Decision {
     /// The decision's word, of which a newer host may know more.
     pub outcome: Plain,
     reason: Option<Plain>,
+    retry_at: Option<Time>,
     /// The run it fired.
     pub run_id: Option<RunId>,
 }
@@ -140,10 +173,11 @@ impl Decision {
     /// The decision on one line.
     pub fn line(&self) -> String {
         let outcome = output::word(self.outcome.as_str());
-        let why = match (&self.run_id, &self.reason) {
-            (Some(run), _) => format!(" {run}"),
-            (None, Some(reason)) => format!(": {}", reason.line()),
-            (None, None) => String::new(),
+        let why = match (&self.run_id, &self.reason, self.retry_at) {
+            (Some(run), ..) => format!(" {run}"),
+            (None, Some(reason), _) => format!(": {}", reason.line()),
+            (None, None, Some(retry_at)) => format!(": it may fire again at {retry_at}"),
+            (None, None, None) => String::new(),
         };
         format!("{}  {outcome}{why}\n", self.trigger)
     }
@@ -154,13 +188,13 @@ fn listed(events: &[Summary]) -> String {
         [
             event.id.to_string(),
             event.kind.to_string(),
-            event.endpoint.slug.to_string(),
+            event.via(),
             or_none(event.verified.as_ref().map(|verified| &verified.scheme)),
             event.received_at.to_string(),
             or_none(event.activated_at),
         ]
     };
-    let headings = ["ID", "KIND", "ENDPOINT", "VERIFIED", "RECEIVED", "ACTIVATED"];
+    let headings = ["ID", "KIND", "VIA", "VERIFIED", "RECEIVED", "ACTIVATED"];
     table(headings, events.iter().map(row))
 }
 
@@ -171,7 +205,7 @@ fn shown(event: &Summary, detail: &Detail) -> anyhow::Result<String> {
         ("id", event.id.to_string()),
         ("kind", event.kind.to_string()),
         ("workspace", or_none(event.workspace_id.as_ref())),
-        ("endpoint", event.endpoint.slug.to_string()),
+        ("via", event.via()),
         ("verified", or_none(verified.map(|v| format!("{} by {}", v.scheme, v.key_ref)))),
         ("origin", envelope.origin.to_string()),
         ("depth", envelope.depth.to_string()),
@@ -216,7 +250,7 @@ mod tests {
             "id         {ID}\n\
              kind       github.push\n\
              workspace  -\n\
-             endpoint   gh\n\
+             via        gh\n\
              verified   github by env:S\n\
              origin     github 0.1.0 sha256:ab\n\
              depth      0\n\

@@ -1,14 +1,14 @@
 //! A run's log: what its program wrote, to the streams it wrote it to.
 //!
-//! A terminal gets the lines as [`Plain`] text; a pipe or a file gets them as they are.
+//! A terminal gets the lines as [plain](super::plain) text; a pipe or a file gets them as they are.
 
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, Write as _};
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
 use super::client::{Client, ClientError};
-use super::plain::Plain;
+use super::plain;
 use crate::model::id::RunId;
 use crate::model::run::{RunStatus, Stream};
 use crate::model::time::Time;
@@ -88,13 +88,9 @@ fn write(lines: &[Line], form: Form) -> anyhow::Result<()> {
     for line in lines {
         match (form, line.stream) {
             (Form::JsonLines, _) => writeln!(io::stdout(), "{}", serde_json::to_string(line)?)?,
-            (Form::Text, Stream::Stdout) => write_text(io::stdout().lock(), &line.text)?,
-            (Form::Text, Stream::Stderr) => write_text(io::stderr().lock(), &line.text)?,
+            (Form::Text, Stream::Stdout) => plain::write(io::stdout().lock(), &line.text)?,
+            (Form::Text, Stream::Stderr) => plain::write(io::stderr().lock(), &line.text)?,
         }
     }
     Ok(())
-}
-
-fn write_text(mut to: impl Write + IsTerminal, text: &str) -> io::Result<()> {
-    if to.is_terminal() { writeln!(to, "{}", Plain::from(text)) } else { writeln!(to, "{text}") }
 }

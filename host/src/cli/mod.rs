@@ -5,20 +5,36 @@
 //! gets nothing but the result. A key or a secret is never an argument: other users of the machine
 //! can read those.
 
+pub mod agent;
 pub mod client;
 pub mod completions;
 pub mod config;
+pub mod definition;
 pub mod dev;
+pub mod endpoint;
 pub mod event;
+pub mod explain;
+pub mod extension;
+pub mod filter;
+pub mod fires;
+pub mod firing;
+pub mod hook;
+pub mod input;
+pub mod job;
 pub mod listing;
 pub mod logs;
+pub mod observer;
 pub mod output;
 pub mod plain;
 pub mod run;
+pub mod sample;
+pub mod schedule;
 pub mod serve;
 pub mod sign;
 mod signals;
+pub mod source;
 pub mod target;
+pub mod template;
 pub mod trigger;
 pub mod webhook;
 pub mod worker;
@@ -51,7 +67,7 @@ pub enum Command {
     Dev(dev::Args),
     /// Run a worker that carries out runs for a host.
     Worker(worker::Args),
-    /// Look at hillock.toml.
+    /// Look at hillock.toml, and have a host read it again.
     #[command(subcommand)]
     Config(config::Command),
     /// Look at what arrived, and at what became of it.
@@ -60,9 +76,36 @@ pub enum Command {
     /// Look at runs, follow and cancel them.
     #[command(subcommand)]
     Run(run::Command),
-    /// Look at the standing rules.
+    /// Say which standing rules there are: what event makes which agent do what.
     #[command(subcommand)]
     Trigger(trigger::Command),
+    /// Say what is done on a schedule.
+    #[command(subcommand)]
+    Job(job::Command),
+    /// Say where webhooks arrive.
+    #[command(subcommand)]
+    Endpoint(definition::Command<endpoint::Endpoint>),
+    /// Say who does the work.
+    #[command(subcommand)]
+    Agent(definition::Basics<agent::Agent>),
+    /// Say which components are told of the host's own life.
+    #[command(subcommand)]
+    Hook(definition::Command<hook::Hook>),
+    /// Say what is watched, and for which components.
+    #[command(subcommand)]
+    Observer(source::Command<observer::Observer>),
+    /// Say which components poll something outside.
+    #[command(subcommand)]
+    Extension(source::Command<extension::Extension>),
+    /// Try schedules out.
+    #[command(subcommand)]
+    Schedule(schedule::Command),
+    /// Try prompt templates, without a host.
+    #[command(subcommand)]
+    Template(template::Command),
+    /// Try filters, without a host.
+    #[command(subcommand)]
+    Filter(filter::Command),
     /// Send webhooks.
     #[command(subcommand)]
     Webhook(webhook::Command),
@@ -84,6 +127,15 @@ pub async fn main(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Event(command) => event::run(&globals, command).await,
         Command::Run(command) => run::run(&globals, command).await,
         Command::Trigger(command) => trigger::run(&globals, command).await,
+        Command::Job(command) => job::run(&globals, command).await,
+        Command::Endpoint(command) => definition::run(&globals, command).await,
+        Command::Agent(command) => definition::basics(&globals, command).await,
+        Command::Hook(command) => definition::run(&globals, command).await,
+        Command::Observer(command) => source::run(&globals, command).await,
+        Command::Extension(command) => source::run(&globals, command).await,
+        Command::Schedule(command) => schedule::run(&globals, &command),
+        Command::Template(command) => template::run(&globals, command).await,
+        Command::Filter(command) => filter::run(&globals, command).await,
         Command::Webhook(command) => webhook::run(&globals, command).await,
         Command::Completions(args) => completions::run(&args),
     };
@@ -126,13 +178,61 @@ mod tests {
             ("hillock run list --status lost".to_owned(), false),
             (format!("hillock run logs run_{id} -f --after 7"), true),
             ("hillock trigger show triage --workspace acme".to_owned(), true),
+            (format!("hillock event explain evt_{id} --json"), true),
+            (format!("hillock trigger test triage --event evt_{id}"), true),
+            ("hillock trigger test triage --file -".to_owned(), true),
+            (format!("hillock trigger test triage --event evt_{id} --file e.json"), false),
+            ("hillock trigger test triage".to_owned(), false),
+            ("hillock trigger fire triage".to_owned(), true),
+            (format!("hillock trigger fire triage --event evt_{id}"), true),
             ("hillock trigger list --workspace Acme".to_owned(), false),
+            ("hillock trigger list --source dynamic --enabled false --agent a".to_owned(), true),
+            ("hillock trigger list --source elsewhere".to_owned(), false),
+            ("hillock job create nightly --cron @daily --agent a --prompt x".to_owned(), true),
+            ("hillock job create nightly --cron @daily --every 5m".to_owned(), false),
+            ("hillock job create --file - --set retry.max_retries=5".to_owned(), true),
+            ("hillock job patch nightly --unset retry".to_owned(), true),
+            ("hillock job create nightly --unset retry".to_owned(), false),
+            ("hillock job patch --cron @daily".to_owned(), false),
+            ("hillock endpoint create gh --source github --secret-ref env:S".to_owned(), true),
+            ("hillock endpoint create gh --secret-ref hunter2".to_owned(), false),
+            ("hillock hook create h --point run.failed --component c".to_owned(), true),
+            ("hillock hook create h --point run.lost --component c".to_owned(), false),
+            ("hillock observer disable o --json".to_owned(), true),
+            ("hillock agent delete a".to_owned(), true),
+            ("hillock agent disable a".to_owned(), false),
+            ("hillock config reload --json".to_owned(), true),
             ("hillock webhook send gh --file - --source github --secret env:S".to_owned(), true),
             ("hillock webhook send gh --file - --secret hunter2".to_owned(), false),
             ("hillock webhook send gh --file - --header X-A:b --header X-C:d".to_owned(), true),
             ("hillock webhook send gh --file - --header X".to_owned(), false),
             ("hillock run list --url ftp://h".to_owned(), false),
             ("hillock run list --key hlk_1".to_owned(), false),
+            ("hillock job preview nightly --count 1000 --json".to_owned(), true),
+            ("hillock job preview nightly --count 1001".to_owned(), false),
+            ("hillock job preview nightly --count 0".to_owned(), false),
+            (format!("hillock job trigger job_{id}"), true),
+            ("hillock job trigger Nightly".to_owned(), false),
+            (
+                "hillock job backfill nightly --from 2026-01-01T00:00:00Z --to 2026-01-02T00:00:00Z"
+                    .to_owned(),
+                true,
+            ),
+            ("hillock job backfill nightly --from 2026-01-01T00:00:00Z".to_owned(), false),
+            ("hillock job backfill nightly --from noon --to night".to_owned(), false),
+            ("hillock job history nightly --status failed --limit 5".to_owned(), true),
+            ("hillock schedule next --cron @daily --timezone Asia/Tokyo".to_owned(), true),
+            ("hillock schedule next --every 5m --count 1000 --json".to_owned(), true),
+            ("hillock schedule next --every 5m --count 1001".to_owned(), false),
+            ("hillock schedule next --every 5m --count 0".to_owned(), false),
+            ("hillock schedule next --every 5m --from noon".to_owned(), false),
+            ("hillock schedule next --every 5m --cron @daily".to_owned(), false),
+            ("hillock schedule next".to_owned(), false),
+            ("hillock template render t.hbs --envelope e.json --json".to_owned(), true),
+            ("hillock template render t.hbs".to_owned(), false),
+            ("hillock template render - --envelope e.json --template Mine".to_owned(), false),
+            ("hillock filter check match {} --envelope -".to_owned(), true),
+            ("hillock filter check match --envelope -".to_owned(), false),
             ("hillock completions zsh".to_owned(), true),
         ] {
             assert_eq!(parses(&line), wanted, "{line}");

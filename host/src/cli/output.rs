@@ -31,10 +31,12 @@ pub fn remark(text: impl Display) {
 }
 
 /// Aligned columns below their headings, a line per row.
-pub fn table<const N: usize>(
-    headings: [&str; N],
-    rows: impl IntoIterator<Item = [String; N]>,
+pub fn table(
+    headings: impl IntoIterator<Item = &'static str>,
+    rows: impl IntoIterator<Item = impl IntoIterator<Item = String>>,
 ) -> String {
+    let rows: Vec<Vec<String>> = rows.into_iter().map(|row| row.into_iter().collect()).collect();
+    let headings: Vec<&str> = headings.into_iter().collect();
     let mut table = Table::new();
     table.load_style(NOTHING).set_header(headings).add_rows(rows);
     for column in table.column_iter_mut() {
@@ -48,7 +50,8 @@ pub fn table<const N: usize>(
 }
 
 /// One line per name and value; a value's further lines are indented to it.
-pub fn fields<const N: usize>(fields: [(&str, String); N]) -> String {
+pub fn fields<'f>(fields: impl AsRef<[(&'f str, String)]>) -> String {
+    let fields = fields.as_ref();
     let width = fields.iter().map(|(name, _)| name.len()).max().unwrap_or(0);
     let indent = format!("\n{:1$}", "", width + 2);
     fields
@@ -69,7 +72,7 @@ pub fn section(title: &str, text: impl Display) -> String {
 /// The word for how something ended, in the colour of its kind.
 pub fn word(word: &str) -> String {
     let colour = match word {
-        "completed" | "fired" => AnsiColor::Green,
+        "completed" | "fired" | "would_fire" => AnsiColor::Green,
         "failed" | "canceled" | "render_error" | "component_error" => AnsiColor::Red,
         _ => AnsiColor::Yellow,
     };

@@ -5,8 +5,17 @@
 //! through here; JSON and pipes get the text as it is.
 
 use std::fmt;
+use std::io::{self, IsTerminal, Write};
 
 use serde::{Deserialize, Deserializer};
+
+/// Writes a line of text: as it is to a pipe or a file, [`Plain`] to a terminal.
+///
+/// # Errors
+/// When the stream does not take it.
+pub fn write(mut to: impl Write + IsTerminal, text: &str) -> io::Result<()> {
+    if to.is_terminal() { writeln!(to, "{}", Plain::from(text)) } else { writeln!(to, "{text}") }
+}
 
 /// Text without escape sequences and control characters but for line ends and tabs.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

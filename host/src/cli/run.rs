@@ -13,6 +13,8 @@ use super::listing::{self, Paging};
 use super::logs::{self, Form};
 use super::output::{self, fields, or_none, section, table, word};
 use super::plain::Plain;
+use crate::model::content::Content;
+use crate::model::definition::Priority;
 use crate::model::id::{EventId, RunId};
 use crate::model::name::Name;
 use crate::model::run::RunStatus;
@@ -48,6 +50,10 @@ pub struct List {
     #[arg(long, value_name = "NAME")]
     #[serde(skip_serializing_if = "Option::is_none")]
     trigger: Option<Name>,
+    /// Only those of this job.
+    #[arg(long, value_name = "NAME", conflicts_with = "trigger")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    job: Option<Name>,
     /// Only those that this event led to.
     #[arg(long = "event", value_name = "ID")]
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -70,7 +76,7 @@ pub struct Logs {
     after: u64,
 }
 
-fn status() -> impl TypedValueParser<Value = RunStatus> {
+pub(super) fn status() -> impl TypedValueParser<Value = RunStatus> {
     PossibleValuesParser::new(RunStatus::ALL.map(|(_, word)| word))
         .try_map(|word| word.parse::<RunStatus>())
 }
@@ -159,28 +165,46 @@ struct Summary {
     id: RunId,
     status: RunStatus,
     agent: Name,
-    trigger: Name,
-    event_id: EventId,
+    trigger: Option<Name>,
+    job: Option<Name>,
+    event_id: Option<EventId>,
+    scheduled_at: Option<Time>,
     workspace_id: Option<Name>,
+    priority: Priority,
     attempt: u32,
+    due_at: Option<Time>,
     created_at: Time,
     started_at: Option<Time>,
     ended_at: Option<Time>,
     error: Option<Plain>,
 }
 
+impl Summary {
+    /// What it is a fire of.
+    fn owner(&self) -> String {
+        match (&self.trigger, &self.job) {
+            (Some(trigger), _) => format!("trigger {trigger}"),
+            (None, Some(job)) => format!("job {job}"),
+            (None, None) => "-".to_owned(),
+        }
+    }
+}
+
 /// What a run has beside its [`Summary`].
 #[derive(Debug, Deserialize)]
 struct Detail {
     prompt: Plain,
+    untrusted_content: Content,
     stages: Stages,
 }
 
 #[derive(Debug, Deserialize)]
 struct Stages {
-    source: Origin,
+    source: Option<Origin>,
     filter: Option<Origin>,
-    template: Origin,
+    template: Option<Origin>,
+    #[serde(default)]
+    hooks: Vec<Origin>,
 }
 
 fn listed(runs: &[Summary]) -> String {
@@ -189,33 +213,40 @@ fn listed(runs: &[Summary]) -> String {
             run.id.to_string(),
             run.status.to_string(),
             run.agent.to_string(),
-            run.trigger.to_string(),
+            run.owner(),
             run.attempt.to_string(),
             run.created_at.to_string(),
             or_none(run.ended_at),
         ]
     };
-    let headings = ["ID", "STATUS", "AGENT", "TRIGGER", "ATTEMPT", "CREATED", "ENDED"];
+    let headings = ["ID", "STATUS", "AGENT", "FIRED BY", "ATTEMPT", "CREATED", "ENDED"];
     table(headings, runs.iter().map(row))
 }
 
 fn shown(run: &Summary, detail: &Detail) -> String {
-    let Detail { prompt, stages } = detail;
+    let Detail { prompt, untrusted_content, stages } = detail;
+    let hooks: Vec<String> = stages.hooks.iter().map(Origin::to_string).collect();
+    let hooks = (!hooks.is_empty()).then(|| hooks.join(", "));
     let top = fields([
         ("id", run.id.to_string()),
         ("status", word(run.status.as_str())),
         ("error", or_none(run.error.as_ref())),
         ("agent", run.agent.to_string()),
-        ("trigger", run.trigger.to_string()),
-        ("event", run.event_id.to_string()),
+        ("fired by", run.owner()),
+        ("event", or_none(run.event_id.as_ref())),
+        ("slot", or_none(run.scheduled_at)),
         ("workspace", or_none(run.workspace_id.as_ref())),
+        ("priority", run.priority.to_string()),
         ("attempt", run.attempt.to_string()),
+        ("next due", or_none(run.due_at)),
         ("created", run.created_at.to_string()),
         ("started", or_none(run.started_at)),
         ("ended", or_none(run.ended_at)),
-        ("source", stages.source.to_string()),
+        ("source", or_none(stages.source.as_ref())),
         ("filter", or_none(stages.filter.as_ref())),
-        ("template", stages.template.to_string()),
+        ("template", or_none(stages.template.as_ref())),
+        ("hooks", or_none(hooks)),
+        ("untrusted", untrusted_content.to_string()),
     ]);
     top + &section("Prompt", prompt)
 }
@@ -230,7 +261,8 @@ mod tests {
     fn json() -> String {
         format!(
             r#"{{"id":"{ID}","status":"failed","agent":"triager","trigger":"triage",
-            "trigger_id":"trg_1","event_id":"{EVENT}","scope":"workspace","workspace_id":"acme",
+            "trigger_id":"trg_1","job":null,"priority":"high","scheduled_at":null,"due_at":null,
+            "untrusted_content":"fenced","event_id":"{EVENT}","scope":"workspace","workspace_id":"acme",
             "attempt":2,"created_at":"2026-01-31T09:00:00.000Z",
             "started_at":"2026-01-31T09:00:01.000Z","ended_at":null,
             "error":"exit 1\nno \u001b[1mluck","prompt":"Look at\n\u001b]0;title\u0007this.\n",
@@ -253,16 +285,21 @@ mod tests {
              status     failed\n\
              error      exit 1\n           no luck\n\
              agent      triager\n\
-             trigger    triage\n\
+             fired by   trigger triage\n\
              event      {EVENT}\n\
+             slot       -\n\
              workspace  acme\n\
+             priority   high\n\
              attempt    2\n\
+             next due   -\n\
              created    2026-01-31T09:00:00.000Z\n\
              started    2026-01-31T09:00:01.000Z\n\
              ended      -\n\
              source     github 1 sha256:aa\n\
              filter     -\n\
              template   handlebars 1 sha256:bb\n\
+             hooks      -\n\
+             untrusted  fenced\n\
              \n\
              Prompt\n\
              Look at\nthis.\n"
@@ -275,7 +312,7 @@ mod tests {
         let text = uncoloured(&listed(&[serde_json::from_str(&json()).unwrap()]));
         let row: Vec<_> = text.lines().nth(1).unwrap().split_whitespace().collect();
         let created = "2026-01-31T09:00:00.000Z";
-        assert_eq!(row, [ID, "failed", "triager", "triage", "2", created, "-"]);
+        assert_eq!(row, [ID, "failed", "triager", "trigger", "triage", "2", created, "-"]);
     }
 
     #[derive(clap::Parser)]

@@ -30,12 +30,18 @@ pub async fn run(globals: &Globals, args: Args) -> anyhow::Result<ExitCode> {
         data_dir: globals.data_dir.clone(),
     };
     let stop = signals::stop()?;
+    let mut reload = signals::reload()?;
     let config = Config::load(globals.config.as_deref(), &overrides)?;
     let host = tokio::select! {
         host = Host::start(config) => host?,
         () = stop.cancelled() => return Ok(ExitCode::SUCCESS),
     };
-    stop.cancelled().await;
+    loop {
+        tokio::select! {
+            () = stop.cancelled() => break,
+            () = reload.asked() => host.reload().await,
+        }
+    }
     host.stop().await;
     Ok(ExitCode::SUCCESS)
 }

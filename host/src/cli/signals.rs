@@ -1,4 +1,5 @@
-//! SIGTERM and SIGINT: the first asks, the second insists.
+//! SIGTERM and SIGINT: the first asks, the second insists. SIGHUP asks for the files to be read
+//! again.
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
@@ -23,6 +24,26 @@ pub(super) fn stop() -> std::io::Result<CancellationToken> {
         std::process::exit(INSISTED);
     });
     Ok(stop)
+}
+
+/// Requests to read the configuration again.
+pub(super) struct Reload(Signal);
+
+/// Listens to such requests, from now on.
+///
+/// # Errors
+/// When signals cannot be listened to.
+pub(super) fn reload() -> std::io::Result<Reload> {
+    signal(SignalKind::hangup()).map(Reload)
+}
+
+impl Reload {
+    /// Waits for the next request.
+    pub(super) async fn asked(&mut self) {
+        if self.0.recv().await.is_none() {
+            std::future::pending().await
+        }
+    }
 }
 
 async fn either(terminate: &mut Signal, interrupt: &mut Signal) {

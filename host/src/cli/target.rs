@@ -6,20 +6,18 @@
 
 use std::fmt;
 use std::io;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 use reqwest::Url;
 
-use crate::config::{Config, ConfigError, Overrides, default_data_dir};
+use crate::config::{ADMIN_KEY, Config, ConfigError, Overrides, default_data_dir, reachable};
 use crate::model::scope::Scope;
 use crate::model::secret::Secret;
 
 /// The environment variable that holds an API key.
 pub const KEY_VARIABLE: &str = "HILLOCK_API_KEY";
-/// The file below the data folder that a host writes its first key to.
-pub const KEY_FILE: &str = "admin.key";
 
 const URL: &str = "http://127.0.0.1:7878";
 
@@ -98,7 +96,7 @@ impl Globals {
         match (&self.key_file, variable(KEY_VARIABLE)) {
             (Some(file), _) => Key::read(file),
             (None, Some(text)) => Key::new(&text, KeySource::Environment),
-            (None, None) => Key::read(&self.key_folder()?.join(KEY_FILE)),
+            (None, None) => Key::read(&self.key_folder()?.join(ADMIN_KEY)),
         }
     }
 
@@ -117,12 +115,7 @@ fn variable(name: &str) -> Option<String> {
 
 /// Where clients of this machine reach a host that listens on `address`.
 fn url_of(address: SocketAddr) -> String {
-    let ip = match address.ip() {
-        IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
-        IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
-        ip => ip,
-    };
-    format!("http://{}", SocketAddr::new(ip, address.port()))
+    format!("http://{}", reachable(address))
 }
 
 fn base_url(text: &str) -> Result<Url, String> {

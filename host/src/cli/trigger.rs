@@ -1,29 +1,29 @@
-//! `hillock trigger`: the standing rules that the host knows.
+//! `hillock trigger`: the standing rules.
 
 use std::process::ExitCode;
 
 use clap::Subcommand;
-use serde::Deserialize;
-use serde_json::value::RawValue;
+use serde_json::{Map, Value};
 
-use super::Globals;
-use super::client::Client;
-use super::listing;
-use super::output::{self, fields, or_none, section, table};
-use super::plain::Plain;
-use crate::model::id::TriggerId;
+use super::definition::{self, Column, Flags, note};
+use super::output::or_none;
+use super::{Globals, firing};
+use crate::model::definition::DefinitionKind;
 use crate::model::name::{Name, Slug};
 
 /// Its subcommands.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// List triggers.
-    List,
-    /// Show a trigger, with its filter and its prompt.
-    Show {
-        /// The trigger.
-        name: Name,
-    },
+    /// What every definition has.
+    #[command(flatten)]
+    Definition(definition::Command<Trigger>),
+    /// Say what a trigger would make of an event, without firing.
+    ///
+    /// Its filter, its template and the pre-fire hooks are asked. Ends with 0 when it would fire,
+    /// with 1 when not, and with 2 when that cannot be said.
+    Test(firing::Test),
+    /// Fire a trigger now, for an event or for none, without asking its filter.
+    Fire(firing::Fire),
 }
 
 /// Does what was asked.
@@ -31,113 +31,51 @@ pub enum Command {
 /// # Errors
 /// When the host does not answer, or refuses.
 pub async fn run(globals: &Globals, command: Command) -> anyhow::Result<ExitCode> {
-    let client = Client::open(globals)?;
     match command {
-        Command::List => {
-            let answer = client.get(&["triggers"], &()).await?;
-            listing::show(&answer, globals.json, listed)
-        }
-        Command::Show { name } => {
-            let answer = client.get(&["triggers", name.as_str()], &()).await?;
-            if globals.json {
-                answer.print()?;
-            } else {
-                output::print(&shown(&answer.read()?))?;
-            }
-            Ok(ExitCode::SUCCESS)
-        }
+        Command::Definition(command) => definition::run(globals, command).await,
+        Command::Test(which) => firing::test(globals, &which).await,
+        Command::Fire(which) => firing::fire(globals, &which).await,
     }
 }
 
-#[derive(Debug, Deserialize)]
-struct Trigger {
-    id: TriggerId,
-    name: Name,
-    workspace_id: Option<Name>,
-    event: Plain,
+/// The flags of a trigger.
+#[derive(Debug, clap::Args)]
+pub struct Trigger {
+    /// The kind of event it fires on, or all below one: `github.push`, `github.*`.
+    #[arg(long, value_name = "KIND")]
+    event: Option<String>,
+    /// Only events of this endpoint.
+    #[arg(long, value_name = "SLUG")]
     endpoint: Option<Slug>,
-    agent: Name,
-    filter: Option<Filter>,
-    template: Name,
-    prompt: Plain,
-    enabled: bool,
+    /// Who does the work.
+    #[arg(long)]
+    agent: Option<Name>,
+    /// The template of what the agent is told.
+    #[arg(long, value_name = "TEMPLATE")]
+    prompt: Option<String>,
 }
 
-#[derive(Debug, Deserialize)]
-struct Filter {
-    component: Name,
-    config: Box<RawValue>,
-}
+impl Flags for Trigger {
+    const KIND: DefinitionKind = DefinitionKind::Trigger;
+    const COLUMNS: &'static [Column] = &[
+        Column { heading: "EVENT", cell: |trigger| trigger.word("event") },
+        Column {
+            heading: "ENDPOINT",
+            cell: |trigger| match trigger.says("endpoint_slug") {
+                true => trigger.word("endpoint_slug"),
+                false => trigger.word("endpoint"),
+            },
+        },
+        Column { heading: "FILTER", cell: |trigger| or_none(trigger.filter().map(|f| f.0)) },
+        Column { heading: "AGENT", cell: |trigger| trigger.word("agent") },
+    ];
 
-impl std::fmt::Display for Filter {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{} {}", self.component, Plain::from(self.config.get()))
-    }
-}
-
-fn listed(triggers: &[Trigger]) -> String {
-    let row = |trigger: &Trigger| {
-        [
-            trigger.name.to_string(),
-            trigger.event.line(),
-            or_none(trigger.endpoint.as_ref()),
-            or_none(trigger.filter.as_ref().map(|filter| &filter.component)),
-            trigger.agent.to_string(),
-            yes_or_no(trigger.enabled),
-        ]
-    };
-    let headings = ["NAME", "EVENT", "ENDPOINT", "FILTER", "AGENT", "ENABLED"];
-    table(headings, triggers.iter().map(row))
-}
-
-fn shown(trigger: &Trigger) -> String {
-    let top = fields([
-        ("id", trigger.id.to_string()),
-        ("name", trigger.name.to_string()),
-        ("workspace", or_none(trigger.workspace_id.as_ref())),
-        ("event", trigger.event.to_string()),
-        ("endpoint", or_none(trigger.endpoint.as_ref())),
-        ("filter", or_none(trigger.filter.as_ref())),
-        ("template", trigger.template.to_string()),
-        ("agent", trigger.agent.to_string()),
-        ("enabled", yes_or_no(trigger.enabled)),
-    ]);
-    top + &section("Prompt", &trigger.prompt)
-}
-
-fn yes_or_no(yes: bool) -> String {
-    if yes { "yes" } else { "no" }.to_owned()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn trigger() -> Trigger {
-        serde_json::from_str(
-            r#"{"id":"trg_00000000000000000000000000000003","name":"triage","scope":"global",
-            "event":"github.*","endpoint":null,"agent":"triager",
-            "filter":{"component":"match","config":{"data.action":"opened"}},
-            "template":"handlebars","prompt":"Look at {{data.issue.title}}","enabled":true}"#,
-        )
-        .unwrap()
-    }
-
-    fn uncoloured(text: &str) -> String {
-        anstream::adapter::strip_str(text).to_string()
-    }
-
-    #[test]
-    fn triggers_are_listed_one_a_line() {
-        let wanted = "NAME    EVENT     ENDPOINT  FILTER  AGENT    ENABLED\n\
-                      triage  github.*  -         match   triager  yes\n";
-        assert_eq!(uncoloured(&listed(&[trigger()])), wanted);
-    }
-
-    #[test]
-    fn a_trigger_is_shown_with_its_prompt() {
-        let text = uncoloured(&shown(&trigger()));
-        assert!(text.contains("filter     match {\"data.action\":\"opened\"}\n"), "{text}");
-        assert!(text.ends_with("\nPrompt\nLook at {{data.issue.title}}\n"), "{text}");
+    fn table(&self, _patching: bool) -> Map<String, Value> {
+        let mut table = Map::new();
+        note(&mut table, "event", self.event.as_deref());
+        note(&mut table, "endpoint", self.endpoint.as_ref().map(Slug::as_str));
+        note(&mut table, "agent", self.agent.as_ref().map(Name::as_str));
+        note(&mut table, "prompt", self.prompt.as_deref());
+        table
     }
 }

@@ -3,9 +3,7 @@
 //! What the flags leave open, the endpoint's definition in hillock.toml answers. The secret is read
 //! where the host would read it, so this works on the host's machine or with a copy of its secret.
 
-use std::fs;
-use std::io::{self, Read as _};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::str::FromStr;
 use std::time::Duration;
@@ -19,6 +17,7 @@ use serde::Deserialize;
 use super::Globals;
 use super::client::{Answer, Client};
 use super::event::{self, Decision};
+use super::input;
 use super::logs::Form;
 use super::output;
 use super::plain::Plain;
@@ -78,7 +77,7 @@ pub struct Send {
 pub async fn run(globals: &Globals, command: Command) -> anyhow::Result<ExitCode> {
     let Command::Send(send) = command;
     let client = if send.wait { Client::open(globals)? } else { Client::without_key(globals)? };
-    let body = read(&send.file)?;
+    let body = input::read(&send.file)?;
     let headers = send.headers(globals, &body)?;
     let answer = client.deliver(&path(&globals.scope, &send.endpoint), headers, body).await?;
     let event = received(&answer, globals.json)?;
@@ -86,15 +85,6 @@ pub async fn run(globals: &Globals, command: Command) -> anyhow::Result<ExitCode
         Some(event) if send.wait => follow(&client, &event, globals.json).await,
         _ => Ok(ExitCode::SUCCESS),
     }
-}
-
-fn read(file: &Path) -> anyhow::Result<Vec<u8>> {
-    if file.as_os_str() != "-" {
-        return fs::read(file).with_context(|| format!("cannot read {}", file.display()));
-    }
-    let mut body = vec![];
-    io::stdin().read_to_end(&mut body).context("cannot read standard input")?;
-    Ok(body)
 }
 
 fn path<'p>(scope: &'p Scope, endpoint: &'p Slug) -> Vec<&'p str> {
@@ -138,7 +128,7 @@ impl Send {
             return Ok((Some(scheme), Some(secret.clone())));
         }
         let config = globals.found_config()?;
-        let endpoints = config.map(|config| config.definitions.endpoints).unwrap_or_default();
+        let endpoints = config.map(|config| config.definitions().endpoints).unwrap_or_default();
         let defined =
             endpoints.into_iter().find(|e| e.slug == self.endpoint && e.scope == globals.scope);
         self.identity_beside(defined)
@@ -265,6 +255,8 @@ fn told(decisions: &[Decision]) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
     use bytes::Bytes;
 
     use super::*;
@@ -283,7 +275,7 @@ mod tests {
     fn endpoint(fields: &str) -> Endpoint {
         let text = format!("[[endpoints]]\nslug = \"hooks\"\n{fields}\n");
         let config = Config::parse(&text, Path::new("hillock.toml"), &Overrides::default());
-        config.unwrap().definitions.endpoints.remove(0)
+        config.unwrap().definitions().endpoints.remove(0)
     }
 
     #[test]

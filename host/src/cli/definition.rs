@@ -1,0 +1,222 @@
+//! What can be done with definitions of every kind: `hillock job list`, `hillock trigger create` ….
+//!
+//! A kind adds its flags, the columns of its listing, and what only it can do.
+
+mod shown;
+mod table;
+
+use std::process::ExitCode;
+
+use clap::{Args, Subcommand};
+use serde::Serialize;
+use serde_json::{Map, Value};
+
+pub use self::shown::{Column, Listed};
+use self::table::{Table, Unset};
+use super::Globals;
+use super::client::{Answer, Client};
+use super::listing::{self, Paging};
+use super::output;
+use crate::model::definition::{DefinitionKind, DefinitionSource};
+use crate::model::name::Name;
+
+/// The flags of one kind of definition.
+pub trait Flags: Args {
+    /// The kind.
+    const KIND: DefinitionKind;
+    /// What a listing shows of it, between its name and where it comes from.
+    const COLUMNS: &'static [Column];
+
+    /// What they say of a definition: a part of its table. In a patch, null is what must go.
+    fn table(&self, patching: bool) -> Map<String, Value>;
+}
+
+/// What can be done with a definition that is on or off.
+#[derive(Debug, Subcommand)]
+pub enum Command<F: Flags> {
+    /// See [`Basics`].
+    #[command(flatten)]
+    Basics(Basics<F>),
+    /// See [`Switch`].
+    #[command(flatten)]
+    Switch(Switch),
+}
+
+/// What can be done with any definition.
+#[derive(Debug, Subcommand)]
+pub enum Basics<F: Flags> {
+    /// List them, newest first.
+    List(Filter),
+    /// Show one, with all that it says.
+    #[command(visible_alias = "get")]
+    Show {
+        /// Its name or its identifier.
+        name: Name,
+    },
+    /// Make one.
+    Create(Create<F>),
+    /// Have one say something else; what is not mentioned stays.
+    Patch(Patch<F>),
+    /// Remove one that was made here.
+    Delete {
+        /// Its name or its identifier.
+        name: Name,
+    },
+}
+
+/// What switches a definition.
+#[derive(Debug, Subcommand)]
+pub enum Switch {
+    /// Switch one on, wherever it is defined.
+    Enable {
+        /// Its name or its identifier.
+        name: Name,
+    },
+    /// Switch one off, wherever it is defined.
+    Disable {
+        /// Its name or its identifier.
+        name: Name,
+    },
+}
+
+/// Which ones to list.
+#[derive(Debug, Args, Serialize)]
+pub struct Filter {
+    /// From there only: config, package or dynamic.
+    #[arg(long)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    source: Option<DefinitionSource>,
+    /// Only those that are on, or off.
+    #[arg(long, value_name = "BOOL")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    enabled: Option<bool>,
+    /// Only triggers and jobs of this agent.
+    #[arg(long)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    agent: Option<Name>,
+    #[command(flatten)]
+    #[serde(flatten)]
+    paging: Paging,
+}
+
+/// A new definition.
+#[derive(Debug, Args)]
+pub struct Create<F: Flags> {
+    /// Its name; needless when the file has it.
+    name: Option<Name>,
+    #[command(flatten)]
+    flags: F,
+    #[command(flatten)]
+    table: Table,
+}
+
+/// What a definition is to say from now on.
+#[derive(Debug, Args)]
+pub struct Patch<F: Flags> {
+    /// Its name or its identifier.
+    name: Name,
+    #[command(flatten)]
+    flags: F,
+    #[command(flatten)]
+    table: Table,
+    #[command(flatten)]
+    unset: Unset,
+}
+
+/// Does what was asked.
+///
+/// # Errors
+/// When the host does not answer, or refuses.
+pub async fn run<F: Flags>(globals: &Globals, command: Command<F>) -> anyhow::Result<ExitCode> {
+    match command {
+        Command::Basics(command) => basics(globals, command).await,
+        Command::Switch(command) => switch(globals, F::KIND, command).await,
+    }
+}
+
+/// The same, of what is neither on nor off.
+///
+/// # Errors
+/// As [`run`].
+pub async fn basics<F: Flags>(globals: &Globals, command: Basics<F>) -> anyhow::Result<ExitCode> {
+    let (client, plural) = (Client::open(globals)?, F::KIND.plural());
+    match command {
+        Basics::List(filter) => {
+            let answer = client.get(&[plural], &filter).await?;
+            listing::show(&answer, globals.json, |items| shown::list(items, F::COLUMNS))
+        }
+        Basics::Show { name } => {
+            let answer = client.get(&[plural, name.as_str()], &()).await?;
+            if globals.json {
+                answer.print()?;
+            } else {
+                output::print(&shown::one(&answer.read()?))?;
+            }
+            Ok(ExitCode::SUCCESS)
+        }
+        Basics::Create(Create { name, flags, table }) => {
+            let mut spec = table.read(flags.table(false))?;
+            if let Some(name) = name {
+                spec.insert(name_field(F::KIND).to_owned(), name.as_str().into());
+            }
+            let answer = client.create(&[plural], &spec).await?;
+            said(globals, F::KIND, &answer, "created")
+        }
+        Basics::Patch(Patch { name, flags, table, unset }) => {
+            let mut patch = table.read(flags.table(true))?;
+            unset.add_to(&mut patch)?;
+            anyhow::ensure!(
+                !patch.is_empty(),
+                "nothing is to change: say what, with flags or --set"
+            );
+            let answer = client.patch(&[plural, name.as_str()], &patch).await?;
+            said(globals, F::KIND, &answer, "changed")
+        }
+        Basics::Delete { name } => {
+            client.delete(&[plural, name.as_str()]).await?;
+            output::remark(format_args!("{} {name} deleted", F::KIND));
+            Ok(ExitCode::SUCCESS)
+        }
+    }
+}
+
+async fn switch(
+    globals: &Globals,
+    kind: DefinitionKind,
+    command: Switch,
+) -> anyhow::Result<ExitCode> {
+    let (name, verb) = match &command {
+        Switch::Enable { name } => (name, "enable"),
+        Switch::Disable { name } => (name, "disable"),
+    };
+    let client = Client::open(globals)?;
+    let answer = client.post(&[kind.plural(), name.as_str(), verb]).await?;
+    said(globals, kind, &answer, &format!("{verb}d"))
+}
+
+fn said(
+    globals: &Globals,
+    kind: DefinitionKind,
+    answer: &Answer,
+    done: &str,
+) -> anyhow::Result<ExitCode> {
+    if globals.json {
+        answer.print()?;
+    } else {
+        let Listed { id, name, .. } = answer.read()?;
+        output::print(&format!("{kind} {name} {done} ({id})\n"))?;
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The field that holds its name.
+fn name_field(kind: DefinitionKind) -> &'static str {
+    if kind == DefinitionKind::Endpoint { "slug" } else { "name" }
+}
+
+/// Notes a flag, if it was given.
+pub(super) fn note(table: &mut Map<String, Value>, field: &str, value: Option<impl Into<Value>>) {
+    if let Some(value) = value {
+        table.insert(field.to_owned(), value.into());
+    }
+}
