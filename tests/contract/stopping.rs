@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::folder;
+use super::folder_without_limit;
 use crate::harness::client::Answer;
 use crate::harness::database::Database;
 use crate::harness::folder::Folder;
@@ -19,7 +19,7 @@ on_both_databases!(
 );
 
 async fn a_stop_under_load_loses_nothing(database: Database) {
-    let folder = folder(database).await;
+    let folder = folder_without_limit(database).await;
     let mut host = folder.serve().await;
     let mut accepted = vec![];
     for number in 1..=20 {

@@ -27,7 +27,7 @@ async fn no_accepted_event_is_lost(database: Database) {
     let seed = seed.unwrap_or_else(crate::harness::senders::now);
     println!("{SEED}={seed}");
     let mut dice = ChaCha8Rng::seed_from_u64(seed);
-    let folder = contract::folder(database).await;
+    let folder = contract::folder_without_limit(database).await;
     let mut host = folder.serve().await;
     let address = host.address().to_owned();
     let senders = Senders::start(&host);

@@ -46,6 +46,26 @@ impl Database {
         administer(sessions).await;
     }
 
+    /// Executes statements past all of the host's own code.
+    pub(crate) async fn execute(&self, statements: &str) {
+        let statements = AssertSqlSafe(statements.to_owned());
+        match self {
+            Self::Sqlite(dir) => {
+                let options = sqlx::sqlite::SqliteConnectOptions::new().filename(file(dir.path()));
+                let mut connection = options.connect().await.unwrap();
+                sqlx::raw_sql(statements).execute(&mut connection).await.unwrap();
+                // The host's own journal, left as it was.
+                connection.close().await.unwrap();
+            }
+            Self::Postgres { url, .. } => {
+                let options: PgConnectOptions = url.parse().unwrap();
+                let mut connection = options.connect().await.unwrap();
+                sqlx::raw_sql(statements).execute(&mut connection).await.unwrap();
+                connection.close().await.unwrap();
+            }
+        }
+    }
+
     /// How many rows a table has, past all of the host's own code.
     pub(crate) async fn count(&self, table: &'static str) -> i64 {
         let query = AssertSqlSafe(format!("SELECT COUNT(*) FROM {table}"));

@@ -3,6 +3,7 @@
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use tempfile::TempDir;
 use tokio::process::Command;
@@ -15,11 +16,14 @@ use super::wait;
 
 /// The secret that [`Folder`] gives to every host, by this variable.
 pub(crate) const SECRET_VARIABLE: &str = "GITHUB_WEBHOOK_SECRET";
+/// The variable that names the file by which a host's clock is led.
+const CLOCK_VARIABLE: &str = "HILLOCK_CLOCK_FILE";
 pub(crate) const SECRET: &str = "It's a Secret to Everybody";
 
 pub(crate) struct Folder {
     dir: TempDir,
     pub(crate) database: Database,
+    store_url: String,
     environment: Vec<(String, String)>,
 }
 
@@ -33,7 +37,8 @@ impl Folder {
 
     fn empty(database: Database, config: &str) -> Self {
         let dir = TempDir::new().unwrap();
-        let folder = Self { dir, database, environment: vec![] };
+        let store_url = database.url();
+        let folder = Self { dir, database, store_url, environment: vec![] };
         make_private(&folder.data_dir());
         folder.write("hillock.toml", config);
         folder.env(SECRET_VARIABLE, SECRET)
@@ -44,6 +49,35 @@ impl Folder {
         self.environment.retain(|(known, _)| known != name);
         self.environment.push((name.to_owned(), value.to_owned()));
         self
+    }
+
+    /// The same, on another folder's database and by its clock: a second host.
+    pub(crate) fn beside(mut self, other: &Self) -> Self {
+        self.store_url.clone_from(&other.store_url);
+        self.env(CLOCK_VARIABLE, &other.clock_file().display().to_string())
+    }
+
+    /// The same, with a clock that the test puts forward.
+    pub(crate) fn with_clock(self) -> Self {
+        let file = self.clock_file().display().to_string();
+        self.env(CLOCK_VARIABLE, &file)
+    }
+
+    fn clock_file(&self) -> PathBuf {
+        self.path().join("clock")
+    }
+
+    /// Puts the clock forward.
+    pub(crate) fn advance(&self, span: Duration) {
+        let lead = self.read("clock").map_or(0, |text| text.parse().unwrap());
+        self.lead(Duration::from_millis(lead) + span);
+    }
+
+    /// Puts the clock this far ahead of the machine's.
+    pub(crate) fn lead(&self, lead: Duration) {
+        let partial = tempfile::NamedTempFile::new_in(self.path()).unwrap();
+        fs::write(partial.path(), lead.as_millis().to_string()).unwrap();
+        partial.persist(self.clock_file()).unwrap();
     }
 
     pub(crate) fn path(&self) -> &Path {
@@ -87,7 +121,7 @@ impl Folder {
     pub(crate) fn start(&self, listen: &str) -> Process {
         let _ = fs::remove_file(self.data_dir().join("address"));
         let mut command = self.hillock(&["serve", "--config", "hillock.toml"]);
-        command.env("HILLOCK_LISTEN", listen).env("HILLOCK_STORE_URL", self.database.url());
+        command.env("HILLOCK_LISTEN", listen).env("HILLOCK_STORE_URL", &self.store_url);
         Process::start(command, &self.path().join("serve.log"))
     }
 }

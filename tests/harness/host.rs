@@ -2,6 +2,7 @@
 
 use std::fs;
 
+use reqwest::Method;
 use serde_json::Value;
 
 use super::client::{Answer, http};
@@ -57,6 +58,16 @@ impl Host {
     pub(crate) async fn post(&self, path: &str) -> Answer {
         let url = format!("{}/api/v1/{path}", self.url);
         Answer::of(self.http.post(url).bearer_auth(&self.key)).await
+    }
+
+    /// What the API answers to this content.
+    pub(crate) async fn send(&self, method: Method, path: &str, content: &Value) -> Answer {
+        Answer::of(self.request(method, path).json(content)).await
+    }
+
+    /// A request to the API, with the admin's key.
+    pub(crate) fn request(&self, method: Method, path: &str) -> reqwest::RequestBuilder {
+        self.http.request(method, format!("{}/api/v1/{path}", self.url)).bearer_auth(&self.key)
     }
 
     /// What the API has there.
