@@ -12,8 +12,8 @@ use tokio::sync::watch;
 
 use crate::model::definition::DefinitionKind;
 use crate::model::id::{
-    AgentId, CommandId, EventId, ExtensionId, GatheringId, HookId, JobId, KeyId, NoticeId,
-    ObserverId, RunId, TriggerId, WebhookId, WorkerId,
+    AgentId, BootstrapId, CommandId, EventId, ExtensionId, GatheringId, HookId, InputId, JobId,
+    KeyId, NoticeId, ObserverId, RunId, SessionId, TaskId, TriggerId, WebhookId, WorkerId,
 };
 use crate::model::time::Time;
 
@@ -118,6 +118,14 @@ impl Clock {
         observer_id: ObserverId;
         /// An identifier for a new extension.
         extension_id: ExtensionId;
+        /// An identifier for a new task.
+        task_id: TaskId;
+        /// An identifier for a new session.
+        session_id: SessionId;
+        /// An identifier for a new run input.
+        input_id: InputId;
+        /// An identifier for a new bootstrap token.
+        bootstrap_id: BootstrapId;
     }
 
     /// An identifier for a new definition of this kind.

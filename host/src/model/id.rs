@@ -7,6 +7,7 @@
 use std::fmt;
 use std::str::FromStr;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
@@ -49,8 +50,10 @@ fn parse(prefix: &'static str, text: &str) -> Result<String, InvalidId> {
 macro_rules! ids {
     ($($(#[$doc:meta])* $name:ident = $prefix:literal;)*) => {$(
         $(#[$doc])*
-        #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        #[derive(Serialize, Deserialize, JsonSchema)]
         #[serde(try_from = "String", into = "String")]
+        #[schemars(extend("pattern" = concat!("^", $prefix, "[0-9a-f]{32}$")))]
         pub struct $name(String);
 
         impl $name {
@@ -129,6 +132,14 @@ ids! {
     GatheringId = "gth_";
     /// A fire: one slot of one job.
     FireId = "fire_";
+    /// A task.
+    TaskId = "task_";
+    /// A session.
+    SessionId = "ses_";
+    /// Something that a run is told while it works or afterwards.
+    InputId = "inp_";
+    /// A bootstrap token, with which workers register.
+    BootstrapId = "btk_";
 }
 
 impl FireId {

@@ -4,6 +4,7 @@
 //! these types once, at the edge; nothing here reads a clock, a file or a socket, and nothing here
 //! knows the shape of a table or of an API answer.
 
+pub mod activity;
 pub mod command;
 pub mod content;
 pub mod decision;
@@ -11,16 +12,25 @@ pub mod definition;
 pub mod egress;
 pub mod envelope;
 pub mod id;
+pub mod input;
 pub mod json;
 pub mod merge_patch;
 pub mod name;
+pub mod policy;
 pub mod problem;
+pub mod queue;
+pub mod redaction;
+pub mod routing;
 pub mod run;
 pub mod sample;
 pub mod schedule;
 pub mod scope;
 pub mod secret;
+pub mod session;
 pub mod signature;
+pub mod task;
 pub mod text;
 pub mod time;
 pub mod turn;
+mod words;
+pub mod worker;

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// The longest name, slug or kind segment, in bytes.
@@ -46,10 +47,12 @@ fn is_kind(text: &str) -> bool {
 }
 
 macro_rules! words {
-    ($($(#[$doc:meta])* $name:ident: $valid:expr, $what:literal, $rule:literal;)*) => {$(
+    ($($(#[$doc:meta])* $name:ident: $valid:expr, $pattern:literal, $what:literal, $rule:literal;)*) => {$(
         $(#[$doc])*
-        #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        #[derive(Serialize, Deserialize, JsonSchema)]
         #[serde(try_from = "String", into = "String")]
+        #[schemars(extend("pattern" = $pattern))]
         pub struct $name(String);
 
         impl $name {
@@ -93,11 +96,14 @@ macro_rules! words {
 
 words! {
     /// The name of a definition, a workspace or a component.
-    Name: is_name, "name", "1 to 64 of a-z 0-9 - _ . that start with a letter or digit";
+    Name: is_name, "^[a-z0-9][a-z0-9._-]{0,63}$", "name",
+        "1 to 64 of a-z 0-9 - _ . that start with a letter or digit";
     /// The part of a webhook's URL that names its endpoint.
-    Slug: is_slug, "slug", "1 to 64 of a-z 0-9 - _ without `--` that start with a letter or digit";
+    Slug: is_slug, "^[a-z0-9](-?[a-z0-9_])*-?$", "slug",
+        "1 to 64 of a-z 0-9 - _ without `--` that start with a letter or digit";
     /// An event's kind: dotted lower case.
-    Kind: is_kind, "kind", "dotted segments of a-z 0-9 - _, at most 128 characters, such as `github.push`";
+    Kind: is_kind, "^[a-z0-9_-]+(\\.[a-z0-9_-]+)*$", "kind",
+        "dotted segments of a-z 0-9 - _, at most 128 characters, such as `github.push`";
 }
 
 /// What a trigger listens to: one kind, or every kind below a prefix.

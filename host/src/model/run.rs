@@ -13,15 +13,21 @@
 use std::fmt;
 use std::str::FromStr;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::command::OnLost;
 use super::content::Content;
-use super::definition::{Priority, Retry, Task};
+use super::definition::{Assignment, Priority, Retry};
 use super::envelope::Origin;
-use super::id::{EventId, FireId, JobId, RunId, TriggerId};
-use super::name::Name;
+use super::id::{EventId, FireId, JobId, RunId, SessionId, TaskId, TriggerId};
+use super::name::{Kind, Name};
+use super::policy::Policy;
+use super::routing::Routing;
 use super::scope::Scope;
+use super::session::SessionKey;
 use super::time::Time;
+use super::words::words;
 
 /// Where a run stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -126,6 +132,13 @@ pub enum Owner {
         /// Its name at that time.
         name: Name,
     },
+    /// A task.
+    Task {
+        /// Its identifier.
+        id: TaskId,
+        /// Its agent.
+        agent: Name,
+    },
 }
 
 /// What an [`Owner`] is.
@@ -136,6 +149,8 @@ pub enum OwnerKind {
     Trigger,
     /// A job.
     Job,
+    /// A task.
+    Task,
 }
 
 impl OwnerKind {
@@ -144,6 +159,7 @@ impl OwnerKind {
         match self {
             Self::Trigger => "trigger",
             Self::Job => "job",
+            Self::Task => "task",
         }
     }
 }
@@ -154,7 +170,8 @@ impl FromStr for OwnerKind {
         match text {
             "trigger" => Ok(Self::Trigger),
             "job" => Ok(Self::Job),
-            _ => Err(format!("`{text}` is neither `trigger` nor `job`")),
+            "task" => Ok(Self::Task),
+            _ => Err(format!("`{text}` is not trigger, job or task")),
         }
     }
 }
@@ -165,6 +182,7 @@ impl Owner {
         match self {
             Self::Trigger { .. } => OwnerKind::Trigger,
             Self::Job { .. } => OwnerKind::Job,
+            Self::Task { .. } => OwnerKind::Task,
         }
     }
 
@@ -173,13 +191,24 @@ impl Owner {
         match self {
             Self::Trigger { id, .. } => id.as_str(),
             Self::Job { id, .. } => id.as_str(),
+            Self::Task { id, .. } => id.as_str(),
         }
     }
 
-    /// The name.
+    /// The name; a task has its agent's.
     pub fn name(&self) -> &Name {
         match self {
-            Self::Trigger { name, .. } | Self::Job { name, .. } => name,
+            Self::Trigger { name, .. }
+            | Self::Job { name, .. }
+            | Self::Task { agent: name, .. } => name,
+        }
+    }
+
+    /// The task, if it is one.
+    pub fn task_id(&self) -> Option<&TaskId> {
+        match self {
+            Self::Task { id, .. } => Some(id),
+            Self::Trigger { .. } | Self::Job { .. } => None,
         }
     }
 }
@@ -213,7 +242,7 @@ pub struct NewRun {
     /// What the prompt holds of the sender's own words.
     pub content: Content,
     /// The task that the job describes, if it does.
-    pub task: Option<Task>,
+    pub task: Option<Assignment>,
     /// How urgent it is.
     pub priority: Priority,
     /// What becomes of a failed attempt.
@@ -224,8 +253,92 @@ pub struct NewRun {
     pub causes: Vec<String>,
     /// The components that made it.
     pub stages: Stages,
+    /// How it is to be carried out.
+    pub terms: Terms,
     /// When it was made.
     pub created_at: Time,
+}
+
+/// How a run is to be carried out: by whom, under which restrictions, and with what beside the
+/// prompt. All of it goes to the worker.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(default)]
+pub struct Terms {
+    /// The concurrency group within the agent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub lane: Option<Name>,
+    /// The restrictions; none when nobody asked for any.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub policy: Option<Policy>,
+    /// What the worker has to have.
+    pub routing: Routing,
+    /// The conversation it belongs to.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub session: Option<SessionRef>,
+    /// What becomes of it when its worker is lost.
+    pub on_lost: OnLost,
+    /// How long it waits for a worker, in milliseconds; the host's own limit when absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub queue_timeout_ms: Option<u64>,
+    /// How long an attempt may take, in milliseconds; the worker's own limit when absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub timeout_ms: Option<u64>,
+    /// What the agent is told beside the prompt.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub system_prompt: Option<String>,
+    /// What comes with the prompt.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub attachments: Vec<Attachment>,
+    /// Who or what asked for it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub spawned_by: Option<serde_json::Value>,
+}
+
+/// A conversation, by its identifier and by the key that its users gave it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct SessionRef {
+    /// The identifier, made of the workspace and the key.
+    pub id: SessionId,
+    /// The key.
+    pub key: SessionKey,
+}
+
+impl SessionRef {
+    /// The conversation with this key in this scope.
+    pub fn of(scope: &Scope, key: SessionKey) -> Self {
+        Self { id: SessionId::derive(scope, key.as_str()), key }
+    }
+}
+
+/// Something that comes with a prompt. The host keeps it and hands it on; it does not look inside.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Attachment {
+    /// What it is called.
+    pub name: String,
+    /// Its media type, such as `text/plain`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub media_type: Option<String>,
+    /// Where it is, for the agent to fetch.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub url: Option<String>,
+    /// The thing itself, when it is text.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub text: Option<String>,
+}
+
+words! {
+    /// Whether a run can be told more.
+    #[derive(Default)]
+    Interaction ("an interaction") {
+        /// It works, or waits for a worker.
+        #[default]
+        Working = "working",
+        /// Its program has asked something, and waits for the answer.
+        WaitingForInput = "waiting_for_input",
+        /// It has ended.
+        Closed = "closed",
+    }
 }
 
 /// A run as it stands.
@@ -249,19 +362,23 @@ pub struct Run {
     pub delivery_error: Option<(String, Time)>,
     /// The task it is delegated to.
     pub delegation: Option<Delegation>,
+    /// Whether it can be told more.
+    pub interaction: Interaction,
+    /// What its program said came of it, as JSON.
+    pub result: Option<serde_json::Value>,
 }
 
 /// The task that carries a run out.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Delegation {
     /// The task.
-    pub task_id: String,
+    pub task_id: TaskId,
     /// The task's own run.
-    pub task_run_id: String,
+    pub task_run_id: RunId,
 }
 
 /// How an attempt ended, by the worker's word.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case", tag = "outcome")]
 pub enum Ending {
     /// The program exited with 0.
@@ -302,46 +419,41 @@ impl Ending {
     }
 }
 
-/// Which of a program's streams a line came from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Stream {
-    /// Standard output.
-    Stdout,
-    /// Standard error.
-    Stderr,
-}
-
-impl Stream {
-    /// The word on the wire and in the store.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Stdout => "stdout",
-            Self::Stderr => "stderr",
-        }
-    }
-}
-
-impl FromStr for Stream {
-    type Err = String;
-    fn from_str(text: &str) -> Result<Self, String> {
-        match text {
-            "stdout" => Ok(Self::Stdout),
-            "stderr" => Ok(Self::Stderr),
-            _ => Err(format!("`{text}` is not a stream")),
-        }
+words! {
+    /// Where a log line came from.
+    Stream ("a stream") {
+        /// The program's standard output.
+        Stdout = "stdout",
+        /// The program's standard error.
+        Stderr = "stderr",
+        /// The host, which says something of the log itself.
+        Host = "host",
     }
 }
 
 /// One line that a run's program wrote.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct LogLine {
     /// When the worker read it.
     pub at: Time,
-    /// Where it was written.
+    /// Where it was written. What a worker says is never the host's.
     pub stream: Stream,
     /// The line, without its end.
     pub text: String,
+}
+
+/// Something that a run's program told, as a line of JSON with a `type`.
+///
+/// `waiting_for_input` (`prompt`) says that it waits for an answer, `result` (`data`) what came of
+/// its work; every other type is the program's own.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct RunEvent {
+    /// When the worker read it.
+    pub at: Time,
+    /// Its type: dotted lower case, as kinds are.
+    pub kind: Kind,
+    /// All of what was told, as JSON.
+    pub data: serde_json::Value,
 }
 
 #[cfg(test)]

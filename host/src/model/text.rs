@@ -18,9 +18,33 @@ pub fn shortened(text: &str, bytes_max: usize) -> String {
     format!("{}…", &text[..end])
 }
 
+/// The text; when it has more than `bytes_max` bytes, as many of them, and a marker that says how many
+/// are missing.
+pub fn cut(mut text: String, bytes_max: usize) -> String {
+    if text.len() > bytes_max {
+        let end = text.floor_char_boundary(bytes_max);
+        let missing = text.len() - end;
+        text.truncate(end);
+        text.push_str(&cut_marker(missing));
+    }
+    text
+}
+
+/// What stands where so many bytes are missing.
+pub fn cut_marker(bytes: usize) -> String {
+    format!("… [cut: {bytes} bytes]")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_cut_says_so() {
+        assert_eq!(cut("añb".into(), 4), "añb");
+        assert_eq!(cut("añb".into(), 3), "añ… [cut: 1 bytes]");
+        assert_eq!(cut("añb".into(), 2), "a… [cut: 3 bytes]");
+    }
 
     #[test]
     fn text_is_cut_between_characters() {

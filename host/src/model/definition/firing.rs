@@ -39,6 +39,11 @@ impl Priority {
         Self::ALL.iter().find(|(priority, _)| *priority == self).map_or("", |(_, word)| word)
     }
 
+    /// The one with this rank.
+    pub fn of_base(base: u32) -> Option<Self> {
+        Self::ALL.iter().map(|(priority, _)| *priority).find(|one| one.base() == base)
+    }
+
     /// Its rank in the queue; more is sooner.
     pub fn base(self) -> u32 {
         match self {

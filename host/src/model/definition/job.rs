@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::Demands;
 use super::firing::{CatchUp, FireLimit, Overlap, Priority, Retry};
 use crate::model::id::JobId;
 use crate::model::name::Name;
@@ -21,7 +22,7 @@ pub enum Work {
     /// This prompt, as it stands.
     Prompt(String),
     /// A task.
-    Task(Task),
+    Task(Assignment),
 }
 
 impl Work {
@@ -36,7 +37,7 @@ impl Work {
 
 /// A piece of work that is handed over as a task.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Task {
+pub struct Assignment {
     /// What it is called.
     pub title: String,
     /// What there is to do.
@@ -70,6 +71,8 @@ pub struct Job {
     pub fire_limit: Option<FireLimit>,
     /// How urgent its runs are.
     pub priority: Priority,
+    /// How they are to be carried out.
+    pub demands: Demands,
     /// What a slot does while the previous run has not ended.
     pub overlap: Overlap,
     /// What becomes of missed slots.

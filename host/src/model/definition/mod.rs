@@ -3,6 +3,7 @@
 
 mod firing;
 mod job;
+mod profile;
 mod sources;
 mod trigger;
 
@@ -10,6 +11,7 @@ use std::collections::HashMap;
 use std::fmt;
 use std::path::PathBuf;
 use std::str::FromStr;
+use std::time::Duration;
 
 use serde::Serialize;
 
@@ -19,7 +21,8 @@ use super::name::{Name, Slug};
 use super::scope::Scope;
 use super::secret::SecretRef;
 pub use firing::{BACKOFF_MAX, CatchUp, FireLimit, Gather, Overlap, Priority, Retry, Untrusted};
-pub use job::{CATCH_UP_MAX, Job, MISFIRE_GRACE, Task, Work};
+pub use job::{Assignment, CATCH_UP_MAX, Job, MISFIRE_GRACE, Work};
+pub use profile::{Demands, Profile};
 pub use sources::{Extension, Hook, Observer, OnError, Point, Watch};
 pub use trigger::{Filter, Overlooked, Trigger};
 
@@ -138,7 +141,7 @@ impl FromStr for DefinitionSource {
 #[derive(Clone, Debug)]
 pub enum Definition {
     /// An agent.
-    Agent(Agent),
+    Agent(Profile),
     /// An endpoint.
     Endpoint(Endpoint),
     /// A trigger, with the endpoint that it declares for itself.
@@ -181,7 +184,7 @@ impl Definition {
     }
 }
 
-/// A named profile that says who should do the work.
+/// Who should do the work: a name, below which a [`Profile`] says how.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Agent {
     /// Whose it is.
@@ -247,7 +250,7 @@ pub struct Plugin {
 #[derive(Clone, Debug, Default)]
 pub struct Definitions {
     /// The agents.
-    pub agents: Vec<Agent>,
+    pub agents: Vec<Profile>,
     /// The endpoints, those that triggers declare for themselves among them.
     pub endpoints: Vec<Endpoint>,
     /// The triggers.
@@ -260,6 +263,8 @@ pub struct Definitions {
     pub extensions: Vec<Extension>,
     /// Which endpoint belongs to which trigger alone.
     pub owners: HashMap<WebhookId, TriggerId>,
+    /// How long commands wait for a worker where nobody says so, by the host's configuration.
+    pub queue_timeout: Option<Duration>,
 }
 
 impl Definitions {
@@ -271,7 +276,7 @@ impl Definitions {
     /// Adds one definition; jobs are left out.
     pub fn add(&mut self, definition: Definition) {
         match definition {
-            Definition::Agent(agent) => self.agents.push(agent),
+            Definition::Agent(profile) => self.agents.push(profile),
             Definition::Endpoint(endpoint) => self.endpoints.push(endpoint),
             Definition::Trigger(trigger, endpoint) => {
                 if let Some(endpoint) = endpoint {

@@ -23,6 +23,24 @@ pub enum Point {
     RunFailed,
     /// A run was called off.
     RunCanceled,
+    /// A run's command waits for somebody to approve it.
+    CommandBlocked,
+    /// No worker took a run's command in time.
+    CommandExpired,
+    /// A task was asked for.
+    TaskCreated,
+    /// A worker began a task, or took it up again.
+    TaskStarted,
+    /// A task's program waits for input.
+    TaskWaiting,
+    /// A task was done.
+    TaskDone,
+    /// A task was not done.
+    TaskError,
+    /// Nobody began a task in time.
+    TaskDropped,
+    /// A task was called off.
+    TaskCanceled,
     /// Slots of a job could not fire in time.
     JobMisfired,
     /// A trigger or job reached its fire limit.
@@ -38,12 +56,21 @@ pub enum Point {
 }
 
 impl Point {
-    const ALL: [(Self, &'static str); 11] = [
+    const ALL: [(Self, &'static str); 20] = [
         (Self::RunScheduled, "run.scheduled"),
         (Self::RunStarted, "run.started"),
         (Self::RunCompleted, "run.completed"),
         (Self::RunFailed, "run.failed"),
         (Self::RunCanceled, "run.canceled"),
+        (Self::CommandBlocked, "command.blocked"),
+        (Self::CommandExpired, "command.expired"),
+        (Self::TaskCreated, "task.created"),
+        (Self::TaskStarted, "task.started"),
+        (Self::TaskWaiting, "task.waiting"),
+        (Self::TaskDone, "task.done"),
+        (Self::TaskError, "task.error"),
+        (Self::TaskDropped, "task.dropped"),
+        (Self::TaskCanceled, "task.canceled"),
         (Self::JobMisfired, "job.misfired"),
         (Self::TriggerLimited, "trigger.limited"),
         (Self::WorkerOnline, "worker.online"),

@@ -1,5 +1,6 @@
 //! Triggers: standing rules from events to runs.
 
+use super::Demands;
 use super::firing::{FireLimit, Gather, Priority, Retry, Untrusted};
 use crate::model::envelope::Event;
 use crate::model::id::{TriggerId, WebhookId};
@@ -42,6 +43,8 @@ pub struct Trigger {
     pub fire_limit: Option<FireLimit>,
     /// How urgent its runs are.
     pub priority: Priority,
+    /// How they are to be carried out.
+    pub demands: Demands,
     /// Whether its prompt may hold what a sender wrote outside of a fence.
     pub untrusted: Untrusted,
     /// Whether it fires on events that its own runs caused.

@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use proptest::prelude::*;
 
-use super::super::definition::{Overlap, Priority, Retry, Work};
+use super::super::definition::{Demands, Overlap, Priority, Retry, Work};
 use super::super::id::JobId;
 use super::super::schedule::{Schedule, Spec};
 use super::super::scope::Scope;
@@ -190,6 +190,7 @@ fn job(schedule: &str, catch_up: CatchUp) -> Job {
         retry: Retry::None,
         fire_limit: None,
         priority: Priority::Normal,
+        demands: Demands::default(),
         overlap: Overlap::Skip,
         catch_up,
         misfire_grace: Duration::from_secs(60),
