@@ -1,6 +1,6 @@
 //! The inbox: events, what they are recognised by, and what the triggers decided.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -195,13 +195,24 @@ SELECT seq, id, workspace_id, kind, source, producer_id, producer, occurred_at, 
     };
 }
 
-const SELECT_WAITING: &str = select_events!(
-    " WHERE activated_at IS NULL
+const SELECT_WAITING: Sql = Sql {
+    sqlite: select_events!(
+        " WHERE activated_at IS NULL
    AND seq > $1
    AND received_at <= $2
+   AND workspace_id NOT IN (SELECT value FROM json_each($4))
  ORDER BY seq
  LIMIT $3"
-);
+    ),
+    postgres: select_events!(
+        " WHERE activated_at IS NULL
+   AND seq > $1
+   AND received_at <= $2
+   AND workspace_id NOT IN (SELECT json_array_elements_text($4::json))
+ ORDER BY seq
+ LIMIT $3"
+    ),
+};
 
 const SELECT_ONE: &str = select_events!(
     " WHERE id = $1
@@ -282,9 +293,12 @@ pub async fn waiting(
     store: &Store,
     after: i64,
     until: Time,
+    without: &BTreeSet<Scope>,
     limit: u32,
 ) -> Result<Vec<Waiting>, StoreError> {
-    let rows = store.read("read the inbox", SELECT_WAITING, &binds![after, until, limit]).await?;
+    let without: serde_json::Value = without.iter().map(Scope::workspace_id).collect();
+    let binds = binds![after, until, limit, without.to_string()];
+    let rows = store.read("read the inbox", SELECT_WAITING, &binds).await?;
     rows.iter().map(read_waiting).collect()
 }
 

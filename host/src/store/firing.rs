@@ -2,10 +2,11 @@
 
 use serde_json::json;
 
+use super::commands::{self, First};
 use super::notices::{self, Notice};
 use super::sql::Tx;
 use super::write::{Write, WriteError};
-use super::{Store, StoreError, commands, limits, runs};
+use super::{Store, StoreError, limits, runs};
 use crate::model::decision::Verdict;
 use crate::model::definition::{FireLimit, Point};
 use crate::model::id::{CommandId, NoticeId};
@@ -71,7 +72,8 @@ impl Firing {
 
     async fn insert(&self, tx: &mut Tx<'_>) -> Result<(), WriteError> {
         runs::insert(tx, &self.run).await?;
-        commands::insert(tx, &self.command_id, &self.run, None).await
+        let first = First { id: &self.command_id, run: &self.run, after: None };
+        commands::insert_all(tx, &[first]).await
     }
 }
 

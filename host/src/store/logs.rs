@@ -1,12 +1,23 @@
 //! What runs wrote, line by line.
+//!
+//! A line is kept without secrets and cut where it is too long; a log that is full ends with one
+//! line of the host's own, and whoever writes on is still told that it was heard.
 
 use super::sql::{Reader, Row, Sql, Tx, binds};
+use super::telling::{Teller, integer, news};
 use super::write::{Write, WriteError};
 use super::{Store, StoreError, commands::Fence};
 use crate::model::command::Token;
 use crate::model::id::{CommandId, RunId};
-use crate::model::run::LogLine;
-use crate::model::text::storable;
+use crate::model::redaction::Redaction;
+use crate::model::run::{LogLine, Stream};
+use crate::model::text::{cut, storable};
+use crate::model::time::Time;
+
+/// The longest line that is kept whole, in bytes.
+const LINE_BYTES_MAX: usize = 16 * 1024;
+/// What a line counts for beside its text, in bytes: an empty one is not free.
+const LINE_BYTES: usize = 32;
 
 /// A line with its number within the run, counted from 1.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -16,22 +27,6 @@ pub struct StoredLine {
     /// The line.
     pub line: LogLine,
 }
-
-const SELECT_FENCED: Sql = Sql {
-    sqlite: "\
-SELECT id, run_id, log_lines
-  FROM commands
- WHERE id = $1
-   AND token_hash = $2
-   AND state IN ('sent', 'running')",
-    postgres: "\
-SELECT id, run_id, log_lines
-  FROM commands
- WHERE id = $1
-   AND token_hash = $2
-   AND state IN ('sent', 'running')
-   FOR UPDATE",
-};
 
 const SELECT_LAST: &str = "\
 SELECT COALESCE(MAX(seq), 0) AS seq
@@ -55,6 +50,11 @@ UPDATE commands
    SET log_lines = $2
  WHERE id = $1";
 
+const WEIGH: &str = "\
+UPDATE runs
+   SET log_bytes = $2, log_full = $3
+ WHERE id = $1";
+
 const SELECT: &str = "\
 SELECT run_id AS id, seq, at, stream, text
   FROM run_logs
@@ -74,8 +74,12 @@ pub async fn append(
     token: &Token,
     first: u64,
     lines: Vec<LogLine>,
+    now: Time,
 ) -> Result<Fence, StoreError> {
-    store.write(Append { id: id.clone(), token: token.clone(), first, lines }).await
+    let (redaction, run_bytes_max) = (store.record.redaction(), store.record.limits.run_bytes);
+    let lines = lines.into_iter().map(|line| kept(line, &redaction)).collect();
+    let append = Append { id: id.clone(), token: token.clone(), first, lines, run_bytes_max, now };
+    Ok(store.tell(store.write(append).await?))
 }
 
 /// A run's lines behind the number `after`, in order.
@@ -92,60 +96,114 @@ pub async fn read(
     rows.iter().map(read_line).collect()
 }
 
+/// The same within a transaction, and the number up to which they were read: the last line's, when
+/// `after` lies behind it.
+pub(super) async fn read_in(
+    tx: &mut Tx<'_>,
+    run_id: &RunId,
+    after: i64,
+    limit: u32,
+) -> Result<(Vec<StoredLine>, i64), WriteError> {
+    let rows = tx.rows(SELECT, &binds![run_id.as_str(), after, limit]).await?;
+    let lines = rows.iter().map(read_line).collect::<Result<Vec<_>, _>>()?;
+    let through = match lines.last() {
+        Some(line) => line.seq,
+        None => after.min(last(tx, run_id.as_str()).await?),
+    };
+    Ok((lines, through))
+}
+
+async fn last(tx: &mut Tx<'_>, run_id: &str) -> Result<i64, WriteError> {
+    let row = tx.row(SELECT_LAST, &binds![run_id]).await?;
+    Ok(row.map_or(Ok(0), |row| row.get("seq"))?)
+}
+
+/// The line as it is kept. Only the host speaks as the host.
+fn kept(line: LogLine, redaction: &Redaction) -> LogLine {
+    let LogLine { at, stream, text } = line;
+    let stream = if stream == Stream::Host { Stream::Stderr } else { stream };
+    let text = redaction.text(text).into_owned();
+    LogLine { at, stream, text: cut(storable(text), LINE_BYTES_MAX) }
+}
+
 struct Append {
     id: CommandId,
     token: Token,
     first: u64,
     lines: Vec<LogLine>,
+    run_bytes_max: u64,
+    now: Time,
 }
 
 impl Write for Append {
-    type Output = Fence;
+    /// The run; none when the fence is lost.
+    type Output = Option<String>;
     const DOING: &'static str = "store logs";
 
-    async fn apply(&self, tx: &mut Tx<'_>) -> Result<Fence, WriteError> {
-        let binds = binds![self.id.as_str(), self.token.hash()];
-        let Some(row) = tx.row(SELECT_FENCED, &binds).await? else {
-            return Ok(Fence::Lost);
+    async fn apply(&self, tx: &mut Tx<'_>) -> Result<Option<String>, WriteError> {
+        let Some(teller) = Teller::fenced(tx, &self.id, &self.token, self.now).await? else {
+            return Ok(None);
         };
-        let r = Reader::new("commands", &row);
-        let (run_id, stored): (String, u32) = (r.get("run_id")?, r.count("log_lines")?);
-        if self.first == 0 || self.first > u64::from(stored) + 1 {
-            // A worker numbers its lines from 1 and leaves none out. This one lies.
-            return Ok(Fence::Lost);
+        let Some(new) = news(self.first, &self.lines, teller.log_lines) else { return Ok(None) };
+        if !new.is_empty() {
+            self.insert(tx, &teller, new).await?;
+            let heard = integer(teller.log_lines + new.len() as u64);
+            tx.execute(COUNT, &binds![self.id.as_str(), heard]).await?;
         }
-        let new = self.behind(stored.into());
-        if new.is_empty() {
-            return Ok(Fence::Held);
-        }
-        let last = tx.row(SELECT_LAST, &binds![run_id.as_str()]).await?;
-        let last: i64 = last.map_or(Ok(0), |row| row.get("seq"))?;
-        tx.execute(INSERT, &binds![run_id.as_str(), last, json_of(new)]).await?;
-        let through = (self.first - 1).saturating_add(self.lines.len() as u64);
-        let through = i64::try_from(through).unwrap_or(i64::MAX);
-        tx.execute(COUNT, &binds![self.id.as_str(), through]).await?;
-        Ok(Fence::Held)
+        Ok(Some(teller.run_id))
     }
 }
 
 impl Append {
-    /// The lines numbered above `stored`.
-    fn behind(&self, stored: u64) -> &[LogLine] {
-        let known = (stored + 1).saturating_sub(self.first);
-        let known = usize::try_from(known).unwrap_or(usize::MAX).min(self.lines.len());
-        &self.lines[known..]
+    /// Stores as many lines as there is room for, and once, that there is no more.
+    async fn insert(
+        &self,
+        tx: &mut Tx<'_>,
+        teller: &Teller,
+        new: &[LogLine],
+    ) -> Result<(), WriteError> {
+        if teller.log_full {
+            return Ok(());
+        }
+        let run_id = teller.run_id.as_str();
+        let (count, bytes) = self.fitting(teller.log_bytes, new);
+        let full = count < new.len();
+        let marker = full.then(|| self.marker());
+        let json = json_of(new[..count].iter().chain(&marker));
+        let last = last(tx, run_id).await?;
+        tx.execute(INSERT, &binds![run_id, last, json]).await?;
+        tx.execute(WEIGH, &binds![run_id, integer(bytes), full]).await?;
+        Ok(())
+    }
+
+    /// How many of the lines fit, and what the log takes up with them.
+    fn fitting(&self, mut bytes: u64, lines: &[LogLine]) -> (usize, u64) {
+        for (i, line) in lines.iter().enumerate() {
+            let weight = (line.text.len() + LINE_BYTES) as u64;
+            if bytes + weight > self.run_bytes_max {
+                return (i, bytes);
+            }
+            bytes += weight;
+        }
+        (lines.len(), bytes)
+    }
+
+    fn marker(&self) -> LogLine {
+        let max = self.run_bytes_max;
+        let text = format!("… [cut: the log is full at {max} bytes, and nothing more is kept]");
+        LogLine { at: self.now, stream: Stream::Host, text }
     }
 }
 
-fn json_of(lines: &[LogLine]) -> String {
+fn json_of<'l>(lines: impl Iterator<Item = &'l LogLine>) -> String {
     let line = |line: &LogLine| {
         serde_json::json!({
             "at": line.at.as_millis(),
             "stream": line.stream,
-            "text": storable(line.text.clone()),
+            "text": line.text,
         })
     };
-    serde_json::Value::from_iter(lines.iter().map(line)).to_string()
+    serde_json::Value::from_iter(lines.map(line)).to_string()
 }
 
 fn read_line(row: &Row) -> Result<StoredLine, StoreError> {

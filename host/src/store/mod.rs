@@ -1,4 +1,5 @@
-//! All SQL: definitions, events, decisions, runs, commands, logs and keys, on SQLite or PostgreSQL.
+//! All SQL: definitions, events, decisions, runs, commands, tasks, sessions, workers and what they
+//! say, on SQLite or PostgreSQL.
 //!
 //! ```text
 //!            ┌─ definitions ─ events ─ gatherings ─ runs ─ commands ─ …      one file per aggregate
@@ -7,43 +8,62 @@
 //!                               PostgreSQL: a transaction of its own
 //! ```
 //! A change is a [`Write`](write::Write): a value with all it needs, applied to a transaction, and
-//! safe to apply again when the first try was rolled back. Statements are the same text for both
+//! safe to apply again when the first try was rolled back. A [`View`](view::View) reads several
+//! things as they were at one instant. Statements are the same text for both
 //! databases where the dialects agree, else they stand side by side as [`Sql`](sql::Sql).
 //! Times are bound, never the database's own. What a function returns has been committed.
 
+pub mod activity;
+pub mod classes;
 pub mod commands;
 pub mod definitions;
 mod error;
 pub mod events;
 pub mod firing;
 pub mod gatherings;
+pub mod inputs;
 pub mod keys;
 mod limits;
+pub mod listen;
 pub mod logs;
 mod migrations;
 pub mod notices;
 mod page;
 mod postgres;
+pub mod queues;
+mod record;
+pub mod run_events;
 pub mod runs;
 pub mod schedules;
+pub mod sessions;
+mod signals;
 pub mod source_states;
 mod sql;
 mod sqlite;
+pub mod tasks;
+mod telling;
+mod view;
+pub mod workers;
 mod write;
 mod writer;
 
 use sqlx::PgPool;
 
+use commands::Fence;
 pub use error::StoreError;
 pub use page::{Page, PageRequest};
+use record::Record;
+pub use signals::Listener;
 use sql::{Bind, Row, Sql, Tx};
 use sqlite::Sqlite;
+use view::View;
 use write::Write;
 
 /// The host's memory.
 #[derive(Clone, Debug)]
 pub struct Store {
     database: Database,
+    record: Record,
 }
 
 #[derive(Clone, Debug)]
@@ -64,7 +84,7 @@ impl Store {
         } else {
             Database::Postgres(postgres::open(url).await?)
         };
-        Ok(Self { database })
+        Ok(Self { database, record: Record::default() })
     }
 
     /// Whether the store answers, and takes writes.
@@ -87,6 +107,26 @@ impl Store {
         match &self.database {
             Database::Sqlite(sqlite) => sqlite.write(write).await,
             Database::Postgres(pool) => postgres::write(pool, &write).await,
+        }
+    }
+
+    /// Reads what belongs together, as it was at one instant.
+    async fn view<V: View>(&self, view: V) -> Result<V::Output, StoreError> {
+        let seen = match &self.database {
+            Database::Sqlite(sqlite) => sqlite.view(view).await,
+            Database::Postgres(pool) => postgres::view(pool, view).await,
+        };
+        seen.map_err(|error| error.into_store_error(V::DOING))
+    }
+
+    /// Signals what was told of a run; none when the fence was lost.
+    fn tell(&self, run: Option<String>) -> Fence {
+        match run {
+            Some(run) => {
+                self.record.signals.ring(&run);
+                Fence::Held
+            }
+            None => Fence::Lost,
         }
     }
 

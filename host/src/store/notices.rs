@@ -33,57 +33,6 @@ pub struct Notice {
 }
 
 // Nothing is written of what nobody listens to.
-const POST: Sql = Sql {
-    sqlite: "\
-INSERT INTO notices (id, workspace_id, point, data, depth, causes, at)
-SELECT $1, $2, $3, $4, $5, $6, $7
- WHERE EXISTS (SELECT 1
-                 FROM listeners
-                WHERE workspace_id = $2
-                  AND pattern IN (SELECT value FROM json_each($8)))
-    ON CONFLICT DO NOTHING",
-    postgres: "\
-INSERT INTO notices (id, workspace_id, point, data, depth, causes, at)
-SELECT $1, $2, $3, $4, $5::bigint, $6, $7::bigint
- WHERE EXISTS (SELECT 1
-                 FROM listeners
-                WHERE workspace_id = $2
-                  AND pattern IN (SELECT json_array_elements_text($8::json)))
-    ON CONFLICT DO NOTHING",
-};
-
-// What is told of a run is what it is after its change.
-const POST_OF_RUN: Sql = Sql {
-    sqlite: "\
-INSERT INTO notices (id, workspace_id, point, data, depth, causes, at)
-SELECT $1, r.workspace_id, $2,
-       json_object('id', r.id, 'status', r.status, 'agent', r.agent, 'owner', r.owner_kind,
-                   'name', r.owner_name, 'owner_id', r.owner_id, 'event_id', r.event_id,
-                   'attempt', r.attempt, 'error', r.error),
-       r.depth + 1, json_insert(r.causes, '$[#]', r.id), $3
-  FROM runs r
- WHERE r.id = $4
-   AND EXISTS (SELECT 1
-                 FROM listeners l
-                WHERE l.workspace_id = r.workspace_id
-                  AND l.pattern IN (SELECT value FROM json_each($5)))
-    ON CONFLICT DO NOTHING",
-    postgres: "\
-INSERT INTO notices (id, workspace_id, point, data, depth, causes, at)
-SELECT $1, r.workspace_id, $2,
-       json_build_object('id', r.id, 'status', r.status, 'agent', r.agent, 'owner', r.owner_kind,
-                         'name', r.owner_name, 'owner_id', r.owner_id, 'event_id', r.event_id,
-                         'attempt', r.attempt, 'error', r.error)::text,
-       r.depth + 1, (r.causes::jsonb || to_jsonb(r.id))::text, $3
-  FROM runs r
- WHERE r.id = $4
-   AND EXISTS (SELECT 1
-                 FROM listeners l
-                WHERE l.workspace_id = r.workspace_id
-                  AND l.pattern IN (SELECT json_array_elements_text($5::json)))
-    ON CONFLICT DO NOTHING",
-};
-
 const POST_ALL: Sql = Sql {
     sqlite: "\
 INSERT INTO notices (id, workspace_id, point, data, depth, causes, at)
@@ -107,6 +56,7 @@ SELECT n.id, n.workspace_id, $2, n.data, n.depth, n.causes, n.at
     ON CONFLICT DO NOTHING",
 };
 
+// What is told of a run is what it is after its change.
 const POST_OF_RUNS: Sql = Sql {
     sqlite: "\
 INSERT INTO notices (id, workspace_id, point, data, depth, causes, at)
@@ -134,6 +84,38 @@ SELECT n.id, r.workspace_id, $2,
  WHERE EXISTS (SELECT 1
                  FROM listeners l
                 WHERE l.workspace_id = r.workspace_id
+                  AND l.pattern IN (SELECT json_array_elements_text($4::json)))
+    ON CONFLICT DO NOTHING",
+};
+
+// A task's place among causes is its latest run's.
+const POST_OF_TASKS: Sql = Sql {
+    sqlite: "\
+INSERT INTO notices (id, workspace_id, point, data, depth, causes, at)
+SELECT n.value ->> '$.id', t.workspace_id, $2,
+       json_object('id', t.id, 'status', t.status, 'agent', t.agent, 'label', t.label,
+                   'session_id', t.session_id, 'run_id', t.run_id, 'error', t.error),
+       r.depth + 1, json_insert(r.causes, '$[#]', r.id), $3
+  FROM json_each($1) n
+  JOIN tasks t ON t.id = n.value ->> '$.task_id'
+  JOIN runs r ON r.id = t.run_id
+ WHERE EXISTS (SELECT 1
+                 FROM listeners l
+                WHERE l.workspace_id = t.workspace_id
+                  AND l.pattern IN (SELECT value FROM json_each($4)))
+    ON CONFLICT DO NOTHING",
+    postgres: "\
+INSERT INTO notices (id, workspace_id, point, data, depth, causes, at)
+SELECT n.id, t.workspace_id, $2,
+       json_build_object('id', t.id, 'status', t.status, 'agent', t.agent, 'label', t.label,
+                         'session_id', t.session_id, 'run_id', t.run_id, 'error', t.error)::text,
+       r.depth + 1, (r.causes::jsonb || to_jsonb(r.id))::text, $3
+  FROM json_to_recordset($1::json) AS n (id text, task_id text)
+  JOIN tasks t ON t.id = n.task_id
+  JOIN runs r ON r.id = t.run_id
+ WHERE EXISTS (SELECT 1
+                 FROM listeners l
+                WHERE l.workspace_id = t.workspace_id
                   AND l.pattern IN (SELECT json_array_elements_text($4::json)))
     ON CONFLICT DO NOTHING",
 };
@@ -172,18 +154,7 @@ pub async fn post(store: &Store, notice: Notice) -> Result<(), StoreError> {
 
 /// The same, in a transaction under way.
 pub(super) async fn post_in(tx: &mut Tx<'_>, notice: &Notice) -> Result<(), WriteError> {
-    let binds = binds![
-        notice.id.as_str(),
-        notice.scope.workspace_id(),
-        notice.point.as_str(),
-        notice.data.as_str(),
-        notice.depth,
-        Value::from(notice.causes.clone()).to_string(),
-        notice.at,
-        patterns(notice.point),
-    ];
-    tx.execute(POST, &binds).await?;
-    Ok(())
+    post_all(tx, notice.point, std::slice::from_ref(notice)).await
 }
 
 /// The same for several notices of one point, in one statement.
@@ -217,10 +188,7 @@ pub(super) async fn of_run(
     point: Point,
     at: Time,
 ) -> Result<(), WriteError> {
-    let id = id_of_run(run_id, point, at);
-    let binds = binds![id.as_str(), point.as_str(), at, run_id, patterns(point)];
-    tx.execute(POST_OF_RUN, &binds).await?;
-    Ok(())
+    of_runs(tx, &[run_id], point, at).await
 }
 
 /// The same for several runs, in one statement.
@@ -233,16 +201,30 @@ pub(super) async fn of_runs(
     if run_ids.is_empty() {
         return Ok(());
     }
-    let row = |run_id: &&str| json!({ "id": id_of_run(run_id, point, at), "run_id": run_id });
+    let row = |run_id: &&str| json!({ "id": id_of(run_id, point, at), "run_id": run_id });
     let rows: Value = run_ids.iter().map(row).collect();
     let binds = binds![rows.to_string(), point.as_str(), at, patterns(point)];
     tx.execute(POST_OF_RUNS, &binds).await?;
     Ok(())
 }
 
-/// A run may start more than once.
-fn id_of_run(run_id: &str, point: Point, at: Time) -> NoticeId {
-    NoticeId::derive(&Scope::Global, &format!("{run_id} {point} {}", at.as_millis()))
+/// Keeps notices that these tasks have reached a point, if anybody listens, in one statement.
+pub(super) async fn of_tasks(
+    tx: &mut Tx<'_>,
+    task_ids: &[&str],
+    point: Point,
+    at: Time,
+) -> Result<(), WriteError> {
+    let row = |task_id: &&str| json!({ "id": id_of(task_id, point, at), "task_id": task_id });
+    let rows: Value = task_ids.iter().map(row).collect();
+    let binds = binds![rows.to_string(), point.as_str(), at, patterns(point)];
+    tx.execute(POST_OF_TASKS, &binds).await?;
+    Ok(())
+}
+
+/// A run or a task may start more than once.
+fn id_of(id: &str, point: Point, at: Time) -> NoticeId {
+    NoticeId::derive(&Scope::Global, &format!("{id} {point} {}", at.as_millis()))
 }
 
 /// The oldest notices. One that cannot be read is noted in the log and left out.

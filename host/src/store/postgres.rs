@@ -7,6 +7,7 @@ use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::{ConnectOptions, PgPool};
 
 use super::sql::Tx;
+use super::view::View;
 use super::write::{Write, WriteError};
 use super::{StoreError, migrations};
 
@@ -51,5 +52,14 @@ async fn once<W: Write>(pool: &PgPool, write: &W) -> Result<W::Output, WriteErro
     let mut transaction = pool.begin().await?;
     let output = write.apply(&mut Tx::Postgres(&mut transaction)).await?;
     transaction.commit().await?;
+    Ok(output)
+}
+
+/// One instant for all of it: by default, each statement sees what was committed before it.
+pub(super) async fn view<V: View>(pool: &PgPool, view: V) -> Result<V::Output, WriteError> {
+    let begin = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
+    let mut transaction = pool.begin_with(begin).await?;
+    let output = view.look(&mut Tx::Postgres(&mut transaction)).await?;
+    transaction.rollback().await?;
     Ok(output)
 }

@@ -2,13 +2,13 @@
 
 use std::collections::HashSet;
 
-use super::sql::{Reader, Row, Sql, Tx, binds};
+use super::sql::{Bind, Reader, Row, Sql, Tx, binds};
 use super::write::WriteError;
-use super::{Page, PageRequest, Store, StoreError, events, notices};
+use super::{Page, PageRequest, Store, StoreError, events, notices, tasks};
 use crate::model::definition::{Point, Retry};
-use crate::model::id::{EventId, RunId};
+use crate::model::id::{EventId, RunId, SessionId, TaskId};
 use crate::model::name::Name;
-use crate::model::run::{Delegation, Fire, NewRun, Owner, OwnerKind, Run, RunStatus};
+use crate::model::run::{Delegation, Fire, Interaction, NewRun, Owner, OwnerKind, Run, RunStatus};
 use crate::model::scope::Scope;
 use crate::model::time::Time;
 
@@ -28,28 +28,31 @@ pub struct RunFilter {
 const INSERT: &str = "\
 INSERT INTO runs
        (id, workspace_id, owner_kind, owner_id, owner_name, event_id, fire_id, scheduled_at, agent,
-        prompt, untrusted_content, task, priority, retry, depth, causes, stages, status, attempt,
-        created_at)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, 'scheduled',
-        0, $18)";
+        prompt, untrusted_content, task, priority, retry, depth, causes, stages, terms, session_id,
+        status, attempt, created_at)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19,
+        'scheduled', 0, $20)";
 
 const START: &str = "\
 UPDATE runs
-   SET status = 'running', attempt = $2, started_at = $3, due_at = NULL
+   SET status = 'running', attempt = $2, started_at = $3, due_at = NULL, interaction = 'working'
  WHERE id = $1
-   AND status = 'scheduled'";
+   AND status = 'scheduled'
+RETURNING owner_kind";
 
 const RESCHEDULE: &str = "\
 UPDATE runs
-   SET status = 'scheduled', started_at = NULL
+   SET status = 'scheduled', started_at = NULL, interaction = 'working'
  WHERE id = $1
-   AND status = 'running'";
+   AND status = 'running'
+RETURNING owner_kind";
 
 const WAIT: &str = "\
 UPDATE runs
-   SET status = 'scheduled', started_at = NULL, due_at = $2, error = $3
+   SET status = 'scheduled', started_at = NULL, due_at = $2, error = $3, interaction = 'working'
  WHERE id = $1
-   AND status IN ('scheduled', 'running')";
+   AND status IN ('scheduled', 'running')
+RETURNING owner_kind";
 
 const SELECT_RETRY: &str = "\
 SELECT id, retry
@@ -61,15 +64,19 @@ SELECT id, retry
 const END: Sql = Sql {
     sqlite: "\
 UPDATE runs
-   SET status = $2, error = $3, ended_at = max($4, coalesce(started_at, $4)), due_at = NULL
+   SET status = $2, error = $3, ended_at = max($4, coalesce(started_at, $4)), due_at = NULL,
+       interaction = 'closed'
  WHERE id = $1
-   AND (status IN ('running', 'delegated') OR (status = 'scheduled' AND $2 <> 'completed'))",
+   AND (status IN ('running', 'delegated') OR (status = 'scheduled' AND $2 <> 'completed'))
+RETURNING owner_kind",
     postgres: "\
 UPDATE runs
-   SET status = $2, error = $3, ended_at = greatest($4, started_at), due_at = NULL
+   SET status = $2, error = $3, ended_at = greatest($4, started_at), due_at = NULL,
+       interaction = 'closed'
  WHERE id = $1
    AND (status IN ('running', 'delegated')
-        OR (status = 'scheduled' AND $2::text <> 'completed'))",
+        OR (status = 'scheduled' AND $2::text <> 'completed'))
+RETURNING owner_kind",
 };
 
 /// A query of runs.
@@ -79,8 +86,8 @@ macro_rules! select_runs {
             "\
 SELECT seq, id, workspace_id, owner_kind, owner_id, owner_name, event_id, fire_id, scheduled_at,
        agent, prompt, untrusted_content, task, priority, retry, depth, causes, stages, status,
-       attempt, due_at, error, delivery_error, delivery_error_at, task_id, task_run_id, created_at,
-       started_at, ended_at
+       attempt, due_at, error, delivery_error, delivery_error_at, task_id, task_run_id, terms,
+       interaction, result, created_at, started_at, ended_at
   FROM runs
 ",
             $rest
@@ -92,6 +99,44 @@ const SELECT_ONE: &str = select_runs!(
     " WHERE id = $1
    AND workspace_id = $2"
 );
+
+const SELECT_LOCKED: Sql = Sql {
+    sqlite: select_runs!(" WHERE id = $1"),
+    postgres: select_runs!(
+        " WHERE id = $1
+   FOR UPDATE"
+    ),
+};
+
+const SELECT_OF_TASK: &str = select_runs!(
+    " WHERE owner_id = $1
+   AND workspace_id = $2
+   AND seq < $3
+ ORDER BY seq DESC
+ LIMIT $4"
+);
+
+const SELECT_IN_SESSION: &str = select_runs!(
+    " WHERE session_id = $1
+   AND workspace_id = $2
+   AND seq < $3
+ ORDER BY seq DESC
+ LIMIT $4"
+);
+
+const INTERACT: &str = "\
+UPDATE runs
+   SET interaction = $2
+ WHERE id = $1
+   AND status = 'running'
+   AND interaction <> $2
+RETURNING owner_kind";
+
+const JOIN_SESSION: &str = "\
+UPDATE runs
+   SET session_id = $2, terms = $3
+ WHERE id = $1
+   AND session_id IS NULL";
 
 const SELECT_OWNERS: Sql = Sql {
     sqlite: "\
@@ -138,6 +183,46 @@ pub async fn find(store: &Store, scope: &Scope, id: &RunId) -> Result<Option<Run
     let binds = binds![id.as_str(), scope.workspace_id()];
     let rows = store.read("read a run", SELECT_ONE, &binds).await?;
     rows.first().map(read).transpose()
+}
+
+/// The runs of a task, newest first.
+///
+/// # Errors
+/// When the store fails.
+pub async fn of_task(
+    store: &Store,
+    scope: &Scope,
+    id: &TaskId,
+    page: PageRequest,
+) -> Result<Page<Run>, StoreError> {
+    let binds = binds![id.as_str(), scope.workspace_id(), page.before(), page.fetch()];
+    let rows = store.read("list a task's runs", SELECT_OF_TASK, &binds).await?;
+    Page::read("runs", &rows, page, read)
+}
+
+/// The runs of a session, newest first.
+///
+/// # Errors
+/// When the store fails.
+pub async fn in_session(
+    store: &Store,
+    scope: &Scope,
+    id: &SessionId,
+    page: PageRequest,
+) -> Result<Page<Run>, StoreError> {
+    let binds = binds![id.as_str(), scope.workspace_id(), page.before(), page.fetch()];
+    let rows = store.read("list a session's runs", SELECT_IN_SESSION, &binds).await?;
+    Page::read("runs", &rows, page, read)
+}
+
+/// The same within a transaction.
+pub(super) async fn find_in(
+    tx: &mut Tx<'_>,
+    scope: &Scope,
+    id: &RunId,
+) -> Result<Option<Run>, WriteError> {
+    let row = tx.row(SELECT_ONE, &binds![id.as_str(), scope.workspace_id()]).await?;
+    Ok(row.as_ref().map(read).transpose()?)
 }
 
 /// The triggers and jobs whose runs these are, by their identifiers; what is no run's is passed
@@ -198,6 +283,8 @@ pub(super) async fn insert(tx: &mut Tx<'_>, run: &NewRun) -> Result<(), WriteErr
         run.depth,
         json(serde_json::to_string(&run.causes)),
         json(serde_json::to_string(&run.stages)),
+        json(serde_json::to_string(&run.terms)),
+        run.terms.session.as_ref().map(|session| session.id.as_str()),
         run.created_at,
     ];
     tx.execute(INSERT, &binds).await?;
@@ -210,14 +297,15 @@ pub(super) async fn start(
     attempt: u32,
     at: Time,
 ) -> Result<(), WriteError> {
-    if tx.execute(START, &binds![run_id, attempt, at]).await? > 0 {
+    if changed(tx, START, &binds![run_id, attempt, at], run_id, at).await? {
         notices::of_run(tx, run_id, Point::RunStarted, at).await?;
     }
     Ok(())
 }
 
-pub(super) async fn reschedule(tx: &mut Tx<'_>, run_id: &str) -> Result<(), WriteError> {
-    tx.execute(RESCHEDULE, &binds![run_id]).await?;
+/// Back into the queue.
+pub(super) async fn reschedule(tx: &mut Tx<'_>, run_id: &str, at: Time) -> Result<(), WriteError> {
+    changed(tx, RESCHEDULE, &binds![run_id], run_id, at).await?;
     Ok(())
 }
 
@@ -227,8 +315,49 @@ pub(super) async fn wait(
     run_id: &str,
     error: Option<&str>,
     due_at: Time,
+    at: Time,
 ) -> Result<(), WriteError> {
-    tx.execute(WAIT, &binds![run_id, due_at, error]).await?;
+    changed(tx, WAIT, &binds![run_id, due_at, error], run_id, at).await?;
+    Ok(())
+}
+
+/// Changes a run, and its task with it; whether the run was in a state that allows it.
+async fn changed(
+    tx: &mut Tx<'_>,
+    sql: impl Into<Sql>,
+    binds: &[Bind],
+    run_id: &str,
+    at: Time,
+) -> Result<bool, WriteError> {
+    let Some(row) = tx.row(sql, binds).await? else { return Ok(false) };
+    if Reader::new("runs", &row).text::<OwnerKind>("owner_kind")? == OwnerKind::Task {
+        tasks::follow(tx, run_id, at).await?;
+    }
+    Ok(true)
+}
+
+/// One run, which nobody else changes until the transaction ends.
+pub(super) async fn locked(tx: &mut Tx<'_>, run_id: &str) -> Result<Option<Run>, WriteError> {
+    let row = tx.row(SELECT_LOCKED, &binds![run_id]).await?;
+    Ok(row.as_ref().map(read).transpose()?)
+}
+
+/// Notes whether a run that works waits for input.
+pub(super) async fn interact(
+    tx: &mut Tx<'_>,
+    run_id: &str,
+    interaction: Interaction,
+    at: Time,
+) -> Result<(), WriteError> {
+    changed(tx, INTERACT, &binds![run_id, interaction.as_str()], run_id, at).await?;
+    Ok(())
+}
+
+/// Puts a run that belongs to no session into the one that its terms name now.
+pub(super) async fn join_session(tx: &mut Tx<'_>, run: &NewRun) -> Result<(), WriteError> {
+    let Some(session) = &run.terms.session else { return Ok(()) };
+    let terms = serde_json::to_string(&run.terms).unwrap_or_default();
+    tx.execute(JOIN_SESSION, &binds![run.id.as_str(), session.id.as_str(), terms]).await?;
     Ok(())
 }
 
@@ -247,7 +376,7 @@ pub(super) async fn end(
     error: Option<&str>,
     at: Time,
 ) -> Result<(), WriteError> {
-    if tx.execute(END, &binds![run_id, status.as_str(), error, at]).await? > 0 {
+    if changed(tx, END, &binds![run_id, status.as_str(), error, at], run_id, at).await? {
         let point = match status {
             RunStatus::Completed => Point::RunCompleted,
             RunStatus::Failed => Point::RunFailed,
@@ -256,6 +385,16 @@ pub(super) async fn end(
         notices::of_run(tx, run_id, point, at).await?;
     }
     Ok(())
+}
+
+/// Ends a run that nobody began in time.
+pub(super) async fn expire(
+    tx: &mut Tx<'_>,
+    run_id: &str,
+    error: &str,
+    at: Time,
+) -> Result<(), WriteError> {
+    end(tx, run_id, RunStatus::Failed, Some(error), at).await
 }
 
 fn read(row: &Row) -> Result<Run, StoreError> {
@@ -278,6 +417,7 @@ fn read(row: &Row) -> Result<Run, StoreError> {
             depth: r.count("depth")?,
             causes: r.json("causes")?,
             stages: r.json("stages")?,
+            terms: r.json("terms")?,
             created_at: r.time("created_at")?,
         },
         status: r.text("status")?,
@@ -288,17 +428,21 @@ fn read(row: &Row) -> Result<Run, StoreError> {
         error: r.get("error")?,
         delivery_error: delivery_error.zip(delivery_error_at),
         delegation: r
-            .get::<Option<String>>("task_id")?
-            .zip(r.get::<Option<String>>("task_run_id")?)
+            .text_if_any("task_id")?
+            .zip(r.text_if_any("task_run_id")?)
             .map(|(task_id, task_run_id)| Delegation { task_id, task_run_id }),
+        interaction: r.text("interaction")?,
+        result: r.json_if_any("result")?,
     })
 }
 
-fn read_owner(r: &Reader<'_>) -> Result<Owner, StoreError> {
+/// Whose fire a run is, of the three columns that say so.
+pub(super) fn read_owner(r: &Reader<'_>) -> Result<Owner, StoreError> {
     let name = r.text("owner_name")?;
     Ok(match r.text("owner_kind")? {
         OwnerKind::Trigger => Owner::Trigger { id: r.text("owner_id")?, name },
         OwnerKind::Job => Owner::Job { id: r.text("owner_id")?, name },
+        OwnerKind::Task => Owner::Task { id: r.text("owner_id")?, agent: name },
     })
 }
 

@@ -9,7 +9,9 @@ use sqlx::sqlite::{
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::write::Write;
+use super::sql::Tx;
+use super::view::View;
+use super::write::{Write, WriteError};
 use super::writer::{self, Writer};
 use super::{StoreError, migrations};
 
@@ -53,6 +55,14 @@ impl Sqlite {
 
     pub(super) async fn write<W: Write>(&self, write: W) -> Result<W::Output, StoreError> {
         self.writer.write(write).await
+    }
+
+    /// A transaction that only reads sees the file as it was at its first statement.
+    pub(super) async fn view<V: View>(&self, view: V) -> Result<V::Output, WriteError> {
+        let mut transaction = self.readers.begin().await?;
+        let output = view.look(&mut Tx::Sqlite(&mut transaction)).await?;
+        transaction.rollback().await?;
+        Ok(output)
     }
 
     /// Commits what has queued, refuses what comes later, and folds the log back into the file.

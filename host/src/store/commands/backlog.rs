@@ -6,22 +6,19 @@ use crate::model::name::Name;
 use crate::model::scope::Scope;
 use crate::model::time::Time;
 
-// What waits for a retry's time, or for the run before it, waits for no agent. Collations do not
-// agree on what lies between two texts: so the prefix is compared, and not a range.
-const SELECT: &str = "\
-SELECT c.queue AS id, COUNT(*) AS waiting, MIN(COALESCE(c.due_at, c.created_at)) AS oldest_at
-  FROM commands c
- WHERE c.state = 'pending'
-   AND substr(c.queue, 1, length($1)) = $1
-   AND (c.due_at IS NULL OR c.due_at <= $2)
-   AND NOT EXISTS (SELECT 1
-                     FROM runs previous
-                     JOIN runs earlier ON earlier.owner_id = previous.owner_id
-                    WHERE previous.id = c.after_run_id
-                      AND earlier.seq <= previous.seq
-                      AND earlier.status IN ('scheduled', 'running', 'delegated'))
- GROUP BY c.queue
- ORDER BY c.queue";
+// What waits for a retry's time, or for the run before it, waits for no agent.
+const SELECT: &str = concat!(
+    "\
+SELECT q.agent, COUNT(*) AS waiting, MIN(COALESCE(c.due_at, c.created_at)) AS oldest_at
+  FROM queues q
+  JOIN commands c ON c.queue = q.id
+ WHERE q.workspace_id = $1
+   AND c.state = 'pending'",
+    ready!("$2"),
+    "
+ GROUP BY q.agent
+ ORDER BY q.agent"
+);
 
 /// The commands that wait for one agent.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -39,15 +36,15 @@ pub struct Backlog {
 /// # Errors
 /// When the store fails.
 pub async fn backlogs(store: &Store, scope: &Scope, now: Time) -> Result<Vec<Backlog>, StoreError> {
-    let prefix = format!("{}/", scope.workspace_id());
-    let rows = store.read("count what waits", SELECT, &binds![prefix.as_str(), now]).await?;
-    rows.iter().map(|row| read(row, &prefix)).collect()
+    let binds = binds![scope.workspace_id(), now];
+    let rows = store.read("count what waits", SELECT, &binds).await?;
+    rows.iter().map(read).collect()
 }
 
-fn read(row: &Row, prefix: &str) -> Result<Backlog, StoreError> {
-    let r = Reader::new("commands", row);
+fn read(row: &Row) -> Result<Backlog, StoreError> {
+    let r = Reader::new("queues", row);
     Ok(Backlog {
-        agent: r.parse("id", |queue: String| queue.strip_prefix(prefix)?.parse().ok())?,
+        agent: r.text("agent")?,
         waiting: r.count("waiting")?,
         oldest_at: r.time("oldest_at")?,
     })

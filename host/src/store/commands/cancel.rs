@@ -1,55 +1,60 @@
 //! Calling runs off.
 
+use std::time::Duration;
+
 use serde_json::{Value, json};
 
 use super::super::sql::{Reader, Row, Sql, Tx, binds};
 use super::super::write::{Write, WriteError};
-use super::super::{Store, StoreError, notices, runs};
-use super::{Canceling, Current};
-use crate::model::command::CommandState;
+use super::super::{Store, StoreError, notices, runs, sessions, tasks};
+use super::{Canceling, Current, Word, insert_control, select_current};
+use crate::model::command::{CommandState, Control, LEASE};
 use crate::model::definition::Point;
 use crate::model::id::{CommandId, RunId, WorkerId};
-use crate::model::run::Ending;
 use crate::model::scope::Scope;
+use crate::model::session::SessionState;
 use crate::model::time::Time;
 
+/// How long a word to stop a program is of use: from then on the worker's heartbeats bring it.
+const WORD_LIFE: Duration = LEASE;
+
 const SELECT_OF_RUN: Sql = Sql {
-    sqlite: "\
-SELECT c.id, c.run_id, c.state, c.attempt, c.dispatch_attempts, c.cancel_requested_at, c.worker_id
-  FROM commands c
-  JOIN runs r ON r.id = c.run_id
- WHERE c.run_id = $1
-   AND r.workspace_id = $2
-   AND c.state IN ('pending', 'sent', 'running')",
-    postgres: "\
-SELECT c.id, c.run_id, c.state, c.attempt, c.dispatch_attempts, c.cancel_requested_at, c.worker_id
-  FROM commands c
-  JOIN runs r ON r.id = c.run_id
- WHERE c.run_id = $1
-   AND r.workspace_id = $2
-   AND c.state IN ('pending', 'sent', 'running')
-   FOR UPDATE OF c",
+    sqlite: select_current!(
+        " WHERE c.run_id = $1
+   AND c.workspace_id = $2
+   AND c.type = 'run'
+   AND c.state IN ('blocked', 'pending', 'sent', 'acknowledged', 'running')"
+    ),
+    postgres: select_current!(
+        " WHERE c.run_id = $1
+   AND c.workspace_id = $2
+   AND c.type = 'run'
+   AND c.state IN ('blocked', 'pending', 'sent', 'acknowledged', 'running')
+   FOR UPDATE OF c"
+    ),
 };
 
+// What an interruption was to begin next is called off, too.
 const ASK_CANCEL: &str = "\
 UPDATE commands
-   SET cancel_requested_at = $2
+   SET cancel_requested_at = coalesce(cancel_requested_at, $2), next_prompt = NULL
  WHERE id = $1
-   AND cancel_requested_at IS NULL
-   AND state IN ('sent', 'running')";
+   AND state IN ('sent', 'acknowledged', 'running')";
 
 // In an order that is the same for everybody who locks several.
 const SELECT_OF_RUNS: Sql = Sql {
     sqlite: "\
-SELECT id, run_id, state, worker_id
+SELECT id, run_id, workspace_id, state, worker_id, session_id, cancel_requested_at
   FROM commands
  WHERE run_id IN (SELECT value ->> '$.run_id' FROM json_each($1))
-   AND state IN ('pending', 'sent', 'running')",
+   AND type = 'run'
+   AND state IN ('blocked', 'pending', 'sent', 'acknowledged', 'running')",
     postgres: "\
-SELECT id, run_id, state, worker_id
+SELECT id, run_id, workspace_id, state, worker_id, session_id, cancel_requested_at
   FROM commands
  WHERE run_id IN (SELECT value ->> 'run_id' FROM json_array_elements($1::json) AS value)
-   AND state IN ('pending', 'sent', 'running')
+   AND type = 'run'
+   AND state IN ('blocked', 'pending', 'sent', 'acknowledged', 'running')
  ORDER BY id
    FOR UPDATE",
 };
@@ -59,41 +64,30 @@ const END_ALL: Sql = Sql {
 UPDATE commands
    SET state = 'canceled', ended_at = $2
  WHERE id IN (SELECT value FROM json_each($1))
-   AND state = 'pending'",
+   AND state IN ('blocked', 'pending')",
     postgres: "\
 UPDATE commands
    SET state = 'canceled', ended_at = $2
  WHERE id IN (SELECT json_array_elements_text($1::json))
-   AND state = 'pending'",
+   AND state IN ('blocked', 'pending')",
 };
 
 const END_RUNS: Sql = Sql {
     sqlite: "\
 UPDATE runs
-   SET status = 'canceled', error = c.reason, ended_at = $2, due_at = NULL
+   SET status = 'canceled', error = c.reason, ended_at = $2, due_at = NULL,
+       interaction = 'closed'
   FROM (SELECT value ->> '$.run_id' AS run_id, value ->> '$.reason' AS reason
           FROM json_each($1)) AS c
  WHERE runs.id = c.run_id
    AND runs.status = 'scheduled'",
     postgres: "\
 UPDATE runs r
-   SET status = 'canceled', error = c.reason, ended_at = $2, due_at = NULL
+   SET status = 'canceled', error = c.reason, ended_at = $2, due_at = NULL,
+       interaction = 'closed'
   FROM json_to_recordset($1::json) AS c (run_id text, reason text)
  WHERE r.id = c.run_id
    AND r.status = 'scheduled'",
-};
-
-const ASK_CANCEL_ALL: Sql = Sql {
-    sqlite: "\
-UPDATE commands
-   SET cancel_requested_at = $2
- WHERE id IN (SELECT value FROM json_each($1))
-   AND cancel_requested_at IS NULL",
-    postgres: "\
-UPDATE commands
-   SET cancel_requested_at = $2
- WHERE id IN (SELECT json_array_elements_text($1::json))
-   AND cancel_requested_at IS NULL",
 };
 
 /// A command that was asked to stop.
@@ -139,21 +133,78 @@ impl Write for Cancel {
             None => tx.row(SELECT_OF_RUN, &binds).await?,
             found => found,
         };
-        let Some(row) = found else { return Ok(Canceling::Over) };
+        let Some(row) = found else { return self.cancel_task(tx).await };
         let command = Current::read(&row)?;
-        if command.state == CommandState::Pending {
-            command.end(tx, &Ending::Canceled, self.now).await?;
-            return Ok(Canceling::Ended);
+        command.call_off(tx, self.scope.workspace_id(), self.now).await
+    }
+}
+
+impl Cancel {
+    /// A run without a command has ended, or was handed over to a task.
+    async fn cancel_task(&self, tx: &mut Tx<'_>) -> Result<Canceling, WriteError> {
+        let run = (self.run_id.clone(), "its run was called off".to_owned());
+        let Some(stops) = tasks::cancel_delegated(tx, &[run], self.now).await? else {
+            return Ok(Canceling::Over);
+        };
+        Ok(match stops.into_iter().next() {
+            Some(Stop { command_id, worker_id }) => Canceling::Asked { command_id, worker_id },
+            None => Canceling::Ended,
+        })
+    }
+}
+
+/// A command that a worker has, and that is to stop.
+pub(in crate::store) struct Held<'c> {
+    pub(in crate::store) command_id: &'c CommandId,
+    pub(in crate::store) run_id: &'c str,
+    pub(in crate::store) workspace_id: &'c str,
+    pub(in crate::store) worker_id: &'c WorkerId,
+    pub(in crate::store) in_session: bool,
+    /// Whether it has been asked to stop before.
+    pub(in crate::store) told: bool,
+}
+
+impl Held<'_> {
+    /// Notes that it is to stop, and tells its worker.
+    pub(in crate::store) async fn stop(
+        &self,
+        tx: &mut Tx<'_>,
+        now: Time,
+    ) -> Result<(), WriteError> {
+        tx.execute(ASK_CANCEL, &binds![self.command_id.as_str(), now]).await?;
+        if self.told {
+            return Ok(());
         }
-        tx.execute(ASK_CANCEL, &binds![command.id.as_str(), self.now]).await?;
-        let worker_id = Reader::new("commands", &row).text("worker_id")?;
-        Ok(Canceling::Asked { command_id: command.id, worker_id })
+        if self.in_session {
+            sessions::enter(tx, self.command_id, SessionState::Stopping, now).await?;
+        }
+        let name = format!("cancel {} {}", self.command_id, now.as_millis());
+        let word = Word {
+            id: &CommandId::derive(&Scope::Global, &name),
+            workspace_id: self.workspace_id,
+            run_id: Some(self.run_id),
+            worker_id: self.worker_id,
+            control: &Control::Cancel { command_id: self.command_id.clone() },
+            expires_at: now + WORD_LIFE,
+        };
+        insert_control(tx, &word, now).await
     }
 }
 
 /// Calls several runs off, each for a reason: those that wait end at once, those that a worker has
-/// are asked to stop.
+/// are asked to stop, and those that were handed over to a task end with it.
 pub(in crate::store) async fn cancel_all(
+    tx: &mut Tx<'_>,
+    runs: &[(RunId, String)],
+    now: Time,
+) -> Result<Vec<Stop>, WriteError> {
+    let mut stops = stop_all(tx, runs, now).await?;
+    stops.extend(tasks::cancel_delegated(tx, runs, now).await?.unwrap_or_default());
+    Ok(stops)
+}
+
+/// The same, of runs that have commands of their own.
+pub(in crate::store) async fn stop_all(
     tx: &mut Tx<'_>,
     runs: &[(RunId, String)],
     now: Time,
@@ -173,9 +224,10 @@ pub(in crate::store) async fn cancel_all(
     let (held, waiting): (Vec<Active>, Vec<Active>) =
         active.into_iter().partition(|command| command.worker_id.is_some());
     end_all(tx, &waiting, runs, now).await?;
-    let ids: Value = held.iter().map(|command| command.id.as_str()).collect();
-    if !held.is_empty() {
-        tx.execute(ASK_CANCEL_ALL, &binds![ids.to_string(), now]).await?;
+    for command in &held {
+        if let Some(held) = command.held() {
+            held.stop(tx, now).await?;
+        }
     }
     Ok(held.into_iter().filter_map(Active::stop).collect())
 }
@@ -204,7 +256,10 @@ async fn end_all(
 struct Active {
     id: CommandId,
     run_id: RunId,
-    /// None while it is pending.
+    workspace_id: String,
+    in_session: bool,
+    told: bool,
+    /// None while no worker has it.
     worker_id: Option<WorkerId>,
 }
 
@@ -212,8 +267,25 @@ impl Active {
     fn read(row: &Row) -> Result<Self, StoreError> {
         let r = Reader::new("commands", row);
         let state: CommandState = r.text("state")?;
-        let worker_id = r.text_if_any("worker_id")?.filter(|_| state != CommandState::Pending);
-        Ok(Self { id: r.text("id")?, run_id: r.text("run_id")?, worker_id })
+        Ok(Self {
+            id: r.text("id")?,
+            run_id: r.text("run_id")?,
+            workspace_id: r.get("workspace_id")?,
+            in_session: r.get::<Option<String>>("session_id")?.is_some(),
+            told: r.time_if_any("cancel_requested_at")?.is_some(),
+            worker_id: r.text_if_any("worker_id")?.filter(|_| state.is_active()),
+        })
+    }
+
+    fn held(&self) -> Option<Held<'_>> {
+        Some(Held {
+            command_id: &self.id,
+            run_id: self.run_id.as_str(),
+            workspace_id: &self.workspace_id,
+            worker_id: self.worker_id.as_ref()?,
+            in_session: self.in_session,
+            told: self.told,
+        })
     }
 
     fn stop(self) -> Option<Stop> {

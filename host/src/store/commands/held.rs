@@ -2,7 +2,7 @@
 
 use super::super::sql::{Tx, binds};
 use super::super::write::{Write, WriteError};
-use super::super::{Store, StoreError};
+use super::super::{Store, StoreError, sessions};
 use super::{Current, Fence, Renewed};
 use crate::model::command::{LEASE, Token};
 use crate::model::id::CommandId;
@@ -13,7 +13,20 @@ const RENEW: &str = "\
 UPDATE commands
    SET lease_expires_at = $2
  WHERE id = $1
-   AND state IN ('sent', 'running')";
+   AND state IN ('sent', 'acknowledged', 'running')";
+
+/// Notes that the worker has it.
+///
+/// # Errors
+/// When the store fails.
+pub async fn acknowledge(
+    store: &Store,
+    id: &CommandId,
+    token: &Token,
+    now: Time,
+) -> Result<Fence, StoreError> {
+    say(store, id, token, Said::Acknowledged, now).await
+}
 
 /// Notes that the worker has begun.
 ///
@@ -25,7 +38,7 @@ pub async fn start(
     token: &Token,
     now: Time,
 ) -> Result<Fence, StoreError> {
-    say(store, id, token, Word::Started, now).await
+    say(store, id, token, Said::Started, now).await
 }
 
 /// Ends the command, and with it its run, unless another attempt follows.
@@ -39,7 +52,7 @@ pub async fn finish(
     ending: Ending,
     now: Time,
 ) -> Result<Fence, StoreError> {
-    say(store, id, token, Word::Finished(ending), now).await
+    say(store, id, token, Said::Finished(ending), now).await
 }
 
 /// Puts the command back into the queue, as if this worker had never had it.
@@ -52,17 +65,35 @@ pub async fn hand_back(
     token: &Token,
     now: Time,
 ) -> Result<Fence, StoreError> {
-    say(store, id, token, Word::HandedBack, now).await
+    say(store, id, token, Said::HandedBack, now).await
 }
 
 async fn say(
     store: &Store,
     id: &CommandId,
     token: &Token,
-    word: Word,
+    said: Said,
     now: Time,
 ) -> Result<Fence, StoreError> {
-    store.write(Said { id: id.clone(), token: token.clone(), word, now }).await
+    let said = match said {
+        Said::Finished(ending) => Said::Finished(redacted(ending, store)),
+        other => other,
+    };
+    let say = Say { id: id.clone(), token: token.clone(), said, now };
+    let (fence, run_id) = store.write(say).await?;
+    store.tell(run_id);
+    Ok(fence)
+}
+
+/// The ending as it is kept.
+fn redacted(ending: Ending, store: &Store) -> Ending {
+    match ending {
+        Ending::Failed { error, retry_after_ms } => {
+            let error = store.record.redaction().text(error).into_owned();
+            Ending::Failed { error, retry_after_ms }
+        }
+        other => other,
+    }
 }
 
 /// Renews the leases of what a worker holds.
@@ -78,41 +109,52 @@ pub async fn renew(
 }
 
 /// A worker's word on a command.
-struct Said {
+struct Say {
     id: CommandId,
     token: Token,
-    word: Word,
+    said: Said,
     now: Time,
 }
 
-enum Word {
+enum Said {
+    Acknowledged,
     Started,
     Finished(Ending),
     HandedBack,
 }
 
-impl Write for Said {
-    type Output = Fence;
+impl Write for Say {
+    /// The run beside the fence: whoever listens to it is told.
+    type Output = (Fence, Option<String>);
     const DOING: &'static str = "note a worker's word";
 
-    async fn apply(&self, tx: &mut Tx<'_>) -> Result<Fence, WriteError> {
-        let Some(command) = Current::fenced(tx, &self.id, &self.token).await? else {
-            return Ok(Fence::Lost);
+    async fn apply(&self, tx: &mut Tx<'_>) -> Result<Self::Output, WriteError> {
+        let Some(command) = Current::fenced(tx, &self.id, &self.token, self.now).await? else {
+            return Ok((Fence::Lost, None));
         };
+        let fence = self.take(tx, &command).await?;
+        Ok((fence, command.run_id))
+    }
+}
+
+impl Say {
+    /// Changes the command as the worker says.
+    async fn take(&self, tx: &mut Tx<'_>, command: &Current) -> Result<Fence, WriteError> {
         let over = command.state.is_terminal();
-        match &self.word {
+        match &self.said {
+            Said::Acknowledged => command.acknowledge(tx, self.now).await?,
             // Said again after the end, it changes nothing; the guard in the statement sees to that.
-            Word::Started => command.start(tx, self.now).await?,
-            Word::Finished(ending) if over => {
+            Said::Started => command.start(tx, self.now).await?,
+            Said::Finished(ending) if over => {
                 let same = command.state.as_str() == ending.status().as_str();
                 return Ok(if same { Fence::Held } else { Fence::Lost });
             }
-            Word::Finished(ending) => {
+            Said::Finished(ending) => {
                 command.start(tx, self.now).await?;
                 command.end(tx, ending, self.now).await?;
             }
-            Word::HandedBack if over => return Ok(Fence::Lost),
-            Word::HandedBack => {
+            Said::HandedBack if over => return Ok(Fence::Lost),
+            Said::HandedBack => {
                 let attempts = command.dispatch_attempts.saturating_sub(1);
                 command.requeue(tx, attempts, self.now).await?;
             }
@@ -133,9 +175,12 @@ impl Write for Renew {
     async fn apply(&self, tx: &mut Tx<'_>) -> Result<Renewed, WriteError> {
         let mut renewed = Renewed::default();
         for (id, token) in &self.held {
-            match Current::fenced(tx, id, token).await? {
+            match Current::fenced(tx, id, token, self.now).await? {
                 Some(command) if !command.state.is_terminal() => {
                     tx.execute(RENEW, &binds![id.as_str(), self.now + LEASE]).await?;
+                    if command.session_id.is_some() {
+                        sessions::renew(tx, id, self.now + LEASE).await?;
+                    }
                     if command.cancel_requested {
                         renewed.canceling.push(id.clone());
                     }

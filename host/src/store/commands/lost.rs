@@ -1,9 +1,15 @@
 //! Commands whose worker is gone: back to the queue, or failed when they were lost too often.
+//!
+//! A host that dies between a claim and the worker's acknowledgement leaves a command that is `sent`.
+//! Nobody takes it back by itself: the worker may have it. The worker says so when it comes again, to
+//! this host or another one; if it comes without it, it has not seen it, and the hand-over does not
+//! count against the command. A worker that does not come again lets the lease run out.
 
 use super::super::sql::{Row, Sql, Tx, binds};
 use super::super::write::{Write, WriteError};
 use super::super::{Store, StoreError};
-use super::Current;
+use super::{Current, select_current};
+use crate::model::command::CommandState;
 use crate::model::id::{CommandId, WorkerId};
 use crate::model::time::Time;
 
@@ -11,35 +17,43 @@ use crate::model::time::Time;
 const LOST_BATCH: u32 = 100;
 
 const SELECT_EXPIRED: Sql = Sql {
-    sqlite: "\
-SELECT id, run_id, state, attempt, dispatch_attempts, cancel_requested_at
-  FROM commands
- WHERE lease_expires_at <= $1
- ORDER BY lease_expires_at
- LIMIT $2",
-    postgres: "\
-SELECT id, run_id, state, attempt, dispatch_attempts, cancel_requested_at
-  FROM commands
- WHERE lease_expires_at <= $1
- ORDER BY lease_expires_at
+    sqlite: select_current!(
+        " WHERE c.lease_expires_at <= $1
+ ORDER BY c.lease_expires_at
+ LIMIT $2"
+    ),
+    postgres: select_current!(
+        " WHERE c.lease_expires_at <= $1
+ ORDER BY c.lease_expires_at
  LIMIT $2
-   FOR UPDATE SKIP LOCKED",
+   FOR UPDATE OF c SKIP LOCKED"
+    ),
 };
 
 const SELECT_OF_WORKER: Sql = Sql {
-    sqlite: "\
-SELECT id, run_id, state, attempt, dispatch_attempts, cancel_requested_at
-  FROM commands
- WHERE lease_expires_at IS NOT NULL
-   AND worker_id = $1
-   AND id NOT IN (SELECT value FROM json_each($2))",
-    postgres: "\
-SELECT id, run_id, state, attempt, dispatch_attempts, cancel_requested_at
-  FROM commands
- WHERE lease_expires_at IS NOT NULL
-   AND worker_id = $1
-   AND id NOT IN (SELECT json_array_elements_text($2::json))
-   FOR UPDATE",
+    sqlite: select_current!(
+        " WHERE c.lease_expires_at IS NOT NULL
+   AND c.worker_id = $1
+   AND c.id NOT IN (SELECT value FROM json_each($2))"
+    ),
+    postgres: select_current!(
+        " WHERE c.lease_expires_at IS NOT NULL
+   AND c.worker_id = $1
+   AND c.id NOT IN (SELECT json_array_elements_text($2::json))
+   FOR UPDATE OF c"
+    ),
+};
+
+const SELECT_HELD: Sql = Sql {
+    sqlite: select_current!(
+        " WHERE c.id = $1
+   AND c.lease_expires_at IS NOT NULL"
+    ),
+    postgres: select_current!(
+        " WHERE c.id = $1
+   AND c.lease_expires_at IS NOT NULL
+   FOR UPDATE OF c"
+    ),
 };
 
 /// Takes from `worker` all but the commands in `kept`; what it lost goes back to the queue, or
@@ -66,6 +80,34 @@ pub async fn release_expired(store: &Store, now: Time) -> Result<usize, StoreErr
     store.write(ReleaseExpired { now }).await
 }
 
+/// A command that a worker has, which nobody else changes until the transaction ends.
+pub(in crate::store) struct InHand(Current);
+
+/// The command, if a worker has it.
+pub(in crate::store) async fn in_hand(
+    tx: &mut Tx<'_>,
+    id: &CommandId,
+) -> Result<Option<InHand>, WriteError> {
+    let row = tx.row(SELECT_HELD, &binds![id.as_str()]).await?;
+    Ok(row.as_ref().map(Current::read).transpose()?.map(InHand))
+}
+
+impl InHand {
+    /// The run that it concerns.
+    pub(in crate::store) fn run_id(&self) -> Option<&str> {
+        self.0.run_id.as_deref()
+    }
+
+    /// Takes it from its worker, as if the worker were lost.
+    pub(in crate::store) async fn take_back(
+        &self,
+        tx: &mut Tx<'_>,
+        now: Time,
+    ) -> Result<(), WriteError> {
+        self.0.lose(tx, now).await
+    }
+}
+
 struct ReleaseOthers {
     worker: WorkerId,
     kept: String,
@@ -79,7 +121,14 @@ impl Write for ReleaseOthers {
     async fn apply(&self, tx: &mut Tx<'_>) -> Result<usize, WriteError> {
         let binds = binds![self.worker.as_str(), self.kept.as_str()];
         let rows = tx.rows(SELECT_OF_WORKER, &binds).await?;
-        lose_all(tx, &rows, self.now).await
+        for row in &rows {
+            let command = Current::read(row)?;
+            match command.state {
+                CommandState::Sent => command.miss(tx, self.now).await?,
+                _ => command.lose(tx, self.now).await?,
+            }
+        }
+        Ok(rows.len())
     }
 }
 
@@ -97,7 +146,11 @@ impl Write for ReleaseExpired {
     }
 }
 
-async fn lose_all(tx: &mut Tx<'_>, rows: &[Row], now: Time) -> Result<usize, WriteError> {
+pub(super) async fn lose_all(
+    tx: &mut Tx<'_>,
+    rows: &[Row],
+    now: Time,
+) -> Result<usize, WriteError> {
     for row in rows {
         Current::read(row)?.lose(tx, now).await?;
     }

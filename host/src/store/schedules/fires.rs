@@ -5,13 +5,17 @@ use std::collections::HashSet;
 
 use serde_json::{Value, json};
 
+use super::super::commands::{self, First};
 use super::super::sql::{Reader, Sql, Tx, binds};
 use super::super::write::WriteError;
-use super::super::{commands, notices};
+use super::super::{notices, tasks};
 use super::Draft;
+use super::handover::Handover;
 use super::ruling::Fate;
-use crate::model::definition::{Agent, Point};
+use crate::model::definition::Point;
 use crate::model::id::RunId;
+use crate::model::run::{Delegation, NewRun, RunStatus};
+use crate::model::task::NewTask;
 use crate::model::text::storable;
 use crate::model::time::Time;
 
@@ -31,15 +35,16 @@ const INSERT_RUNS: Sql = Sql {
     sqlite: "\
 INSERT INTO runs
        (id, workspace_id, owner_kind, owner_id, owner_name, fire_id, scheduled_at, agent, prompt,
-        untrusted_content, task, priority, retry, depth, causes, stages, status, attempt, error,
-        created_at, ended_at)
+        untrusted_content, task, priority, retry, depth, causes, stages, terms, session_id, status,
+        attempt, error, task_id, task_run_id, created_at, ended_at)
 SELECT value ->> '$.id', value ->> '$.workspace_id', value ->> '$.owner_kind',
        value ->> '$.owner_id', value ->> '$.owner_name', value ->> '$.fire_id',
        value ->> '$.scheduled_at', value ->> '$.agent', value ->> '$.prompt',
        value ->> '$.untrusted_content', value ->> '$.task', value ->> '$.priority',
        value ->> '$.retry', value ->> '$.depth', value ->> '$.causes', value ->> '$.stages',
-       value ->> '$.status', 0, value ->> '$.error', value ->> '$.created_at',
-       value ->> '$.ended_at'
+       value ->> '$.terms', value ->> '$.session_id', value ->> '$.status', 0,
+       value ->> '$.error', value ->> '$.task_id', value ->> '$.task_run_id',
+       value ->> '$.created_at', value ->> '$.ended_at'
   FROM json_each($1)
  WHERE true
     ON CONFLICT (fire_id) DO NOTHING
@@ -47,35 +52,19 @@ RETURNING id",
     postgres: "\
 INSERT INTO runs
        (id, workspace_id, owner_kind, owner_id, owner_name, fire_id, scheduled_at, agent, prompt,
-        untrusted_content, task, priority, retry, depth, causes, stages, status, attempt, error,
-        created_at, ended_at)
+        untrusted_content, task, priority, retry, depth, causes, stages, terms, session_id, status,
+        attempt, error, task_id, task_run_id, created_at, ended_at)
 SELECT id, workspace_id, owner_kind, owner_id, owner_name, fire_id, scheduled_at, agent, prompt,
-       untrusted_content, task, priority, retry, depth, causes, stages, status, 0, error,
-       created_at, ended_at
+       untrusted_content, task, priority, retry, depth, causes, stages, terms, session_id, status,
+       0, error, task_id, task_run_id, created_at, ended_at
   FROM json_to_recordset($1::json)
     AS r (id text, workspace_id text, owner_kind text, owner_id text, owner_name text,
           fire_id text, scheduled_at bigint, agent text, prompt text, untrusted_content text,
           task text, priority text, retry text, depth bigint, causes text, stages text,
-          status text, error text, created_at bigint, ended_at bigint)
+          terms text, session_id text, status text, error text, task_id text, task_run_id text,
+          created_at bigint, ended_at bigint)
     ON CONFLICT (fire_id) DO NOTHING
 RETURNING id",
-};
-
-const INSERT_COMMANDS: Sql = Sql {
-    sqlite: "\
-INSERT INTO commands
-       (id, run_id, queue, state, attempt, dispatch_attempts, log_lines, priority, after_run_id,
-        created_at)
-SELECT value ->> '$.id', value ->> '$.run_id', value ->> '$.queue', 'pending', 1, 0, 0,
-       value ->> '$.priority', value ->> '$.after_run_id', value ->> '$.created_at'
-  FROM json_each($1)",
-    postgres: "\
-INSERT INTO commands
-       (id, run_id, queue, state, attempt, dispatch_attempts, log_lines, priority, after_run_id,
-        created_at)
-SELECT id, run_id, queue, 'pending', 1, 0, 0, priority, after_run_id, created_at
-  FROM json_to_recordset($1::json)
-    AS c (id text, run_id text, queue text, priority bigint, after_run_id text, created_at bigint)",
 };
 
 /// A fire and what becomes of it.
@@ -113,35 +102,87 @@ pub(super) async fn insert(
     if fires.is_empty() {
         return Ok(HashSet::new());
     }
-    let rows: Value = fires.iter().map(run_row).collect();
-    let rows = tx.rows(INSERT_RUNS, &binds![rows.to_string()]).await?;
-    let made = rows.iter().map(|row| Reader::new("runs", row).text("id"));
-    let made = made.collect::<Result<HashSet<RunId>, _>>()?;
+    let made = insert_runs(tx, fires.iter().map(fire_row).collect()).await?;
 
     let is_made = |(draft, _): &&Fated<'_>| made.contains(&draft.run.id);
     let (begun, canceled): (Vec<&Fated<'_>>, Vec<_>) =
         fires.iter().filter(is_made).partition(|(_, fate)| fate.runs());
-    if !begun.is_empty() {
-        let rows: Value = begun.iter().map(|fire| command_row(fire)).collect();
-        tx.execute(INSERT_COMMANDS, &binds![rows.to_string()]).await?;
-    }
-    notices::of_runs(tx, &ids(&begun), Point::RunScheduled, now).await?;
-    notices::of_runs(tx, &ids(&canceled), Point::RunCanceled, now).await?;
+    let begun: Vec<Begun<'_>> = begun.into_iter().map(Begun::of).collect();
+    hand_over(tx, &begun, now).await?;
+    let firsts: Vec<First<'_>> = begun.iter().map(Begun::first).collect();
+    commands::insert_all(tx, &firsts).await?;
+    let scheduled: Vec<&str> = begun.iter().flat_map(Begun::run_ids).collect();
+    notices::of_runs(tx, &scheduled, Point::RunScheduled, now).await?;
+    let canceled: Vec<&str> = canceled.iter().map(|(draft, _)| draft.run.id.as_str()).collect();
+    notices::of_runs(tx, &canceled, Point::RunCanceled, now).await?;
     Ok(made)
 }
 
-fn ids<'f>(fires: &[&'f Fated<'_>]) -> Vec<&'f str> {
-    fires.iter().map(|(draft, _)| draft.run.id.as_str()).collect()
+/// A fire that becomes a run, and what carries the run out in its place, if it is handed over.
+struct Begun<'f> {
+    fire: &'f Fated<'f>,
+    handover: Option<Handover>,
 }
 
-fn run_row((draft, fate): &Fated<'_>) -> Value {
-    let run = &draft.run;
+impl<'f> Begun<'f> {
+    fn of(fire: &'f Fated<'f>) -> Self {
+        Self { fire, handover: Handover::of(fire.0) }
+    }
+
+    fn first(&self) -> First<'_> {
+        let (draft, fate) = self.fire;
+        let run = self.handover.as_ref().map_or(&draft.run, |handover| &handover.run);
+        First { id: &draft.command_id, run, after: fate.after() }
+    }
+
+    fn run_ids(&self) -> impl Iterator<Item = &str> {
+        let own = self.handover.as_ref().map(|handover| handover.run.id.as_str());
+        std::iter::once(self.fire.0.run.id.as_str()).chain(own)
+    }
+}
+
+/// Makes the tasks of what is handed over, with their runs.
+async fn hand_over(tx: &mut Tx<'_>, begun: &[Begun<'_>], now: Time) -> Result<(), WriteError> {
+    let handovers: Vec<&Handover> =
+        begun.iter().filter_map(|begun| begun.handover.as_ref()).collect();
+    if handovers.is_empty() {
+        return Ok(());
+    }
+    let rows = handovers.iter().map(|handover| row(&handover.run, &Standing::default()));
+    insert_runs(tx, rows.collect()).await?;
+    let tasks: Vec<(&NewTask, &RunId)> =
+        handovers.iter().map(|handover| (&handover.task, &handover.run.id)).collect();
+    tasks::insert_all(tx, &tasks, now).await
+}
+
+async fn insert_runs(tx: &mut Tx<'_>, rows: Value) -> Result<HashSet<RunId>, WriteError> {
+    let rows = tx.rows(INSERT_RUNS, &binds![rows.to_string()]).await?;
+    let made = rows.iter().map(|row| Reader::new("runs", row).text("id"));
+    Ok(made.collect::<Result<_, _>>()?)
+}
+
+/// What a run is from the start beside what it was made as.
+#[derive(Default)]
+struct Standing<'f> {
+    delegation: Option<&'f Delegation>,
+    /// Why it is canceled, if it is.
+    canceled: Option<&'f str>,
+}
+
+fn fire_row((draft, fate): &Fated<'_>) -> Value {
+    let standing = match fate {
+        Fate::Runs { .. } => Standing { delegation: draft.delegation.as_ref(), canceled: None },
+        Fate::Canceled { reason } => Standing { delegation: None, canceled: Some(reason) },
+    };
+    row(&draft.run, &standing)
+}
+
+fn row(run: &NewRun, standing: &Standing<'_>) -> Value {
     let json = |value: serde_json::Result<String>| value.map(storable).unwrap_or_default();
-    let (status, error, ended_at) = match fate {
-        Fate::Runs { .. } => ("scheduled", None, None),
-        Fate::Canceled { reason } => {
-            ("canceled", Some(storable(reason.clone())), Some(run.created_at.as_millis()))
-        }
+    let status = match standing {
+        Standing { canceled: Some(_), .. } => RunStatus::Canceled,
+        Standing { delegation: Some(_), .. } => RunStatus::Delegated,
+        Standing { .. } => RunStatus::Scheduled,
     };
     json!({
         "id": run.id,
@@ -160,26 +201,13 @@ fn run_row((draft, fate): &Fated<'_>) -> Value {
         "depth": run.depth,
         "causes": json(serde_json::to_string(&run.causes)),
         "stages": json(serde_json::to_string(&run.stages)),
-        "status": status,
-        "error": error,
+        "terms": json(serde_json::to_string(&run.terms)),
+        "session_id": run.terms.session.as_ref().map(|session| &session.id),
+        "status": status.as_str(),
+        "error": standing.canceled.map(|reason| storable(reason.to_owned())),
+        "task_id": standing.delegation.map(|delegation| &delegation.task_id),
+        "task_run_id": standing.delegation.map(|delegation| &delegation.task_run_id),
         "created_at": run.created_at.as_millis(),
-        "ended_at": ended_at,
-    })
-}
-
-fn command_row((draft, fate): &Fated<'_>) -> Value {
-    let run = &draft.run;
-    let after = match fate {
-        Fate::Runs { after } => after.as_ref(),
-        Fate::Canceled { .. } => None,
-    };
-    let agent = Agent { scope: run.scope.clone(), name: run.agent.clone() };
-    json!({
-        "id": draft.command_id,
-        "run_id": run.id,
-        "queue": commands::queue_of(&agent),
-        "priority": run.priority.base(),
-        "after_run_id": after,
-        "created_at": run.created_at.as_millis(),
+        "ended_at": standing.canceled.map(|_| run.created_at.as_millis()),
     })
 }

@@ -11,6 +11,7 @@ mod by_hand;
 mod claim;
 mod due;
 mod fires;
+mod handover;
 mod ruling;
 mod state;
 
@@ -18,7 +19,7 @@ use super::sql::{Bind, Tx, binds};
 use super::write::WriteError;
 use crate::model::definition::Job;
 use crate::model::id::CommandId;
-use crate::model::run::NewRun;
+use crate::model::run::{Delegation, NewRun};
 use crate::model::time::Time;
 use crate::model::turn::Turn;
 pub use by_hand::{Backfilled, ByHand, backfill, fire_by_hand};
@@ -32,8 +33,10 @@ pub use state::{SchedulerState, StoredJob, find, state};
 pub struct Draft {
     /// The run.
     pub run: NewRun,
-    /// Its first command.
+    /// Its first command, or its task's.
     pub command_id: CommandId,
+    /// The task that it is handed over to, if the job asks for one, and the task's own run.
+    pub delegation: Option<Delegation>,
     /// Why it is not to be made, when somebody who was asked refused: then the run is canceled from
     /// the start, with this as its error.
     pub refused: Option<String>,

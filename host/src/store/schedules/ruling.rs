@@ -46,6 +46,14 @@ impl Fate {
     pub(super) fn runs(&self) -> bool {
         matches!(self, Self::Runs { .. })
     }
+
+    /// The run that has to end before this one begins.
+    pub(super) fn after(&self) -> Option<&RunId> {
+        match self {
+            Self::Runs { after } => after.as_ref(),
+            Self::Canceled { .. } => None,
+        }
+    }
 }
 
 /// What becomes of each fire of a job, in their order.

@@ -4,7 +4,7 @@ use super::*;
 use crate::model::content::Content;
 use crate::model::definition::{Priority, Retry};
 use crate::model::id::{CommandId, JobId};
-use crate::model::run::{NewRun, Owner, Stages};
+use crate::model::run::{NewRun, Owner, Stages, Terms};
 use crate::model::scope::Scope;
 
 /// How many fires there are, how many runs are under way, how much room there is, and what becomes
@@ -120,10 +120,11 @@ fn draft(id: &RunId, refused: Option<&str>) -> Draft {
         depth: 0,
         causes: vec![],
         stages: Stages::default(),
+        terms: Terms::default(),
         created_at: Time::EPOCH,
     };
     let command_id = CommandId::mint(Time::EPOCH, [0; 10]);
-    Draft { run, command_id, refused: refused.map(str::to_owned) }
+    Draft { run, command_id, delegation: None, refused: refused.map(str::to_owned) }
 }
 
 fn shown(ruling: &Ruling, ids: &[RunId]) -> String {

@@ -1,0 +1,192 @@
+//! Calling tasks off, and putting them away.
+
+use serde_json::Value;
+
+use super::super::commands;
+use super::super::sql::{Reader, Sql, Tx, binds};
+use super::super::write::{Write, WriteError};
+use super::super::{Store, StoreError};
+use super::follow::follow_task;
+use crate::model::id::{RunId, TaskId};
+use crate::model::scope::Scope;
+use crate::model::task::TaskStatus;
+use crate::model::time::Time;
+
+/// Why the runs of a task that was called off are canceled.
+const CANCELED: &str = "its task was called off";
+
+const SELECT_STATUS: &str = "\
+SELECT id, status
+  FROM tasks
+ WHERE id = $1
+   AND workspace_id = $2";
+
+const SELECT_UNDER_WAY: &str = "\
+SELECT id
+  FROM runs
+ WHERE owner_id = $1
+   AND status IN ('scheduled', 'running')
+ ORDER BY seq";
+
+const SELECT_DELEGATED: Sql = Sql {
+    sqlite: "\
+SELECT id, task_id
+  FROM runs
+ WHERE id IN (SELECT value FROM json_each($1))
+   AND status = 'delegated'",
+    postgres: "\
+SELECT id, task_id
+  FROM runs
+ WHERE id IN (SELECT json_array_elements_text($1::json))
+   AND status = 'delegated'
+ ORDER BY id",
+};
+
+const ARCHIVE: &str = "\
+UPDATE tasks
+   SET archived_at = coalesce(archived_at, $3)
+ WHERE id = $1
+   AND workspace_id = $2
+   AND status IN ('done', 'error', 'dropped', 'canceled')";
+
+/// What became of a wish to cancel a task.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TaskCanceling {
+    /// It is canceled.
+    Ended,
+    /// A worker is at it, and is asked to stop.
+    Asked,
+    /// It had ended already.
+    Over,
+}
+
+/// What became of a wish to put a task away.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Archiving {
+    /// It is put away, now or before.
+    Archived,
+    /// It has not ended.
+    UnderWay,
+}
+
+/// Calls a task off, with all that waits behind its present run. None when there is no such task.
+///
+/// # Errors
+/// When the store fails.
+pub async fn cancel(
+    store: &Store,
+    scope: &Scope,
+    id: &TaskId,
+    now: Time,
+) -> Result<Option<TaskCanceling>, StoreError> {
+    store.write(Cancel { scope: scope.clone(), id: id.clone(), now }).await
+}
+
+/// Puts a task that has ended out of sight. None when there is no such task.
+///
+/// # Errors
+/// When the store fails.
+pub async fn archive(
+    store: &Store,
+    scope: &Scope,
+    id: &TaskId,
+    now: Time,
+) -> Result<Option<Archiving>, StoreError> {
+    store.write(Archive { scope: scope.clone(), id: id.clone(), now }).await
+}
+
+/// Calls off the tasks that those of these runs that are delegated were handed over to, each for
+/// its run's reason. Gives the commands to stop, of runs that a worker has; none at all when no run
+/// among these is delegated.
+pub(in crate::store) async fn cancel_delegated(
+    tx: &mut Tx<'_>,
+    runs: &[(RunId, String)],
+    now: Time,
+) -> Result<Option<Vec<commands::Stop>>, WriteError> {
+    if runs.is_empty() {
+        return Ok(None);
+    }
+    let ids: Value = runs.iter().map(|(run, _)| run.as_str()).collect();
+    let rows = tx.rows(SELECT_DELEGATED, &binds![ids.to_string()]).await?;
+    let mut stops = Vec::new();
+    for row in &rows {
+        let r = Reader::new("runs", row);
+        let (run, task): (RunId, String) = (r.text("id")?, r.get("task_id")?);
+        let reason = runs.iter().find(|(id, _)| *id == run).map_or(CANCELED, |(_, why)| why);
+        stops.extend(call_off(tx, &task, reason, now).await?);
+    }
+    Ok((!rows.is_empty()).then_some(stops))
+}
+
+/// Calls off all of a task's runs that have not ended.
+async fn call_off(
+    tx: &mut Tx<'_>,
+    task_id: &str,
+    reason: &str,
+    now: Time,
+) -> Result<Vec<commands::Stop>, WriteError> {
+    let mut stops = Vec::new();
+    // On PostgreSQL a follow-up may have been added while we waited for the present run's command.
+    // The second look sees it; no more can come as long as we hold that.
+    for _ in 0..2 {
+        let rows = tx.rows(SELECT_UNDER_WAY, &binds![task_id]).await?;
+        let run = |row| Ok((Reader::new("runs", row).text("id")?, reason.to_owned()));
+        let runs = rows.iter().map(run).collect::<Result<Vec<_>, StoreError>>()?;
+        stops = commands::stop_all(tx, &runs, now).await?;
+    }
+    follow_task(tx, task_id, now).await?;
+    Ok(stops)
+}
+
+struct Cancel {
+    scope: Scope,
+    id: TaskId,
+    now: Time,
+}
+
+impl Cancel {
+    async fn status(&self, tx: &mut Tx<'_>) -> Result<Option<TaskStatus>, WriteError> {
+        let binds = binds![self.id.as_str(), self.scope.workspace_id()];
+        let row = tx.row(SELECT_STATUS, &binds).await?;
+        Ok(row.map(|row| Reader::new("tasks", &row).text("status")).transpose()?)
+    }
+}
+
+impl Write for Cancel {
+    type Output = Option<TaskCanceling>;
+    const DOING: &'static str = "cancel a task";
+
+    async fn apply(&self, tx: &mut Tx<'_>) -> Result<Option<TaskCanceling>, WriteError> {
+        match self.status(tx).await? {
+            None => return Ok(None),
+            Some(status) if status.is_terminal() => return Ok(Some(TaskCanceling::Over)),
+            Some(_) => {}
+        }
+        let stops = call_off(tx, self.id.as_str(), CANCELED, self.now).await?;
+        Ok(Some(match self.status(tx).await? {
+            Some(TaskStatus::Canceled) => TaskCanceling::Ended,
+            Some(status) if status.is_terminal() && stops.is_empty() => TaskCanceling::Over,
+            _ => TaskCanceling::Asked,
+        }))
+    }
+}
+
+struct Archive {
+    scope: Scope,
+    id: TaskId,
+    now: Time,
+}
+
+impl Write for Archive {
+    type Output = Option<Archiving>;
+    const DOING: &'static str = "put a task away";
+
+    async fn apply(&self, tx: &mut Tx<'_>) -> Result<Option<Archiving>, WriteError> {
+        let (id, workspace) = (self.id.as_str(), self.scope.workspace_id());
+        if tx.execute(ARCHIVE, &binds![id, workspace, self.now]).await? > 0 {
+            return Ok(Some(Archiving::Archived));
+        }
+        let row = tx.row(SELECT_STATUS, &binds![id, workspace]).await?;
+        Ok(row.map(|_| Archiving::UnderWay))
+    }
+}
