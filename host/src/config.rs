@@ -6,6 +6,7 @@
 mod automations;
 pub mod definitions;
 mod file;
+mod queue;
 pub mod secrets;
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -14,8 +15,10 @@ use std::time::Duration;
 
 use crate::model::definition::{Agent, Definitions, Plugin};
 use crate::model::problem::Problems;
+use crate::model::routing::Offer;
 pub use automations::to_json;
 use definitions::Declared;
+pub use queue::{QueueLimits, WorkspaceLimits};
 
 /// The file's usual name.
 pub const FILE_NAME: &str = "hillock.toml";
@@ -40,6 +43,8 @@ pub struct Config {
     pub limits: Limits,
     /// How extensions reach the network.
     pub egress: EgressLimits,
+    /// How much is kept of what runs say.
+    pub logs: LogLimits,
     /// What is defined in files.
     pub declared: Vec<Declared>,
     /// The operator's own components.
@@ -50,6 +55,8 @@ pub struct Config {
     pub drain_grace: Duration,
     /// How many runs may be under way at once; the others wait.
     pub max_concurrent_runs: u32,
+    /// What the queue holds, and lets out.
+    pub queue: QueueLimits,
 }
 
 /// What a guest may use in one call. Exceeding one ends the call with an error that names it.
@@ -85,6 +92,19 @@ impl Default for Limits {
     }
 }
 
+/// How much is kept of what a run says. What is left out is marked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LogLimits {
+    /// All of a run's log, in bytes.
+    pub run_bytes: u64,
+}
+
+impl Default for LogLimits {
+    fn default() -> Self {
+        Self { run_bytes: 16 * 1024 * 1024 }
+    }
+}
+
 /// Whom extensions trust on the network, and how much of it they may use in one request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct EgressLimits {
@@ -116,6 +136,8 @@ pub struct Worker {
     pub name: String,
     /// How many programs it runs at once.
     pub capacity: u32,
+    /// What it has; what it runs on and can enforce is found out when it starts.
+    pub offer: Offer,
     /// The programs, one per agent.
     pub programs: Vec<Program>,
     /// How long a program has to end by itself when it is canceled.
@@ -123,6 +145,22 @@ pub struct Worker {
     /// How long a stopping worker waits for its programs before it hands their commands back.
     pub drain_grace: Duration,
 }
+
+impl Default for Worker {
+    fn default() -> Self {
+        Self {
+            name: machine_name(),
+            capacity: 4,
+            offer: Offer::default(),
+            programs: Vec::new(),
+            cancel_grace: Duration::from_secs(10),
+            drain_grace: Duration::from_secs(30),
+        }
+    }
+}
+
+/// How long a program may run unless somebody says otherwise.
+pub const PROGRAM_TIMEOUT: Duration = Duration::from_secs(600);
 
 /// The program that does an agent's work.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -137,6 +175,9 @@ pub struct Program {
     pub dir: Option<PathBuf>,
     /// How long it may run.
     pub timeout: Duration,
+    /// Whether it reads lines of JSON on its standard input as long as it runs, whatever the run's
+    /// policy says.
+    pub interactive: bool,
 }
 
 /// What the command line says over environment and file.
@@ -256,7 +297,9 @@ impl Config {
             ("store", self.store_url != other.store_url),
             ("sandbox", self.limits != other.limits),
             ("egress", self.egress != other.egress),
+            ("logs", self.logs != other.logs),
             ("worker", self.worker != other.worker),
+            ("queue", self.queue != other.queue),
             ("plugins", self.plugins != other.plugins),
         ];
         sections.into_iter().filter(|(_, differs)| *differs).map(|(section, _)| section).collect()
@@ -320,6 +363,28 @@ pub fn reachable(bound: SocketAddr) -> SocketAddr {
 /// Where keys and caches are kept unless somebody says otherwise.
 pub fn default_data_dir() -> PathBuf {
     xdg("XDG_DATA_HOME", ".local/share").join("hillock")
+}
+
+/// The longest label, capability, tool, cluster or region, in bytes.
+const TAG_BYTES_MAX: usize = 128;
+
+/// A word by which workers are chosen, as it is.
+///
+/// # Errors
+/// When it is empty, long, or would not be seen whole; says what is wanted.
+pub fn tag(text: &str) -> Result<String, String> {
+    let sound = (1..=TAG_BYTES_MAX).contains(&text.len())
+        && text.trim() == text
+        && !text.chars().any(char::is_control);
+    let wanted = || format!("`{text}` is not 1 to {TAG_BYTES_MAX} printable characters");
+    sound.then(|| text.to_owned()).ok_or_else(wanted)
+}
+
+fn machine_name() -> String {
+    nix::unistd::gethostname()
+        .ok()
+        .and_then(|name| name.into_string().ok())
+        .unwrap_or_else(|| "worker".to_owned())
 }
 
 fn xdg(variable: &str, below_home: &str) -> PathBuf {

@@ -11,7 +11,6 @@ use crate::model::decision::Verdict;
 use crate::model::definition::{Gather, Trigger};
 use crate::model::envelope::{Batch, Envelope, Event};
 use crate::model::time::Time;
-use crate::sandbox::SandboxError;
 use crate::store::firing::Firing;
 use crate::store::gatherings::{self, Flush, Gathering};
 use crate::store::{StoreError, events};
@@ -24,7 +23,7 @@ const GATHERINGS_MAX: u32 = 64;
 const AT_ONCE: usize = 4;
 /// How many events of a batch are read at a time: bounds the bodies in memory.
 const READ_AT_ONCE: u32 = 8;
-/// How long a gathering is left alone whose components are busy.
+/// How long a gathering is left alone whose components are busy, or whose run there is no room for.
 const PAUSE: Duration = Duration::from_secs(5);
 
 /// What gatherings are told apart by: the value at the path, as text. What is missing or no scalar
@@ -81,16 +80,21 @@ impl Activator {
             Ok(firing) => Ok(firing),
             Err(Unflushed::Because(verdict)) => Err(verdict),
             Err(Unflushed::Store(error)) => return Err(error),
-            Err(Unflushed::Busy(error)) => {
-                tracing::warn!(gathering = %gathering.id, %error, "set aside");
+            Err(Unflushed::Later(why)) => {
+                tracing::warn!(gathering = %gathering.id, why, "set aside");
                 let later = self.clock.now() + PAUSE;
                 gatherings::postpone(&self.store, &gathering.id, later).await?;
                 return Ok(false);
             }
         };
+        let scope = outcome.as_ref().ok().map(|firing: &Firing| firing.run.scope.clone());
         let flush = Flush { gathering, outcome, at: self.clock.now() };
         let verdict = gatherings::flush(&self.store, flush).await?;
-        Ok(matches!(verdict, Some(Verdict::Fired(_))))
+        let fired = matches!(verdict, Some(Verdict::Fired(_)));
+        if let Some(scope) = scope.filter(|_| fired) {
+            self.count(&scope, 1).await;
+        }
+        Ok(fired)
     }
 
     /// The run that its trigger wants, as the trigger is now.
@@ -99,9 +103,11 @@ impl Activator {
         let trigger = definitions.triggers.iter().find(|one| one.id == gathering.trigger_id);
         let enabled = trigger.filter(|trigger| trigger.enabled);
         let trigger = enabled.ok_or(Unflushed::Because(Verdict::Disabled))?;
+        let room = self.has_room(&trigger.scope).await?;
+        room.map_err(|full| Unflushed::Later(full.to_string()))?;
         let envelope = self.whole(trigger, gathering).await?;
         let prompt = self.render(&definitions, trigger, &envelope).await?;
-        Ok(self.firing(trigger, envelope.event(), prompt))
+        Ok(self.firing(&definitions, trigger, envelope.event(), prompt))
     }
 
     /// The envelope that stands for all its events.
@@ -134,8 +140,8 @@ impl Activator {
 enum Unflushed {
     /// It is decided.
     Because(Verdict),
-    /// It cannot be decided now.
-    Busy(SandboxError),
+    /// It cannot be decided now; says why.
+    Later(String),
     /// The store failed.
     Store(StoreError),
 }
@@ -144,7 +150,7 @@ impl From<Unfired> for Unflushed {
     fn from(unfired: Unfired) -> Self {
         match unfired {
             Unfired::Because(verdict) => Self::Because(verdict),
-            Unfired::Busy(error) => Self::Busy(error),
+            Unfired::Busy(error) => Self::Later(error.to_string()),
         }
     }
 }

@@ -69,7 +69,7 @@ impl Activator {
         let envelope = self.envelope_of(trigger, occasion)?;
         let definitions = self.catalog.now();
         let prompt = self.render(&definitions, trigger, &envelope).await?;
-        let mut firing = self.firing(trigger, envelope.event(), prompt);
+        let mut firing = self.firing(&definitions, trigger, envelope.event(), prompt);
         firing.run.event_id = None;
         firing.run.stages.filter = None;
         if is_event {

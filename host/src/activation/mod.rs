@@ -23,6 +23,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::Notify;
 
+use crate::caps::{Caps, Full};
 use crate::catalog::Catalog;
 use crate::clock::Clock;
 use crate::model::decision::{Decision, Verdict};
@@ -30,6 +31,7 @@ use crate::model::definition::{Definitions, Gather, Trigger};
 use crate::model::envelope::{Envelope, Event};
 use crate::model::id::EventId;
 use crate::model::json::NotJson;
+use crate::model::scope::Scope;
 use crate::sandbox::{Sandbox, SandboxError};
 use crate::store::events::{self, Activation};
 use crate::store::firing::Firing;
@@ -47,6 +49,9 @@ pub enum ActivationError {
     /// A component is busy. The event is set aside, so that the others' events go on.
     #[error(transparent)]
     Busy(SandboxError),
+    /// Too many commands wait already. The event waits in their place.
+    #[error(transparent)]
+    Full(#[from] Full),
     /// Its data is not JSON, which ingress makes sure of.
     #[error("the event's data cannot be read")]
     Data(#[from] NotJson),
@@ -90,6 +95,8 @@ pub struct Activator {
     sandbox: Arc<Sandbox>,
     clock: Clock,
     catalog: Catalog,
+    /// Without limit when absent.
+    caps: Option<Caps>,
     in_hand: Mutex<HashSet<EventId>>,
     gathered: Notify,
 }
@@ -98,7 +105,29 @@ impl Activator {
     /// Activates for the triggers of the catalog.
     pub fn new(store: Store, sandbox: Arc<Sandbox>, clock: Clock, catalog: Catalog) -> Self {
         let (in_hand, gathered) = Default::default();
-        Self { store, sandbox, clock, catalog, in_hand, gathered }
+        Self { store, sandbox, clock, catalog, caps: None, in_hand, gathered }
+    }
+
+    /// The same, as long as these caps have room for the runs.
+    pub fn within(self, caps: Caps) -> Self {
+        Self { caps: Some(caps), ..self }
+    }
+
+    /// Whether events of this scope can lead to runs at present.
+    ///
+    /// # Errors
+    /// When the store fails. That there is no room is the answer.
+    pub async fn has_room(&self, scope: &Scope) -> Result<Result<(), Full>, StoreError> {
+        match &self.caps {
+            Some(caps) => caps.has_room(scope).await,
+            None => Ok(Ok(())),
+        }
+    }
+
+    async fn count(&self, scope: &Scope, runs: usize) {
+        if let Some(caps) = self.caps.as_ref().filter(|_| runs > 0) {
+            caps.add(scope, u32::try_from(runs).unwrap_or(u32::MAX)).await;
+        }
     }
 
     /// Decides on an event, and says how many runs it led to. None when somebody else has it in
@@ -108,9 +137,12 @@ impl Activator {
     /// When the event has to wait for another try.
     pub async fn activate(&self, event: Arc<Event>) -> Result<Option<usize>, ActivationError> {
         let Some(_hand) = self.take_in_hand(&event.id) else { return Ok(None) };
+        let scope = event.scope.clone();
+        self.has_room(&scope).await??;
         let activation = self.decide_all(event).await?;
         let has_held = !activation.held.is_empty();
         let runs = events::activate(&self.store, activation).await?;
+        self.count(&scope, runs.unwrap_or(0)).await;
         if has_held {
             self.gathered.notify_one();
         }
@@ -176,7 +208,7 @@ impl Activator {
             return Ok(Wish::Hold(self.holding(trigger, gather, envelope)));
         }
         let rendered = self.render(definitions, trigger, envelope).await?;
-        let firing = self.firing(trigger, envelope.event(), rendered);
+        let firing = self.firing(definitions, trigger, envelope.event(), rendered);
         Ok(Wish::Fire(Box::new(firing)))
     }
 

@@ -69,7 +69,14 @@ impl Activator {
     }
 
     /// The run that a trigger makes of an event.
-    pub(super) fn firing(&self, trigger: &Trigger, event: &Event, prompt: Prompt) -> Firing {
+    pub(super) fn firing(
+        &self,
+        definitions: &Definitions,
+        trigger: &Trigger,
+        event: &Event,
+        prompt: Prompt,
+    ) -> Firing {
+        let Trigger { scope, agent, demands, .. } = trigger;
         let run = NewRun {
             id: self.clock.run_id(),
             scope: trigger.scope.clone(),
@@ -85,6 +92,7 @@ impl Activator {
             depth: event.depth,
             causes: event.causes.clone(),
             stages: prompt.stages,
+            terms: definitions.terms(scope, agent, demands, prompt.content),
             created_at: self.clock.now(),
         };
         Firing { run, command_id: self.clock.command_id(), limit: trigger.fire_limit }

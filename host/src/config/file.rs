@@ -1,6 +1,6 @@
 //! The shape of `hillock.toml`, and its parsing into what the host works with.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -10,16 +10,19 @@ use serde::de::IgnoredAny;
 
 use super::automations::Automations;
 use super::definitions::Declared;
-use super::{Config, EgressLimits, Limits, Overrides, Program, Worker, default_data_dir};
+use super::queue::QueueTable;
+use super::{
+    Config, EgressLimits, Limits, LogLimits, Overrides, PROGRAM_TIMEOUT, Program, Worker,
+    default_data_dir,
+};
 use crate::model::definition::{Agent, Definition};
 use crate::model::problem::Problems;
+use crate::model::routing::Offer;
 use crate::model::scope::Scope;
 
 const LISTEN: &str = "127.0.0.1:7878";
 const STORE_URL: &str = "sqlite://hillock.db";
 const DRAIN_GRACE: Duration = Duration::from_secs(30);
-const CANCEL_GRACE: Duration = Duration::from_secs(10);
-const PROGRAM_TIMEOUT: Duration = Duration::from_secs(600);
 /// How many runs may be under way for each of the machine's cores.
 const RUNS_PER_CORE: u32 = 5;
 
@@ -34,6 +37,10 @@ pub(super) struct File {
     sandbox: SandboxTable,
     #[serde(default)]
     egress: EgressTable,
+    #[serde(default)]
+    queue: QueueTable,
+    #[serde(default)]
+    logs: LogsTable,
     worker: Option<WorkerTable>,
     // Read apart, so that everything wrong in them is reported at once.
     #[serde(default, rename = "agents")]
@@ -90,6 +97,12 @@ struct EgressTable {
     body_bytes: Option<usize>,
 }
 
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct LogsTable {
+    run_bytes_max: Option<u64>,
+}
+
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct WorkerTable {
@@ -97,6 +110,14 @@ struct WorkerTable {
     capacity: Option<u32>,
     cancel_grace: Option<String>,
     drain_grace: Option<String>,
+    #[serde(default)]
+    labels: BTreeMap<String, String>,
+    #[serde(default)]
+    capabilities: BTreeSet<String>,
+    #[serde(default)]
+    tools: BTreeSet<String>,
+    cluster: Option<String>,
+    region: Option<String>,
     #[serde(default)]
     agents: Vec<ProgramEntry>,
 }
@@ -112,6 +133,8 @@ struct ProgramEntry {
     env: Vec<String>,
     dir: Option<PathBuf>,
     timeout: Option<String>,
+    #[serde(default)]
+    interactive: bool,
 }
 
 impl File {
@@ -134,6 +157,8 @@ impl File {
             duration("server.drain_grace", self.server.drain_grace, DRAIN_GRACE, problems);
         let limits = self.sandbox.into_limits(problems);
         let egress = self.egress.into_limits(folder, problems);
+        let queue = self.queue.into_limits(problems);
+        let logs = self.logs.into_limits(problems);
         let worker = self.worker.map(|worker| worker.into_worker(folder, problems));
         let Automations { declared, plugins } = automations;
         if let Some(Some(worker)) = &worker {
@@ -153,11 +178,13 @@ impl File {
             data_dir,
             limits,
             egress,
+            logs,
             declared,
             plugins,
             worker: worker.flatten(),
             drain_grace,
             max_concurrent_runs,
+            queue,
         })
     }
 }
@@ -183,7 +210,7 @@ fn store_url_in(folder: &Path, url: &str, problems: &mut Problems) -> Option<Str
     Some(format!("sqlite://{}", folder.join(path).display()))
 }
 
-fn duration(
+pub(super) fn duration(
     path: &str,
     text: Option<String>,
     default: Duration,
@@ -199,7 +226,7 @@ fn duration(
     problems.take(path, parsed).unwrap_or(default)
 }
 
-fn at_least_one<T: PartialOrd + From<u8>>(
+pub(super) fn at_least_one<T: PartialOrd + From<u8>>(
     path: &str,
     value: Option<T>,
     default: T,
@@ -268,18 +295,49 @@ impl WorkerTable {
             .enumerate()
             .map(|(i, entry)| entry.into_program(&format!("worker.agents[{i}]"), folder, problems))
             .collect();
+        let d = Worker::default();
+        let offer = Offer {
+            capabilities: self.capabilities,
+            tools: self.tools,
+            labels: self.labels,
+            cluster: self.cluster,
+            region: self.region,
+            ..d.offer
+        };
+        check_offer(&offer, problems);
         Some(Worker {
-            name: self.name.unwrap_or_else(machine_name),
-            capacity: at_least_one("worker.capacity", self.capacity, 4, problems),
+            name: self.name.unwrap_or(d.name),
+            capacity: at_least_one("worker.capacity", self.capacity, d.capacity, problems),
+            offer,
             programs: programs.into_iter().collect::<Option<_>>()?,
             cancel_grace: duration(
                 "worker.cancel_grace",
                 self.cancel_grace,
-                CANCEL_GRACE,
+                d.cancel_grace,
                 problems,
             ),
-            drain_grace: duration("worker.drain_grace", self.drain_grace, DRAIN_GRACE, problems),
+            drain_grace: duration("worker.drain_grace", self.drain_grace, d.drain_grace, problems),
         })
+    }
+}
+
+/// What a worker says that it has is short and printable.
+fn check_offer(offer: &Offer, problems: &mut Problems) {
+    let Offer { capabilities, tools, labels, cluster, region, .. } = offer;
+    let listed = |field: &'static str, tags: &BTreeSet<String>| {
+        tags.iter().map(|tag| (format!("worker.{field}"), tag.clone())).collect::<Vec<_>>()
+    };
+    let labeled = labels.iter().flat_map(|(key, value)| {
+        let path = format!("worker.labels.{key}");
+        [("worker.labels".to_owned(), key.clone()), (path, value.clone())]
+    });
+    let places = [("worker.cluster", cluster), ("worker.region", region)];
+    let places = places.into_iter().filter_map(|(path, tag)| Some((path.to_owned(), tag.clone()?)));
+    let tags = listed("capabilities", capabilities).into_iter().chain(listed("tools", tools));
+    for (path, tag) in tags.chain(labeled).chain(places) {
+        if let Err(reason) = super::tag(&tag) {
+            problems.add(path, reason);
+        }
     }
 }
 
@@ -288,7 +346,7 @@ fn hold_against(programs: &[Program], declared: &[Declared], problems: &mut Prob
     let agents: Vec<&Agent> = declared
         .iter()
         .filter_map(|one| match &one.definition {
-            Definition::Agent(agent) => Some(agent),
+            Definition::Agent(profile) => Some(&profile.agent),
             _ => None,
         })
         .collect();
@@ -302,6 +360,14 @@ fn hold_against(programs: &[Program], declared: &[Declared], problems: &mut Prob
             let Agent { scope, name } = agent;
             problems.add(&path, format!("there is no agent `{name}` ({scope})"));
         }
+    }
+}
+
+impl LogsTable {
+    fn into_limits(self, problems: &mut Problems) -> LogLimits {
+        let LogLimits { run_bytes } = LogLimits::default();
+        let run_bytes = at_least_one("logs.run_bytes_max", self.run_bytes_max, run_bytes, problems);
+        LogLimits { run_bytes }
     }
 }
 
@@ -319,15 +385,9 @@ impl ProgramEntry {
             env: self.env,
             dir: self.dir.map(|dir| folder.join(dir)),
             timeout,
+            interactive: self.interactive,
         })
     }
-}
-
-fn machine_name() -> String {
-    nix::unistd::gethostname()
-        .ok()
-        .and_then(|name| name.into_string().ok())
-        .unwrap_or_else(|| "worker".to_owned())
 }
 
 fn cores() -> u32 {
@@ -338,6 +398,35 @@ fn cores() -> u32 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_worker_says_what_it_has_and_how_its_programs_are_told() {
+        let text = r#"
+            labels = { team = "core" }
+            capabilities = ["git"]
+            tools = ["cargo", "npm"]
+            cluster = "a"
+            region = "eu"
+            agents = [{ name = "chat", command = ["chat"], interactive = true }]
+        "#;
+        let mut problems = Problems::default();
+        let table: WorkerTable = toml::from_str(text).unwrap();
+        let worker = table.into_worker(Path::new(""), &mut problems).unwrap();
+        let Offer { capabilities, tools, labels, cluster, region, .. } = worker.offer;
+        assert_eq!((capabilities.len(), tools.len(), &*labels["team"]), (1, 2, "core"));
+        assert_eq!((cluster.as_deref(), region.as_deref()), (Some("a"), Some("eu")));
+        assert!(worker.programs[0].interactive);
+        assert_eq!((worker.capacity, problems.iter().count()), (4, 0));
+
+        let text = "labels = { \"\" = \"x\", team = \"\" }\ncapabilities = [\" git\"]\n\
+                    region = \"a\\tb\"\nagents = [{ name = \"a\", command = [\"a\"] }]";
+        let table: WorkerTable = toml::from_str(text).unwrap();
+        table.into_worker(Path::new(""), &mut problems);
+        let paths: Vec<_> = problems.iter().map(|problem| &*problem.path).collect();
+        let wanted =
+            ["worker.capabilities", "worker.labels", "worker.labels.team", "worker.region"];
+        assert_eq!(paths, wanted);
+    }
 
     fn egress(text: &str) -> (EgressLimits, Vec<String>) {
         let file: File = toml::from_str(text).unwrap();

@@ -7,7 +7,7 @@ use std::path::Path;
 
 use super::Problems;
 use super::definitions::Declared;
-use crate::model::definition::Definition;
+use crate::model::definition::{Definition, Definitions};
 use crate::model::secret::{Secret, SecretRef};
 
 /// The largest file that a secret is read from, in bytes.
@@ -82,6 +82,14 @@ pub fn missing(declared: &[Declared]) -> Problems {
         }
     }
     problems
+}
+
+/// The secrets that definitions name, as far as they can be read.
+pub fn known(definitions: &Definitions) -> Vec<Secret> {
+    let of_endpoints = definitions.endpoints.iter().flat_map(|endpoint| &endpoint.secrets);
+    let grants = definitions.extensions.iter().flat_map(|extension| &extension.grants);
+    let of_grants = grants.filter_map(|grant| Some(&grant.credential.as_ref()?.secret_ref));
+    of_endpoints.chain(of_grants).filter_map(|reference| read(reference).ok()).collect()
 }
 
 /// The secrets that a definition names, each with the field that does.

@@ -110,7 +110,7 @@ pub async fn trigger(
     now: Time,
 ) -> Result<RunId, ByHandError> {
     let job = of(stored)?;
-    let draft = gate.pass(draft::of(&job, None, clock, now)).await?;
+    let draft = gate.pass(draft::of(&job, &gate.definitions(), None, clock, now)).await?;
     match schedules::fire_by_hand(store, job, draft, now).await? {
         ByHand::Made(run) => Ok(run),
         ByHand::Limited(retry_at) => Err(ByHandError::Limited { retry_at }),
@@ -134,7 +134,9 @@ pub async fn backfill(
 ) -> Result<Backfilled, ByHandError> {
     let job = of(stored)?;
     let slots = slots(job.clone(), stored.created_at, (from, until), now).await?;
-    let drafts = slots.iter().map(|slot| draft::of(&job, Some(*slot), clock, now)).collect();
+    let definitions = gate.definitions();
+    let draft = |slot: &Time| draft::of(&job, &definitions, Some(*slot), clock, now);
+    let drafts = slots.iter().map(draft).collect();
     let drafts = gate.pass_all(drafts).await?;
     let mut all = Backfilled::default();
     for drafts in load::split(drafts, load::of_draft) {

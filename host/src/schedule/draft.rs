@@ -2,14 +2,20 @@
 
 use crate::clock::Clock;
 use crate::model::content::Content;
-use crate::model::definition::{Job, Work};
-use crate::model::id::{CommandId, FireId, RunId};
-use crate::model::run::{Fire, NewRun, Owner, Stages};
+use crate::model::definition::{Definitions, Job, Work};
+use crate::model::id::{CommandId, FireId, RunId, TaskId};
+use crate::model::run::{Delegation, Fire, NewRun, Owner, Stages};
 use crate::model::time::Time;
 use crate::store::schedules::Draft;
 
 /// The draft of a job's fire: of one of its slots, or of none when it is fired by hand.
-pub(super) fn of(job: &Job, slot: Option<Time>, clock: Clock, now: Time) -> Draft {
+pub(super) fn of(
+    job: &Job,
+    definitions: &Definitions,
+    slot: Option<Time>,
+    clock: Clock,
+    now: Time,
+) -> Draft {
     let fire = slot.map(|slot| Fire { id: FireId::of(&job.id, slot), scheduled_at: slot });
     let task = match &job.work {
         Work::Prompt(_) => None,
@@ -30,7 +36,13 @@ pub(super) fn of(job: &Job, slot: Option<Time>, clock: Clock, now: Time) -> Draf
         depth: 0,
         causes: Vec::new(),
         stages: Stages::default(),
+        terms: definitions.terms(&job.scope, &job.agent, &job.demands, Content::Trusted),
         created_at: now,
     };
-    Draft { run, command_id: CommandId::mint(now, clock.random()), refused: None }
+    let delegation = run.task.as_ref().map(|_| Delegation {
+        task_id: TaskId::mint(now, clock.random()),
+        task_run_id: RunId::mint(now, clock.random()),
+    });
+    let command_id = CommandId::mint(now, clock.random());
+    Draft { run, command_id, delegation, refused: None }
 }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use crate::catalog::Catalog;
+use crate::model::definition::Definitions;
 use crate::model::scope::Scope;
 use crate::prefire::{self, Outcome};
 use crate::sandbox::{self, FirePoint, Sandbox, SandboxError};
@@ -16,6 +17,11 @@ impl Gate {
     /// Asks the hooks that are defined. The default asks nobody.
     pub fn new(sandbox: Arc<Sandbox>, catalog: Catalog) -> Self {
         Self(Some((sandbox, catalog)))
+    }
+
+    /// What is defined, by which drafts are made.
+    pub(super) fn definitions(&self) -> Arc<Definitions> {
+        self.0.as_ref().map(|(_, catalog)| catalog.now()).unwrap_or_default()
     }
 
     /// Whether anybody is asked about jobs of this scope.

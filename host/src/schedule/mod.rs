@@ -23,7 +23,7 @@ use futures_util::StreamExt as _;
 
 use crate::clock::Clock;
 use crate::config::definitions;
-use crate::model::definition::{Definition, DefinitionKind, Job};
+use crate::model::definition::{Definition, DefinitionKind, Definitions, Job};
 use crate::model::problem::Problems;
 use crate::model::time::Time;
 use crate::model::turn::Turn;
@@ -82,7 +82,7 @@ pub async fn tick(store: &Store, clock: Clock, gate: &Gate, now: Time) -> Result
     let due = schedules::due(store, now, BATCH).await?;
     let mut tick = Tick::default();
     if !due.is_empty() {
-        let (turns, deferred) = turns(due, clock, now).await?;
+        let (turns, deferred) = turns(due, &gate.definitions(), clock, now).await?;
         tick.deferred = deferred.len();
         if !deferred.is_empty() {
             schedules::defer(store, &deferred).await?;
@@ -154,11 +154,12 @@ impl Tick {
 /// When there is a defect.
 pub async fn turns(
     due: Vec<Due>,
+    definitions: &Definitions,
     clock: Clock,
     now: Time,
 ) -> Result<(Vec<JobTurn>, Vec<(Due, Time)>), TickError> {
     let Sorted { turns, deferred } = sort(due, now).await?;
-    let drafted = turns.into_iter().map(|turn| turn.drafted(clock, now));
+    let drafted = turns.into_iter().map(|turn| turn.drafted(definitions, clock, now));
     Ok((drafted.collect(), deferred))
 }
 
@@ -232,10 +233,10 @@ impl Sorted {
 
 impl Undrafted {
     /// Every fire of a job comes through here before it is claimed.
-    fn drafted(self, clock: Clock, now: Time) -> JobTurn {
+    fn drafted(self, definitions: &Definitions, clock: Clock, now: Time) -> JobTurn {
         let Self { job, due, turn } = self;
-        let drafts = turn.fires.iter().map(|slot| draft::of(&job, Some(*slot), clock, now));
-        let drafts = drafts.collect();
+        let draft = |slot: &Time| draft::of(&job, definitions, Some(*slot), clock, now);
+        let drafts = turn.fires.iter().map(draft).collect();
         JobTurn { drafts, revision: due.revision, seen: due.next_run_at, job, turn }
     }
 }

@@ -10,7 +10,7 @@ use serde_json::{Map, Value};
 use crate::model::problem::Problems;
 
 /// The fields of one table, those that were read already taken out.
-pub(super) struct Fields<'p> {
+pub(crate) struct Fields<'p> {
     path: String,
     left: Map<String, Value>,
     known: Vec<&'static str>,
@@ -19,7 +19,7 @@ pub(super) struct Fields<'p> {
 
 impl<'p> Fields<'p> {
     /// The fields of the table at `path`; none, and a problem, when there is something else.
-    pub(super) fn open(path: &str, value: Value, problems: &'p mut Problems) -> Option<Self> {
+    pub(crate) fn open(path: &str, value: Value, problems: &'p mut Problems) -> Option<Self> {
         match value {
             Value::Object(left) => {
                 Some(Self { path: path.to_owned(), left, known: Vec::new(), problems })
@@ -32,29 +32,29 @@ impl<'p> Fields<'p> {
     }
 
     /// The path of a field.
-    pub(super) fn path(&self, name: &str) -> String {
+    pub(crate) fn path(&self, name: &str) -> String {
         format!("{}.{name}", self.path)
     }
 
     /// Notes a problem at a field.
-    pub(super) fn problem(&mut self, name: &str, reason: impl Display) {
+    pub(crate) fn problem(&mut self, name: &str, reason: impl Display) {
         let path = self.path(name);
         self.problems.add(path, reason);
     }
 
     /// Whether a field is there, read or not.
-    pub(super) fn has(&self, name: &str) -> bool {
+    pub(crate) fn has(&self, name: &str) -> bool {
         self.left.contains_key(name)
     }
 
     /// A field as it stands.
-    pub(super) fn raw(&mut self, name: &'static str) -> Option<Value> {
+    pub(crate) fn raw(&mut self, name: &'static str) -> Option<Value> {
         self.known.push(name);
         self.left.remove(name).filter(|value| !value.is_null())
     }
 
     /// A field that must be there.
-    pub(super) fn required<T>(
+    pub(crate) fn required<T>(
         &mut self,
         name: &'static str,
         parse: impl FnOnce(&Value) -> Result<T, String>,
@@ -67,7 +67,7 @@ impl<'p> Fields<'p> {
     }
 
     /// A field that may be there: none, and a problem, only when it is there and wrong.
-    pub(super) fn optional<T>(
+    pub(crate) fn optional<T>(
         &mut self,
         name: &'static str,
         parse: impl FnOnce(&Value) -> Result<T, String>,
@@ -79,7 +79,7 @@ impl<'p> Fields<'p> {
     }
 
     /// A field with a default.
-    pub(super) fn or<T>(
+    pub(crate) fn or<T>(
         &mut self,
         name: &'static str,
         default: T,
@@ -89,7 +89,7 @@ impl<'p> Fields<'p> {
     }
 
     /// A field's value that was read apart.
-    pub(super) fn parsed<T>(
+    pub(crate) fn parsed<T>(
         &mut self,
         name: &str,
         value: &Value,
@@ -100,18 +100,18 @@ impl<'p> Fields<'p> {
     }
 
     /// A table within this one.
-    pub(super) fn table(&mut self, name: &'static str) -> Option<Fields<'_>> {
+    pub(crate) fn table(&mut self, name: &'static str) -> Option<Fields<'_>> {
         let value = self.raw(name)?;
         Fields::open(&self.path(name), value, self.problems)
     }
 
     /// Where the problems go, for what is parsed elsewhere.
-    pub(super) fn problems(&mut self) -> &mut Problems {
+    pub(crate) fn problems(&mut self) -> &mut Problems {
         self.problems
     }
 
     /// What is left is unknown.
-    pub(super) fn close(self) {
+    pub(crate) fn close(self) {
         for name in self.left.keys() {
             let near = self.known.iter().find(|known| is_near(known, name));
             let hint = near.map_or_else(
@@ -139,29 +139,29 @@ fn is_near(known: &str, written: &str) -> bool {
 }
 
 /// Text.
-pub(super) fn text(value: &Value) -> Result<String, String> {
+pub(crate) fn text(value: &Value) -> Result<String, String> {
     let text = value.as_str().ok_or_else(|| format!("is {}, not text", described(value)))?;
     Ok(text.to_owned())
 }
 
 /// Text that is not blank.
-pub(super) fn some_text(value: &Value) -> Result<String, String> {
+pub(crate) fn some_text(value: &Value) -> Result<String, String> {
     let text = text(value)?;
     if text.trim().is_empty() { Err("is empty".to_owned()) } else { Ok(text) }
 }
 
 /// Text that parses.
-pub(super) fn word<T: FromStr<Err: Display>>(value: &Value) -> Result<T, String> {
+pub(crate) fn word<T: FromStr<Err: Display>>(value: &Value) -> Result<T, String> {
     text(value)?.parse().map_err(|reason: T::Err| reason.to_string())
 }
 
 /// True or false.
-pub(super) fn flag(value: &Value) -> Result<bool, String> {
+pub(crate) fn flag(value: &Value) -> Result<bool, String> {
     value.as_bool().ok_or_else(|| format!("is {}, not true or false", described(value)))
 }
 
 /// A whole number from `min` to `max`.
-pub(super) fn count(min: u32, max: u32) -> impl FnOnce(&Value) -> Result<u32, String> {
+pub(crate) fn count(min: u32, max: u32) -> impl FnOnce(&Value) -> Result<u32, String> {
     move |value| {
         let number = value.as_i64().ok_or_else(|| {
             format!("is {}, not a whole number from {min} to {max}", described(value))
@@ -174,7 +174,7 @@ pub(super) fn count(min: u32, max: u32) -> impl FnOnce(&Value) -> Result<u32, St
 }
 
 /// A duration longer than nothing.
-pub(super) fn duration(value: &Value) -> Result<Duration, String> {
+pub(crate) fn duration(value: &Value) -> Result<Duration, String> {
     match duration_or_none(value)? {
         Duration::ZERO => Err("is a duration of zero".to_owned()),
         span => Ok(span),
@@ -182,7 +182,7 @@ pub(super) fn duration(value: &Value) -> Result<Duration, String> {
 }
 
 /// A duration.
-pub(super) fn duration_or_none(value: &Value) -> Result<Duration, String> {
+pub(crate) fn duration_or_none(value: &Value) -> Result<Duration, String> {
     const SPAN_MAX: Duration = Duration::from_secs(10 * 366 * 24 * 60 * 60);
     let text = text(value)?;
     let span = humantime::parse_duration(&text)
@@ -191,7 +191,7 @@ pub(super) fn duration_or_none(value: &Value) -> Result<Duration, String> {
 }
 
 /// A list of what `item` parses.
-pub(super) fn list<T>(
+pub(crate) fn list<T>(
     item: impl Fn(&Value) -> Result<T, String>,
 ) -> impl FnOnce(&Value) -> Result<Vec<T>, String> {
     move |value| {
@@ -206,7 +206,7 @@ pub(super) fn list<T>(
 }
 
 /// A table, as JSON text.
-pub(super) fn json_table(value: &Value) -> Result<String, String> {
+pub(crate) fn json_table(value: &Value) -> Result<String, String> {
     match value {
         Value::Object(_) => Ok(value.to_string()),
         other => Err(format!("is {}, not a table", described(other))),
@@ -214,7 +214,7 @@ pub(super) fn json_table(value: &Value) -> Result<String, String> {
 }
 
 /// What a value is, for people.
-pub(super) fn described(value: &Value) -> &'static str {
+pub(crate) fn described(value: &Value) -> &'static str {
     match value {
         Value::Null => "null",
         Value::Bool(_) => "true or false",

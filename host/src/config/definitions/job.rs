@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use super::fields::{Fields, count, duration_or_none, flag, some_text, text, word};
-use super::{firing, prompt, scope};
+use super::{demands, firing, prompt, scope};
 use crate::model::definition::{
-    CATCH_UP_MAX, CatchUp, Job, MISFIRE_GRACE, Overlap, Retry, Task, Work,
+    Assignment, CATCH_UP_MAX, CatchUp, Job, MISFIRE_GRACE, Overlap, Retry, Work,
 };
 use crate::model::id::JobId;
 use crate::model::name::Name;
@@ -28,6 +28,7 @@ pub(super) fn parse(mut fields: Fields<'_>, id: Option<JobId>) -> Option<Job> {
     }
     let fire_limit = firing::fire_limit(&mut fields);
     let priority = firing::priority(&mut fields);
+    let demands = demands::parse(&mut fields);
     let overlap = fields.or("overlap", Overlap::default(), word);
     let catch_up = fields.or("catch_up_policy", CatchUp::default(), word);
     let grace = u32::try_from(MISFIRE_GRACE.as_secs()).unwrap_or(GRACE_CEILING);
@@ -47,6 +48,7 @@ pub(super) fn parse(mut fields: Fields<'_>, id: Option<JobId>) -> Option<Job> {
         retry: retry?,
         fire_limit: fire_limit?,
         priority: priority?,
+        demands: demands?,
         overlap: overlap?,
         catch_up: catch_up?,
         misfire_grace: Duration::from_secs(grace?.into()),
@@ -121,5 +123,5 @@ fn work(fields: &mut Fields<'_>, name: Option<&Name>) -> Option<Work> {
     inner.close();
     let title = title?.or_else(|| name.map(Name::to_string))?;
     let description = description?.or(prompt?)?;
-    Some(Work::Task(Task { title, description, owner: owner?, channel: channel? }))
+    Some(Work::Task(Assignment { title, description, owner: owner?, channel: channel? }))
 }

@@ -1,8 +1,10 @@
 //! Definitions as their authors write them, in TOML or through the API: one JSON table each, parsed
 //! into the types of `model`, then held against each other.
 
+mod agent;
+mod demands;
 mod endpoint;
-mod fields;
+pub(crate) mod fields;
 mod firing;
 mod job;
 mod sources;
@@ -16,7 +18,7 @@ use std::path::{Path, PathBuf};
 use serde_json::Value;
 
 use crate::model::definition::{
-    Agent, Definition, DefinitionKind, Definitions, Endpoint, PROMPT_BYTES_MAX, Plugin,
+    Definition, DefinitionKind, Definitions, Endpoint, PROMPT_BYTES_MAX, Plugin,
 };
 use crate::model::name::{Name, Slug};
 use crate::model::problem::Problems;
@@ -40,7 +42,7 @@ impl Declared {
     /// Whose it is.
     pub fn scope(&self) -> &Scope {
         match &self.definition {
-            Definition::Agent(agent) => &agent.scope,
+            Definition::Agent(profile) => &profile.agent.scope,
             Definition::Endpoint(endpoint) => &endpoint.scope,
             Definition::Trigger(trigger, _) => &trigger.scope,
             Definition::Job(job) => &job.scope,
@@ -53,7 +55,7 @@ impl Declared {
     /// What it is called.
     pub fn name(&self) -> &str {
         match &self.definition {
-            Definition::Agent(agent) => agent.name.as_str(),
+            Definition::Agent(profile) => profile.agent.name.as_str(),
             Definition::Endpoint(endpoint) => endpoint.slug.as_str(),
             Definition::Trigger(trigger, _) => trigger.name.as_str(),
             Definition::Job(job) => job.name.as_str(),
@@ -66,7 +68,7 @@ impl Declared {
     /// Its identifier.
     pub fn id(&self) -> String {
         match &self.definition {
-            Definition::Agent(agent) => agent.id().into(),
+            Definition::Agent(profile) => profile.agent.id().into(),
             Definition::Endpoint(endpoint) => endpoint.id.clone().into(),
             Definition::Trigger(trigger, _) => trigger.id.clone().into(),
             Definition::Job(job) => job.id.clone().into(),
@@ -95,7 +97,7 @@ pub fn parse(
     let mut own = Problems::default();
     let fields = Fields::open(path, spec.clone(), &mut own);
     let parsed = fields.and_then(|fields| match kind {
-        DefinitionKind::Agent => agent(fields).map(Definition::Agent),
+        DefinitionKind::Agent => agent::parse(fields).map(Definition::Agent),
         DefinitionKind::Endpoint => {
             endpoint::parse(fields, known(id), folder).map(Definition::Endpoint)
         }
@@ -170,7 +172,7 @@ fn unique(declared: &[Declared], problems: &mut Problems) {
 /// Notes what a definition names and `known` does not have.
 pub fn resolve(path: &str, definition: &Definition, known: &Definitions, problems: &mut Problems) {
     let mut agent = |scope: &Scope, name: &Name| {
-        if !known.agents.iter().any(|agent| agent.name == *name && agent.scope == *scope) {
+        if known.profile(scope, name).is_none() {
             problems.add(format!("{path}.agent"), format!("there is no agent `{name}` ({scope})"));
         }
     };
@@ -202,13 +204,6 @@ fn endpoint(
         None => problems
             .add(format!("{path}.endpoint"), format!("there is no endpoint `{slug}` ({scope})")),
     }
-}
-
-fn agent(mut fields: Fields<'_>) -> Option<Agent> {
-    let name = fields.required("name", word);
-    let scope = scope(&mut fields);
-    fields.close();
-    Some(Agent { scope: scope?, name: name? })
 }
 
 /// The plugins, which are the host's own and no definitions.

@@ -6,8 +6,8 @@ use serde_json::{Map, Value};
 
 use super::endpoint::{below, parse_slug};
 use super::fields::{Fields, flag, text, word};
-use super::{firing, prompt, scope};
-use crate::model::definition::{BODY_BYTES_MAX, Endpoint, Filter, Trigger, Untrusted};
+use super::{demands, firing, prompt, scope};
+use crate::model::definition::{BODY_BYTES_MAX, Demands, Endpoint, Filter, Trigger, Untrusted};
 use crate::model::id::TriggerId;
 use crate::model::name::{Name, Slug};
 use crate::model::scope::Scope;
@@ -31,6 +31,8 @@ pub(super) fn parse(
     let retry = firing::retry(&mut fields);
     let fire_limit = firing::fire_limit(&mut fields);
     let priority = firing::priority(&mut fields);
+    let demands = demands::parse(&mut fields);
+    let policy_untrusted = demands::policy(&mut fields, "policy_untrusted");
     let untrusted = fields.or("untrusted", Untrusted::default(), word);
     let allow_self = fields.or("allow_self", false, flag);
     let gather = firing::gather(&mut fields);
@@ -55,6 +57,7 @@ pub(super) fn parse(
         retry: retry?,
         fire_limit: fire_limit?,
         priority: priority?,
+        demands: Demands { policy_untrusted: policy_untrusted?, ..demands? },
         untrusted: untrusted?,
         allow_self: allow_self?,
         gather: gather?,
