@@ -10,18 +10,23 @@ use anyhow::Context;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
+use url::Url;
 
 use crate::activation::Activator;
 use crate::activation::check::Checker;
 use crate::api::{self, Api};
+use crate::caps::Caps;
 use crate::catalog::Catalog;
 use crate::clock::Clock;
 use crate::config::{self, Config};
 use crate::controllers::{self, Registrar, ReloadError};
 use crate::dispatch::hub::Hub;
+use crate::dispatch::limits::Limits;
+use crate::dispatch::poll::Polls;
 use crate::egress::{Network, System};
 use crate::ingress::{Extensions, Lifecycle, Observers, Webhooks, inbox};
 use crate::model::problem::Problems;
+use crate::model::secret::Secret;
 use crate::sandbox::Sandbox;
 use crate::schedule::Gate;
 use crate::store::Store;
@@ -69,10 +74,11 @@ impl Host {
         })?;
         let address = config::reachable(listener.local_addr()?);
         // Only now: a host that cannot listen must not tell others what is defined.
-        let checker = Checker::new(Arc::clone(&sandbox));
-        let registrar = Registrar::open(config.clone(), store.clone(), checker, clock).await?;
-        let registrar = Arc::new(registrar);
         let key = data_dir.admin_key(&store, clock).await?;
+        let checker = Checker::new(Arc::clone(&sandbox));
+        let own = own_secrets(&config, &key);
+        let registrar = Registrar::open(config.clone(), store.clone(), checker, clock, own).await?;
+        let registrar = Arc::new(registrar);
         let mut host = Self {
             address,
             store,
@@ -102,9 +108,11 @@ impl Host {
         let (store, hub) = (self.store.clone(), Hub::default());
         let (slot, tray) = inbox::way();
         let (registrar, catalog) = (Arc::clone(&self.registrar), self.registrar.catalog().clone());
+        let limits = Limits::new(&self.config, catalog.clone());
         let gate = Gate::new(Arc::clone(&sandbox), catalog.clone());
+        let caps = Caps::new(store.clone(), Arc::clone(&limits.queue));
         let activator = Activator::new(store.clone(), Arc::clone(&sandbox), clock, catalog.clone());
-        let activator = Arc::new(activator);
+        let activator = Arc::new(activator.within(caps.clone()));
         let lifecycle = Lifecycle::new(
             store.clone(),
             Arc::clone(&sandbox),
@@ -118,12 +126,16 @@ impl Host {
             store: store.clone(),
             webhooks: webhooks.map_err(anyhow::Error::msg)?,
             hub: hub.clone(),
+            polls: Polls::new(clock, self.stop.clone()),
             activator: Arc::clone(&activator),
             gate: gate.clone(),
+            caps,
+            limits: limits.clone(),
             catalog: catalog.clone(),
             registrar: Arc::clone(&registrar),
             clock,
             body_room: api::body_room(),
+            stream_room: api::stream_room(),
             draining: self.draining.clone(),
             stop: self.stop.clone(),
         };
@@ -135,7 +147,18 @@ impl Host {
         self.tasks.spawn(inbox);
         self.tasks.spawn(controllers::lifecycle(lifecycle, stop()));
         self.tasks.spawn(controllers::definitions(registrar, stop()));
+        self.tasks.spawn(controllers::hints(store.clone(), hub.clone(), self.draining.clone()));
         self.tasks.spawn(controllers::leases(store.clone(), hub.clone(), clock, stop()));
+        let recovery = controllers::command_recovery(store.clone(), hub.clone(), clock, stop());
+        self.tasks.spawn(recovery);
+        self.tasks.spawn(controllers::worker_health(store.clone(), hub.clone(), clock, stop()));
+        self.tasks.spawn(controllers::sessions(
+            store.clone(),
+            hub.clone(),
+            clock,
+            controllers::SESSIONS_INTERVAL,
+            stop(),
+        ));
         let draining = self.draining.clone();
         let scheduler = controllers::scheduler(
             store.clone(),
@@ -146,13 +169,7 @@ impl Host {
             draining.clone(),
         );
         self.tasks.spawn(scheduler);
-        self.tasks.spawn(controllers::dispatch(
-            store,
-            hub,
-            clock,
-            self.config.max_concurrent_runs,
-            draining,
-        ));
+        self.tasks.spawn(controllers::dispatch(store, hub, clock, limits, draining));
         self.tasks.spawn(api::serve(listener, api::router(Arc::new(api)), stop()));
         Ok(())
     }
@@ -268,7 +285,15 @@ pub async fn examine(config: &Config) -> anyhow::Result<(Problems, Problems)> {
 }
 
 async fn open_store(config: &Config) -> anyhow::Result<Store> {
-    Ok(Store::open(&config.store_url).await?)
+    Ok(Store::open(&config.store_url).await?.with_log_limits(config.logs))
+}
+
+/// What only this host and its operators know.
+fn own_secrets(config: &Config, key: &str) -> Vec<Secret> {
+    let url = Url::parse(&config.store_url).ok();
+    // As it stands in the URL: whoever prints it prints that.
+    let password = url.as_ref().and_then(Url::password).unwrap_or_default();
+    [key, password].into_iter().filter_map(|text| Secret::new(text.into())).collect()
 }
 
 async fn open_sandbox(config: &Config, data_dir: &DataDir) -> anyhow::Result<Arc<Sandbox>> {

@@ -4,6 +4,7 @@
 pub mod activation;
 pub mod api;
 pub mod app;
+pub mod caps;
 pub mod catalog;
 pub mod cli;
 pub mod clock;

@@ -25,6 +25,8 @@ use crate::config::definitions::{self as specs, Declared};
 use crate::config::{Config, ConfigError, secrets};
 use crate::model::definition::{DefinitionKind, Definitions};
 use crate::model::problem::Problems;
+use crate::model::redaction::Redaction;
+use crate::model::secret::Secret;
 use crate::store::definitions::{self, Counts, Synced};
 use crate::store::{Store, StoreError};
 
@@ -38,6 +40,8 @@ pub struct Registrar {
     checker: Checker,
     catalog: Catalog,
     clock: Clock,
+    /// The host's own secrets, which no run may tell, beside those that definitions name.
+    own: Vec<Secret>,
     /// As the host began with it: what needs a restart is still so.
     started: Config,
     /// Where the files have what is configured, by identifier.
@@ -90,12 +94,14 @@ impl Registrar {
         store: Store,
         checker: Checker,
         clock: Clock,
+        own: Vec<Secret>,
     ) -> Result<Self, ReloadError> {
         let registrar = Self {
             store,
             checker,
             catalog: Catalog::new(Definitions::default()),
             clock,
+            own,
             started: config.clone(),
             places: RwLock::default(),
             loaded: Mutex::new(-1),
@@ -201,9 +207,24 @@ impl Registrar {
 
     async fn load(&self, loaded: &mut i64) -> Result<(), StoreError> {
         let fresh = definitions::load(&self.store, self.folder()).await?;
-        self.catalog.replace(fresh.definitions);
+        self.redact(&fresh.definitions);
+        let queue_timeout = self.started.queue.timeout;
+        self.catalog.replace(Definitions { queue_timeout, ..fresh.definitions });
         *loaded = fresh.revision;
         Ok(())
+    }
+}
+
+impl Registrar {
+    /// Has the store take these definitions' secrets out of what runs say.
+    fn redact(&self, definitions: &Definitions) {
+        let named = secrets::known(definitions);
+        match Redaction::of(self.own.iter().chain(&named)) {
+            Ok(redaction) => self.store.redact(redaction),
+            Err(error) => {
+                tracing::error!(%error, "what runs say is kept as with the secrets before")
+            }
+        }
     }
 }
 

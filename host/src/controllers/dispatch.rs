@@ -7,6 +7,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::clock::Clock;
 use crate::dispatch::hub::Hub;
+use crate::dispatch::limits::Limits;
 use crate::dispatch::queue;
 use crate::store::Store;
 
@@ -18,11 +19,11 @@ pub async fn dispatch(
     store: Store,
     hub: Hub,
     clock: Clock,
-    active_max: u32,
+    limits: Limits,
     stop: CancellationToken,
 ) {
     while !stop.is_cancelled() {
-        if let Err(error) = queue::hand_out(&store, &hub, clock, active_max).await {
+        if let Err(error) = queue::hand_out(&store, &hub, clock, &limits).await {
             tracing::error!(%error, "commands could not be handed out");
         }
         tokio::select! {

@@ -1,5 +1,6 @@
 //! Events that wait for activation: those that ingress hands over, and those it could not.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -69,8 +70,10 @@ impl Hands {
     ) {
         let until = clock.now() - grace;
         let mut after = 0;
+        // What waits for room does not keep the others from being looked at.
+        let mut full = BTreeSet::new();
         while !stop.is_cancelled() {
-            let waiting = match events::waiting(store, after, until, BATCH).await {
+            let waiting = match events::waiting(store, after, until, &full, BATCH).await {
                 Ok(waiting) => waiting,
                 Err(error) => return tracing::error!(%error, "the inbox could not be read"),
             };
@@ -78,7 +81,17 @@ impl Hands {
             after = *last;
             for (_, event) in waiting {
                 match event {
-                    Ok(event) => self.take(event).await,
+                    Ok(event) if full.contains(&event.scope) => {}
+                    Ok(event) => match self.activator.has_room(&event.scope).await {
+                        Ok(Ok(())) => self.take(event).await,
+                        Ok(Err(why)) => {
+                            tracing::warn!(%why, "events wait");
+                            full.insert(event.scope.clone());
+                        }
+                        Err(error) => {
+                            return tracing::error!(%error, "the queue could not be counted");
+                        }
+                    },
                     Err(error) => tracing::error!(%error, "an event cannot be read"),
                 }
             }
@@ -111,6 +124,7 @@ fn report(
             }
         }
         Ok(None) => {}
+        Err(ActivationError::Full(why)) => tracing::debug!(event = %id, %why, "set aside"),
         Err(ActivationError::Busy(error)) => tracing::warn!(event = %id, %error, "set aside"),
         Err(error) => tracing::error!(event = %id, %error, "not activated; it will be tried again"),
     }

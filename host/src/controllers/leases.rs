@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
 use crate::clock::Clock;
@@ -21,7 +20,7 @@ pub async fn leases(store: Store, hub: Hub, clock: Clock, stop: CancellationToke
     loop {
         tokio::select! {
             () = stop.cancelled() => return,
-            () = sleep(pause) => {}
+            () = clock.sleep(pause) => {}
         }
         pause = match release(&store, &hub, clock).await {
             Ok(()) => INTERVAL,

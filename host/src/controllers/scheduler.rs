@@ -7,11 +7,9 @@ use tokio_util::sync::CancellationToken;
 use crate::catalog::Catalog;
 use crate::clock::Clock;
 use crate::dispatch::hub::Hub;
-use crate::dispatch::protocol::ToWorker;
 use crate::model::time::Time;
 use crate::schedule::{self, Gate, Tick};
 use crate::store::Store;
-use crate::store::commands::Stop;
 
 /// How long a job may wait that another replica of the host has taken up.
 const INTERVAL: Duration = Duration::from_secs(30);
@@ -56,11 +54,8 @@ fn report(tick: &Tick, hub: &Hub) {
     if fired + skipped > 0 || *missed > 0 {
         tracing::debug!(fired, skipped, missed, "jobs were due");
     }
-    for Stop { command_id, worker_id } in &tick.stops {
-        // Not connected here: the wish is stored, and the worker's next heartbeat brings it.
-        let _ = hub.send(worker_id, ToWorker::Cancel { command_id: command_id.clone() });
-    }
-    if *fired > 0 {
+    // What is to stop has a word to its worker in the queue.
+    if *fired > 0 || !tick.stops.is_empty() {
         hub.notify();
     }
 }

@@ -1,16 +1,18 @@
 //! The workers that are connected to this host, and the way to each of them.
 
+use std::cmp::Reverse;
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use tokio::sync::{Notify, mpsc};
+use tokio::sync::Notify;
 
+use super::exit::Exit;
+use super::outbox::{Outbox, Slot, outbox};
 use super::protocol::ToWorker;
 use crate::model::definition::Agent;
 use crate::model::id::{CommandId, WorkerId};
-
-/// How many messages may wait for a worker to read them.
-const OUTBOX_MAX: usize = 64;
+use crate::model::routing::Offer;
+use crate::model::worker::{Dismissal, Presence};
 
 /// A worker as it introduced itself.
 #[derive(Clone, Debug)]
@@ -23,8 +25,16 @@ pub struct Introduction {
     pub agents: Vec<Agent>,
     /// How many commands it takes at once.
     pub capacity: usize,
+    /// What it has, and what it can enforce.
+    pub offer: Offer,
     /// What it holds already.
     pub holds: HashSet<CommandId>,
+    /// Whether it may be given anything.
+    pub may_work: bool,
+    /// Its connection, as the store knows it.
+    pub presence: Presence,
+    /// Where it hears that it may not stay.
+    pub exit: Exit,
 }
 
 /// A worker that could take more.
@@ -34,7 +44,13 @@ pub struct Vacancy {
     pub id: WorkerId,
     /// The agents it serves.
     pub agents: Vec<Agent>,
-    /// How many commands it could take.
+    /// What it has, and what it can enforce.
+    pub offer: Offer,
+    /// How many commands it takes at once.
+    pub capacity: usize,
+    /// How many it has.
+    pub active: usize,
+    /// How many it could take.
     pub room: usize,
 }
 
@@ -54,14 +70,19 @@ pub struct Unreachable;
 struct Connection {
     generation: u64,
     introduction: Introduction,
+    /// Whether it has begun: what it held before is settled.
+    seated: bool,
     draining: bool,
-    outbox: mpsc::Sender<ToWorker>,
+    /// Its last sign of life, in the order of all of them.
+    heard: u64,
+    outbox: Slot,
 }
 
 #[derive(Debug, Default)]
 struct Connections {
     by_worker: HashMap<WorkerId, Connection>,
     generations: u64,
+    signs_of_life: u64,
 }
 
 /// The connected workers.
@@ -73,24 +94,43 @@ pub struct Hub {
 
 impl Hub {
     /// Gives a worker its place, in which an earlier connection's outbox is closed. The greeting
-    /// is the first message it gets.
-    pub fn enter(
-        &self,
-        introduction: Introduction,
-        greeting: ToWorker,
-    ) -> (Place, mpsc::Receiver<ToWorker>) {
-        let (outbox, messages) = mpsc::channel(OUTBOX_MAX);
-        // The channel is empty: there is room.
-        let _ = outbox.try_send(greeting);
+    /// is the first message it gets; no command is given to it before it is seated.
+    pub fn enter(&self, introduction: Introduction, greeting: ToWorker) -> (Place, Outbox) {
+        let (slot, outbox) = outbox();
+        // It is empty: there is room.
+        slot.put(greeting);
         let mut connections = self.lock();
         connections.generations += 1;
         let generation = connections.generations;
+        let heard = connections.sign_of_life();
         let worker = introduction.id.clone();
-        let connection = Connection { generation, introduction, draining: false, outbox };
+        let connection = Connection {
+            generation,
+            introduction,
+            seated: false,
+            draining: false,
+            heard,
+            outbox: slot,
+        };
         connections.by_worker.insert(worker.clone(), connection);
-        drop(connections);
+        (Place { worker, generation }, outbox)
+    }
+
+    /// Says that a worker may be given commands from now on.
+    pub fn seat(&self, place: &Place) {
+        if let Some(connection) = self.lock().at(place) {
+            connection.seated = true;
+        }
         self.work.notify_one();
-        (Place { worker, generation }, messages)
+    }
+
+    /// Notes that the worker is alive.
+    pub fn heard(&self, place: &Place) {
+        let mut connections = self.lock();
+        let heard = connections.sign_of_life();
+        if let Some(connection) = connections.at(place) {
+            connection.heard = heard;
+        }
     }
 
     /// Gives a place up, unless a later connection has taken it; says whether it did.
@@ -108,6 +148,50 @@ impl Hub {
         if let Some(connection) = self.lock().at(place) {
             connection.draining = true;
         }
+    }
+
+    /// Notes how many commands a worker takes at once and what it offers, where that has changed.
+    pub fn change(&self, place: &Place, capacity: Option<usize>, offer: Option<Offer>) {
+        if let Some(connection) = self.lock().at(place) {
+            let introduction = &mut connection.introduction;
+            introduction.capacity = capacity.unwrap_or(introduction.capacity);
+            introduction.offer = offer.unwrap_or_else(|| std::mem::take(&mut introduction.offer));
+        }
+        self.work.notify_one();
+    }
+
+    /// Says whether a worker may be given anything.
+    pub fn admit(&self, worker: &WorkerId, may_work: bool) {
+        let mut connections = self.lock();
+        let Some(connection) = connections.by_worker.get_mut(worker) else { return };
+        if std::mem::replace(&mut connection.introduction.may_work, may_work) != may_work {
+            self.work.notify_one();
+        }
+    }
+
+    /// Closes a worker's connection at once, if it is connected here.
+    pub fn expel(&self, worker: &WorkerId, why: Dismissal) {
+        if let Some(connection) = self.lock().by_worker.remove(worker) {
+            connection.introduction.exit.show(why);
+        }
+    }
+
+    /// Closes this connection at once, if it is still its worker's.
+    pub fn expel_from(&self, presence: &Presence, why: Dismissal) {
+        let mut connections = self.lock();
+        let present = connections.by_worker.get(&presence.worker_id);
+        if present.is_some_and(|connection| connection.introduction.presence == *presence)
+            && let Some(connection) = connections.by_worker.remove(&presence.worker_id)
+        {
+            connection.introduction.exit.show(why);
+        }
+    }
+
+    /// The connections there are.
+    pub fn presences(&self) -> Vec<Presence> {
+        let connections = self.lock();
+        let all = connections.by_worker.values();
+        all.map(|connection| connection.introduction.presence.clone()).collect()
     }
 
     /// Notes that the worker has one command less.
@@ -129,24 +213,40 @@ impl Hub {
             ToWorker::Run { held, .. } => Some(held.command_id.clone()),
             _ => None,
         };
-        connection.outbox.try_send(message).map_err(|_| Unreachable)?;
+        if !connection.outbox.put(message) {
+            return Err(Unreachable);
+        }
         connection.introduction.holds.extend(command);
         Ok(())
     }
 
-    /// The workers that could take more.
+    /// The workers that could take more, the one with the newest sign of life first.
     pub fn vacancies(&self) -> Vec<Vacancy> {
         let connections = self.lock();
         let vacancy = |connection: &Connection| {
-            let Introduction { id, agents, capacity, holds, .. } = &connection.introduction;
-            let room = capacity.saturating_sub(holds.len()).min(connection.outbox.capacity());
-            (room > 0 && !connection.draining).then(|| Vacancy {
+            let Introduction { id, agents, capacity, offer, holds, may_work, .. } =
+                &connection.introduction;
+            let room = capacity.saturating_sub(holds.len()).min(connection.outbox.room());
+            let vacancy = || Vacancy {
                 id: id.clone(),
                 agents: agents.clone(),
+                offer: offer.clone(),
+                capacity: *capacity,
+                active: holds.len(),
                 room,
-            })
+            };
+            let open = room > 0 && *may_work && connection.seated && !connection.draining;
+            open.then(|| (connection.heard, vacancy()))
         };
-        connections.by_worker.values().filter_map(vacancy).collect()
+        let mut found: Vec<_> = connections.by_worker.values().filter_map(vacancy).collect();
+        drop(connections);
+        found.sort_unstable_by_key(|(heard, _)| Reverse(*heard));
+        found.into_iter().map(|(_, vacancy)| vacancy).collect()
+    }
+
+    /// Whether a worker is connected here.
+    pub fn has(&self, worker: &WorkerId) -> bool {
+        self.lock().by_worker.contains_key(worker)
     }
 
     /// Says that there may be something to hand out.
@@ -169,6 +269,11 @@ impl Connections {
         let connection = self.by_worker.get_mut(&place.worker)?;
         (connection.generation == place.generation).then_some(connection)
     }
+
+    fn sign_of_life(&mut self) -> u64 {
+        self.signs_of_life += 1;
+        self.signs_of_life
+    }
 }
 
 #[cfg(test)]
@@ -184,24 +289,56 @@ mod tests {
             name: "w".to_owned(),
             agents: vec![agent],
             capacity,
+            offer: Offer::default(),
             holds: HashSet::new(),
+            may_work: true,
+            presence: Presence {
+                worker_id: id.clone(),
+                connection: hex::encode(Clock.random::<4>()),
+                credential: None,
+            },
+            exit: Exit::default(),
         }
     }
 
-    #[test]
-    fn a_later_connection_takes_the_place_and_keeps_it() {
+    #[tokio::test]
+    async fn who_may_not_work_gets_nothing_and_who_may_not_stay_goes() {
+        let (hub, id) = (Hub::default(), Clock.worker_id());
+        let greeting = ToWorker::Welcome { version: 1, heartbeat_ms: 1 };
+        let introduction = Introduction { may_work: false, ..introduction(&id, 1) };
+        let (exit, presence) = (introduction.exit.clone(), introduction.presence.clone());
+        let (place, mut messages) = hub.enter(introduction, greeting);
+        hub.seat(&place);
+        assert!(hub.vacancies().is_empty());
+        hub.admit(&id, true);
+        assert_eq!(hub.vacancies().len(), 1);
+        hub.change(&place, Some(3), None);
+        assert_eq!(hub.vacancies()[0].room, 3);
+        let earlier = Presence { connection: "earlier".to_owned(), ..presence.clone() };
+        hub.expel_from(&earlier, Dismissal::Replaced);
+        assert_eq!(hub.presences(), std::slice::from_ref(&presence));
+        hub.expel_from(&presence, Dismissal::Rotated);
+        assert_eq!(exit.shown().await, Dismissal::Rotated);
+        assert!(hub.presences().is_empty() && !hub.leave(&place));
+        assert!(matches!(messages.next().await.as_ref(), Some(ToWorker::Welcome { .. })));
+        assert!(messages.next().await.is_none());
+    }
+
+    #[tokio::test]
+    async fn a_later_connection_takes_the_place_and_keeps_it() {
         let (hub, id) = (Hub::default(), Clock.worker_id());
         let greeting = || ToWorker::Welcome { version: 1, heartbeat_ms: 1 };
         let (early, mut early_messages) = hub.enter(introduction(&id, 1), greeting());
-        let (_late, mut late_messages) = hub.enter(introduction(&id, 1), greeting());
-        assert_eq!(early_messages.blocking_recv(), Some(greeting()));
-        assert_eq!(late_messages.blocking_recv(), Some(greeting()));
-        assert!(early_messages.blocking_recv().is_none(), "the early outbox is closed");
+        let (late, mut late_messages) = hub.enter(introduction(&id, 1), greeting());
+        assert_eq!(early_messages.next().await.as_ref(), Some(&greeting()));
+        assert_eq!(late_messages.next().await.as_ref(), Some(&greeting()));
+        assert!(early_messages.next().await.is_none(), "the early outbox is closed");
+        hub.seat(&late);
         hub.leave(&early);
         hub.drain(&early);
         let cancel = ToWorker::Cancel { command_id: Clock.command_id() };
         hub.send(&id, cancel.clone()).unwrap();
-        assert_eq!(late_messages.blocking_recv(), Some(cancel));
+        assert_eq!(late_messages.next().await.as_ref(), Some(&cancel));
         assert_eq!(hub.vacancies().len(), 1);
     }
 
@@ -210,11 +347,30 @@ mod tests {
         let (hub, id) = (Hub::default(), Clock.worker_id());
         let greeting = ToWorker::Welcome { version: 1, heartbeat_ms: 1 };
         let (place, _messages) = hub.enter(introduction(&id, 2), greeting);
+        assert!(hub.vacancies().is_empty(), "it has not begun");
+        hub.seat(&place);
         assert_eq!(hub.vacancies()[0].room, 2);
         hub.drain(&place);
         assert!(hub.vacancies().is_empty());
         hub.leave(&place);
         let cancel = ToWorker::Cancel { command_id: Clock.command_id() };
         assert_eq!(hub.send(&id, cancel), Err(Unreachable));
+    }
+
+    #[test]
+    fn the_newest_sign_of_life_comes_first() {
+        let (hub, ids) =
+            (Hub::default(), [Clock.worker_id(), Clock.worker_id(), Clock.worker_id()]);
+        let enter = |id: &WorkerId| {
+            let greeting = ToWorker::Welcome { version: 1, heartbeat_ms: 1 };
+            let (place, outbox) = hub.enter(introduction(id, 1), greeting);
+            hub.seat(&place);
+            (place, outbox)
+        };
+        let kept = ids.each_ref().map(enter);
+        let order = || hub.vacancies().into_iter().map(|vacancy| vacancy.id).collect::<Vec<_>>();
+        assert_eq!(order(), [ids[2].clone(), ids[1].clone(), ids[0].clone()]);
+        hub.heard(&kept[1].0);
+        assert_eq!(order(), [ids[1].clone(), ids[2].clone(), ids[0].clone()]);
     }
 }

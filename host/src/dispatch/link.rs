@@ -2,21 +2,25 @@
 
 use std::collections::HashSet;
 
-use tokio::sync::mpsc;
-
+use super::exit::Exit;
 use super::hub::{Hub, Introduction, Place};
+use super::outbox::Outbox;
 use super::protocol::{HEARTBEAT_MS, Held, Served, ToHost, ToWorker, VERSION};
 use crate::clock::Clock;
-use crate::model::definition::{Agent, Point};
+use crate::model::definition::Agent;
 use crate::model::id::{CommandId, WorkerId};
-use crate::model::run::LogLine;
+use crate::model::routing::Offer;
+use crate::model::run::{LogLine, RunEvent};
 use crate::model::scope::Scope;
+use crate::model::worker::{Dismissal, Pass, Presence};
 use crate::store::commands::{self, Fence};
-use crate::store::notices::{self, Notice};
-use crate::store::{Store, StoreError, logs};
+use crate::store::workers::{self, Arrival};
+use crate::store::{Store, StoreError, logs, run_events};
 
 /// The most commands one worker takes at once.
 const CAPACITY_MAX: u32 = 1000;
+/// The most characters of a worker's name that are kept.
+const NAME_MAX: usize = 128;
 
 /// Why a connection ends.
 #[derive(Debug, thiserror::Error)]
@@ -30,6 +34,9 @@ pub enum LinkError {
     /// An agent's workspace is not one.
     #[error("`{0}` is not a workspace")]
     Workspace(String),
+    /// The worker may not come in, or may not stay.
+    #[error(transparent)]
+    Dismissed(#[from] Dismissal),
     /// The worker does not read what it is sent.
     #[error("the worker does not keep up")]
     Slow,
@@ -45,53 +52,91 @@ pub struct Link {
     hub: Hub,
     clock: Clock,
     worker: WorkerId,
-    name: String,
+    presence: Presence,
     place: Place,
+    exit: Exit,
 }
 
 impl Link {
-    /// Opens a connection with the worker's first message: takes from it what it does not hold any
-    /// more, tells it what it lost, and gives it its place in the hub. What is to be sent to the
-    /// worker comes out of the receiver, and its end means that a later connection took over.
+    /// Opens a connection with the worker's first message, if the pass is its own: takes from it what
+    /// it does not hold any more, tells it what it lost, and gives it its place in the hub. What is
+    /// to be sent to the worker comes out of the outbox, and its end means that a later connection
+    /// took over.
     ///
     /// # Errors
-    /// When the message does not open a connection, or the store fails.
+    /// When the message does not open a connection, the worker may not come in, or the store fails.
     pub async fn open(
         store: Store,
         hub: Hub,
         clock: Clock,
+        pass: Pass,
         hello: ToHost,
-    ) -> Result<(Self, mpsc::Receiver<ToWorker>), LinkError> {
-        let ToHost::Hello { version, worker_id, name, agents, capacity, active } = hello else {
+    ) -> Result<(Self, Outbox), LinkError> {
+        let ToHost::Hello { version, worker_id, name, agents, capacity, offer, active } = hello
+        else {
             return Err(LinkError::Hello);
         };
         if version != VERSION {
             return Err(LinkError::Version(version));
         }
+        let arrival = Arrival {
+            presence: presence(pass, worker_id.clone(), clock)?,
+            name: name.chars().filter(|c| !c.is_control()).take(NAME_MAX).collect(),
+            agents: agents.into_iter().map(agent).collect::<Result<_, _>>()?,
+            capacity: capacity.clamp(1, CAPACITY_MAX),
+            offer,
+        };
+        let may_work = workers::arrive(&store, arrival.clone(), clock.now()).await??;
+        let Arrival { presence, name, agents, capacity, offer } = arrival;
         let introduction = Introduction {
             id: worker_id.clone(),
             name,
-            agents: agents.into_iter().map(agent).collect::<Result<_, _>>()?,
-            capacity: capacity.clamp(1, CAPACITY_MAX) as usize,
+            agents,
+            capacity: capacity as usize,
+            offer,
             holds: active.iter().map(|held| held.command_id.clone()).collect::<HashSet<_>>(),
+            may_work,
+            presence: presence.clone(),
+            exit: Exit::default(),
         };
-        let kept: Vec<CommandId> = introduction.holds.iter().cloned().collect();
-        let lost = commands::release_others(&store, &worker_id, &kept, clock.now()).await?;
         let Introduction { name, agents, capacity, .. } = &introduction;
         let serves = agents.len();
-        tracing::info!(worker = %worker_id, name, serves, capacity, lost, "worker connected");
+        tracing::info!(worker = %worker_id, name, serves, capacity, "worker connected");
         let welcome = ToWorker::Welcome { version: VERSION, heartbeat_ms: HEARTBEAT_MS };
-        let name = name.clone();
-        let (place, messages) = hub.enter(introduction, welcome);
-        let link = Self { store, hub, clock, worker: worker_id, name, place };
-        link.tell(Point::WorkerOnline).await?;
-        match link.renew(active).await {
-            Ok(()) => Ok((link, messages)),
+        let exit = introduction.exit.clone();
+        let (place, outbox) = hub.enter(introduction, welcome);
+        let link = Self { store, hub, clock, worker: worker_id, presence, place, exit };
+        match link.begin(active).await {
+            Ok(()) => Ok((link, outbox)),
             Err(error) => {
-                link.close().await;
+                link.close(outbox).await;
                 Err(error)
             }
         }
+    }
+
+    /// Settles what was before, now that nothing goes to an earlier connection any more. The
+    /// worker's row is looked at again: whoever changed it before the worker was in the hub could
+    /// not close its connection.
+    async fn begin(&self, active: Vec<Held>) -> Result<(), LinkError> {
+        let kept: Vec<CommandId> = active.iter().map(|held| held.command_id.clone()).collect();
+        let now = self.clock.now();
+        let lost = commands::release_others(&self.store, &self.worker, &kept, now).await?;
+        if lost > 0 {
+            tracing::warn!(worker = %self.worker, lost, "the worker came back without these");
+        }
+        let standings = workers::standings(&self.store, std::slice::from_ref(&self.presence));
+        for (worker, standing) in standings.await? {
+            self.hub.admit(&worker, standing?);
+        }
+        self.renew(active).await?;
+        self.hub.seat(&self.place);
+        Ok(())
+    }
+
+    /// Waits until the worker may not stay.
+    pub async fn dismissed(&self) -> Dismissal {
+        self.exit.shown().await
     }
 
     /// Stores what the worker said, and answers.
@@ -101,8 +146,16 @@ impl Link {
     pub async fn hear(&self, message: ToHost) -> Result<(), LinkError> {
         match message {
             ToHost::Hello { .. } => Err(LinkError::Hello),
+            ToHost::Acknowledged { held } => {
+                let (Held { command_id, token }, now) = (&held, self.clock.now());
+                match commands::acknowledge(&self.store, command_id, token, now).await? {
+                    Fence::Held => Ok(()),
+                    Fence::Lost => self.refuse(held),
+                }
+            }
             ToHost::Started { held } => self.started(held).await,
             ToHost::Logs { held, first, lines } => self.logged(held, first, lines).await,
+            ToHost::Events { held, first, events } => self.noted(held, first, events).await,
             ToHost::Finished { held, ending } => {
                 let (Held { command_id, token }, now) = (&held, self.clock.now());
                 let fence = commands::finish(&self.store, command_id, token, ending, now).await?;
@@ -113,37 +166,55 @@ impl Link {
                 let fence = commands::hand_back(&self.store, command_id, token, now).await?;
                 self.settled(held, fence)
             }
-            ToHost::Heartbeat { active } => self.renew(active).await,
+            ToHost::Heartbeat { active, capacity, offer } => {
+                self.lives(capacity, offer).await?;
+                self.renew(active).await
+            }
             ToHost::Draining => {
                 self.hub.drain(&self.place);
-                Ok(())
+                Ok(workers::leave(&self.store, &self.presence).await?)
             }
         }
     }
 
-    /// Gives the place up; the worker's commands stay its own until their leases run out.
-    pub async fn close(self) {
+    /// Gives the place up. What is left in the outbox goes back to the queue at once; the worker's
+    /// other commands stay its own until their leases run out.
+    pub async fn close(self, outbox: Outbox) {
         tracing::info!(worker = %self.worker, "worker disconnected");
-        if self.hub.leave(&self.place)
-            && let Err(error) = self.tell(Point::WorkerOffline).await
+        let was_its_own = self.hub.leave(&self.place);
+        self.take_back(outbox.unsent()).await;
+        if was_its_own
+            && let Err(error) = workers::depart(&self.store, &self.presence, self.clock.now()).await
         {
             tracing::warn!(worker = %self.worker, %error, "nobody was told that it is gone");
         }
     }
 
-    /// Keeps a notice of the worker's coming or going.
-    async fn tell(&self, point: Point) -> Result<(), StoreError> {
-        let data = serde_json::json!({ "id": self.worker, "name": self.name });
-        let notice = Notice {
-            id: self.clock.notice_id(),
-            scope: Scope::Global,
-            point,
-            data: data.to_string(),
-            depth: 0,
-            causes: Vec::new(),
-            at: self.clock.now(),
-        };
-        notices::post(&self.store, notice).await
+    /// Puts back what the worker was to get and has not seen, as if it had never been given it.
+    async fn take_back(&self, unsent: Vec<Held>) {
+        for Held { command_id, token } in unsent {
+            let back =
+                commands::hand_back(&self.store, &command_id, &token, self.clock.now()).await;
+            if let Err(error) = back {
+                // Its lease runs out.
+                tracing::warn!(%command_id, %error, "a command could not be put back");
+            }
+            self.hub.notify();
+        }
+    }
+
+    /// Notes that the worker is alive, and what has changed of it.
+    async fn lives(&self, capacity: Option<u32>, offer: Option<Offer>) -> Result<(), LinkError> {
+        self.hub.heard(&self.place);
+        let capacity = capacity.map(|capacity| capacity.clamp(1, CAPACITY_MAX));
+        let (presence, now) = (&self.presence, self.clock.now());
+        let heard = workers::heard(&self.store, presence, capacity, offer.as_ref(), now);
+        let may_work = heard.await??;
+        if capacity.is_some() || offer.is_some() {
+            self.hub.change(&self.place, capacity.map(|capacity| capacity as usize), offer);
+        }
+        self.hub.admit(&self.worker, may_work);
+        Ok(())
     }
 
     async fn started(&self, held: Held) -> Result<(), LinkError> {
@@ -155,15 +226,27 @@ impl Link {
     }
 
     async fn logged(&self, held: Held, first: u64, lines: Vec<LogLine>) -> Result<(), LinkError> {
-        let Held { command_id, token } = &held;
-        let through = first.saturating_add(lines.len() as u64).saturating_sub(1);
-        match logs::append(&self.store, command_id, token, first, lines).await? {
+        let (Held { command_id, token }, through) = (&held, through(first, lines.len()));
+        let now = self.clock.now();
+        match logs::append(&self.store, command_id, token, first, lines, now).await? {
             Fence::Held => self.say(ToWorker::Logged { held, through }),
             Fence::Lost => self.refuse(held),
         }
     }
 
+    async fn noted(&self, held: Held, first: u64, events: Vec<RunEvent>) -> Result<(), LinkError> {
+        let (Held { command_id, token }, through) = (&held, through(first, events.len()));
+        let now = self.clock.now();
+        match run_events::append(&self.store, command_id, token, first, events, now).await? {
+            Fence::Held => self.say(ToWorker::Noted { held, through }),
+            Fence::Lost => self.refuse(held),
+        }
+    }
+
     async fn renew(&self, active: Vec<Held>) -> Result<(), LinkError> {
+        if active.is_empty() {
+            return Ok(());
+        }
         let held = active.into_iter().map(|held| (held.command_id, held.token)).collect();
         let renewed = commands::renew(&self.store, held, self.clock.now()).await?;
         for (command_id, token) in renewed.lost {
@@ -193,6 +276,23 @@ impl Link {
     fn say(&self, message: ToWorker) -> Result<(), LinkError> {
         self.hub.send(&self.worker, message).map_err(|_| LinkError::Slow)
     }
+}
+
+/// The connection of a worker that says who it is, if its pass does not say otherwise.
+fn presence(pass: Pass, worker_id: WorkerId, clock: Clock) -> Result<Presence, Dismissal> {
+    let credential = match pass {
+        Pass::Key => None,
+        Pass::Credential { worker_id: own, .. } if own != worker_id => {
+            return Err(Dismissal::Another);
+        }
+        Pass::Credential { hash, .. } => Some(hash),
+    };
+    Ok(Presence { worker_id, connection: hex::encode(clock.random::<16>()), credential })
+}
+
+/// The number of the last of so many pieces.
+fn through(first: u64, count: usize) -> u64 {
+    first.saturating_add(count as u64).saturating_sub(1)
 }
 
 fn agent(served: Served) -> Result<Agent, LinkError> {

@@ -1,45 +1,66 @@
-//! What a worker and a host say to each other: JSON text frames over one WebSocket.
+//! What a worker and a host say to each other, as JSON: text frames over one WebSocket, or batches
+//! over HTTP for a worker that polls. The messages are the same.
 //!
 //! ```text
 //! worker                         host
-//!   hello ───────────────────────►        who I am, whom I serve, what I still hold
+//!   hello ───────────────────────►        who I am, whom I serve, what I offer, what I still hold
 //!         ◄─────────────────────── welcome
 //!         ◄─────────────────────── run    a command, its prompt and its token
-//!   started ─────────────────────►
-//!   logs ────────────────────────►
-//!         ◄─────────────────────── logged up to this line; forget them
-//!         ◄─────────────────────── cancel stop it, then say how it ended
+//!   acknowledged ────────────────►        I have it
+//!   started ─────────────────────►        its program runs
+//!   logs, events ────────────────►
+//!         ◄─────────────────────── logged, noted up to this one; forget them
+//!         ◄─────────────────────── control a word about a running command, or to the worker
 //!   finished | hand_back ────────►
 //!         ◄─────────────────────── settled it is stored; forget the command
 //! ```
 //! What is said of a command carries its token, so that a word on an earlier hand-over is not taken
 //! for one on the present. When the token is not current any more the answer is `refused`: the
-//! command is somebody else's, and the worker stops it.
+//! command is somebody else's, and the worker stops it. A `control` is a command of its own: it is
+//! acknowledged and finished as every other, and takes none of the worker's capacity.
 //! A worker of another version hears `welcome` with the host's version, and the connection ends.
-//! What is not answered by `logged` or `settled` is said again after a reconnect; the host knows
-//! repeated lines by their number.
+//! What is not answered by `logged`, `noted` or `settled` is said again after a reconnect; the host
+//! knows repeated lines and events by their number, counted from 1 within the command.
+//!
+//! A worker that polls sends a [`Poll`] and gets a [`Polled`]. The first begins with `hello` and
+//! names no place; the answer names the worker's place, and the polls that follow repeat it. A place
+//! that nobody has asked for in [`SILENCE_MAX`] is given up. When the host answers 409
+//! (`hello_needed`), or an answer does not arrive, the worker begins again with `hello`: as after a
+//! reconnect, nothing is lost. While a poll waits, another may say something; it ends the wait.
 
+use std::time::Duration;
+
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::model::command::Token;
-use crate::model::id::{CommandId, RunId, WorkerId};
+use crate::model::command::{Control, Token};
+use crate::model::id::{CommandId, RunId, TaskId, WorkerId};
 use crate::model::name::Name;
-use crate::model::run::{Ending, LogLine};
+use crate::model::routing::Offer;
+use crate::model::run::{Ending, LogLine, RunEvent, Terms};
 
 /// The version of these messages. A host refuses a worker that speaks another.
-pub const VERSION: u32 = 1;
-/// Where a worker connects.
+pub const VERSION: u32 = 2;
+/// Where a worker connects by WebSocket.
 pub const PATH: &str = "/api/v1/workers/connect";
+/// Where a worker polls that cannot.
+pub const POLL_PATH: &str = "/api/v1/workers/poll";
+/// Where these messages are described as a JSON Schema.
+pub const SCHEMA_PATH: &str = "/api/v1/workers/protocol.json";
 /// How often a worker says that it is alive and what it holds.
 pub const HEARTBEAT_MS: u64 = 15_000;
-/// The largest message that a host reads, in bytes.
+/// How long a worker may be silent before its connection or its place is given up.
+pub const SILENCE_MAX: Duration = Duration::from_secs(60);
+/// How long a poll may wait for something to be said, in milliseconds.
+pub const WAIT_MS_MAX: u64 = 30_000;
+/// The largest message that a host reads, and the largest poll, in bytes.
 pub const MESSAGE_BYTES_MAX: usize = 512 * 1024;
 /// The largest message that a worker must be ready to read, in bytes: a prompt of 256 KiB whose
 /// every character JSON has to escape.
 pub const RUN_BYTES_MAX: usize = 2 * 1024 * 1024;
 
 /// A command in a worker's hands, with the proof that it is.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Held {
     /// The command.
     pub command_id: CommandId,
@@ -48,7 +69,7 @@ pub struct Held {
 }
 
 /// An agent that a worker can run programs for.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Served {
     /// The agent's workspace; empty for the global scope.
     #[serde(default)]
@@ -58,7 +79,7 @@ pub struct Served {
 }
 
 /// What a worker says.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "type", rename_all = "snake_case")]
 pub enum ToHost {
     /// The first message of every connection.
@@ -73,8 +94,16 @@ pub enum ToHost {
         agents: Vec<Served>,
         /// How many commands it takes at once.
         capacity: u32,
+        /// What it has, and what it can enforce.
+        #[serde(default)]
+        offer: Offer,
         /// The commands it still holds; any other that it held goes back to the queue.
         active: Vec<Held>,
+    },
+    /// The worker has the command.
+    Acknowledged {
+        /// The command.
+        held: Held,
     },
     /// The program is running.
     Started {
@@ -89,6 +118,15 @@ pub enum ToHost {
         first: u64,
         /// The lines, in order.
         lines: Vec<LogLine>,
+    },
+    /// What the program told, as lines of JSON.
+    Events {
+        /// The command.
+        held: Held,
+        /// The number of the first of these events, counted from 1 within the command.
+        first: u64,
+        /// The events, in order.
+        events: Vec<RunEvent>,
     },
     /// The program ended.
     Finished {
@@ -106,13 +144,19 @@ pub enum ToHost {
     Heartbeat {
         /// The commands.
         active: Vec<Held>,
+        /// How many commands it takes at once, when that has changed.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        capacity: Option<u32>,
+        /// What it offers, when that has changed.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        offer: Option<Offer>,
     },
     /// The worker takes nothing new.
     Draining,
 }
 
 /// What a host says.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "type", rename_all = "snake_case")]
 pub enum ToWorker {
     /// The answer to `hello`.
@@ -134,8 +178,21 @@ pub enum ToWorker {
         attempt: u32,
         /// What the agent is asked.
         prompt: String,
+        /// The run's task, if it is one's.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        task_id: Option<TaskId>,
+        /// How it is to be carried out.
+        terms: Box<Terms>,
     },
-    /// Stop this command.
+    /// A word to the worker, as a command of its own.
+    Control {
+        /// The word's own command and token.
+        held: Held,
+        /// What it says.
+        #[serde(flatten)]
+        control: Control,
+    },
+    /// Stop this command: somebody has asked for it, and the worker has not ended it yet.
     Cancel {
         /// The command.
         command_id: CommandId,
@@ -145,6 +202,13 @@ pub enum ToWorker {
         /// The command.
         held: Held,
         /// The number of the last line stored.
+        through: u64,
+    },
+    /// These events are stored.
+    Noted {
+        /// The command.
+        held: Held,
+        /// The number of the last event stored.
         through: u64,
     },
     /// The command's end, or its return, is stored.
@@ -158,6 +222,30 @@ pub enum ToWorker {
         /// The command, with the token that is not current.
         held: Held,
     },
+}
+
+/// What a worker sends that polls.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Poll {
+    /// The place that the answer to `hello` named; absent when this poll begins with `hello`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub place: Option<String>,
+    /// What it says, in order.
+    #[serde(default)]
+    pub messages: Vec<ToHost>,
+    /// How long to wait for something to be said to it, in milliseconds, at most [`WAIT_MS_MAX`].
+    #[serde(default)]
+    pub wait_ms: u64,
+}
+
+/// What it gets.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Polled {
+    /// The worker's place.
+    pub place: String,
+    /// What the host says, in order; at most one command, at the end.
+    pub messages: Vec<ToWorker>,
 }
 
 #[cfg(test)]

@@ -1,13 +1,21 @@
-//! Handing out: for every worker with room, claim and send.
+//! Handing out: what waits is claimed for the workers that may take it, and sent.
 
 use super::hub::{Hub, Vacancy};
+use super::limits::Limits;
 use super::protocol::{Held, Served, ToWorker};
 use crate::clock::Clock;
-use crate::model::command::{Claim, Token};
-use crate::store::{Store, StoreError, commands};
+use crate::model::command::{Attempt, Charge, Claim, Token};
+use crate::model::queue::Queue;
+use crate::store::commands::{self, Lot, Seat};
+use crate::store::{Store, StoreError, queues};
 
-/// Hands out what is pending to the workers that have room, while less than `active_max` commands
-/// are out. Counts the commands sent.
+/// How many commands one transaction hands out.
+const CLAIMS_MAX: usize = 64;
+/// How many words one worker gets at once.
+const WORDS_MAX: usize = 16;
+
+/// Hands out what is pending to the workers that have room, within the limits. Counts the commands
+/// sent.
 ///
 /// # Errors
 /// When the store fails; what was sent stays sent.
@@ -15,29 +23,77 @@ pub async fn hand_out(
     store: &Store,
     hub: &Hub,
     clock: Clock,
-    active_max: u32,
+    limits: &Limits,
 ) -> Result<usize, StoreError> {
+    let mut sent = say_words(store, hub, clock).await?;
+    loop {
+        let lots = limits.lots(queues::waited_on(store).await?);
+        // Nothing waits, as a rule: then it costs the same however many workers there are.
+        if lots.is_empty() {
+            return Ok(sent);
+        }
+        let vacancies = hub.vacancies();
+        let seats: Vec<Seat> = vacancies.iter().filter_map(|worker| seat(worker, &lots)).collect();
+        if seats.is_empty() {
+            return Ok(sent);
+        }
+        let room: usize = vacancies.iter().map(|vacancy| vacancy.room).sum();
+        let tokens = tokens(clock, room.min(CLAIMS_MAX));
+        let (active_max, now) = (limits.active_max, clock.now());
+        let claims = commands::claim(store, seats, &lots, tokens, active_max, now).await?;
+        let claimed = claims.len();
+        sent += send_all(store, hub, clock, claims).await?;
+        if claimed < CLAIMS_MAX {
+            return Ok(sent);
+        }
+    }
+}
+
+/// Sends each connected worker the words that wait for it.
+async fn say_words(store: &Store, hub: &Hub, clock: Clock) -> Result<usize, StoreError> {
     let mut sent = 0;
-    for vacancy in hub.vacancies() {
-        sent += hand_to(&vacancy, store, hub, clock, active_max).await?;
+    for worker in commands::addressees(store).await? {
+        if hub.has(&worker) {
+            let tokens = tokens(clock, WORDS_MAX);
+            let claims = commands::claim_control(store, &worker, tokens, clock.now()).await?;
+            sent += send_all(store, hub, clock, claims).await?;
+        }
     }
     Ok(sent)
 }
 
-async fn hand_to(
-    vacancy: &Vacancy,
+fn tokens(clock: Clock, count: usize) -> Vec<Token> {
+    (0..count).map(|_| Token::mint(clock.random())).collect()
+}
+
+/// The worker's place among the claimants; none when it may take nothing of the lots.
+fn seat(vacancy: &Vacancy, lots: &[Lot]) -> Option<Seat> {
+    let may_take = |(_, lot): &(usize, &Lot)| {
+        let Queue { scope, agent, policy, routing, .. } = &lot.queue;
+        vacancy.agents.iter().any(|served| served.scope == *scope && served.name == *agent)
+            && vacancy.offer.unmet(routing, policy.as_ref()).is_none()
+    };
+    let own: Vec<usize> = lots.iter().enumerate().filter(may_take).map(|(i, _)| i).collect();
+    let count = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
+    (!own.is_empty()).then(|| Seat {
+        worker_id: vacancy.id.clone(),
+        lots: own,
+        // No more than its outbox has room for.
+        capacity: count(vacancy.active + vacancy.room),
+        active: count(vacancy.active),
+    })
+}
+
+async fn send_all(
     store: &Store,
     hub: &Hub,
     clock: Clock,
-    active_max: u32,
+    claims: Vec<Claim>,
 ) -> Result<usize, StoreError> {
-    let tokens = (0..vacancy.room).map(|_| Token::mint(clock.random())).collect();
-    let Vacancy { id, agents, .. } = vacancy;
-    let claims = commands::claim(store, id, agents, tokens, active_max, clock.now()).await?;
     let (mut sent, mut failed) = (0, None);
     for claim in claims {
-        let (id, token) = (claim.id.clone(), claim.token.clone());
-        if hub.send(&vacancy.id, message(claim)).is_ok() {
+        let (id, token, worker) = (claim.id.clone(), claim.token.clone(), claim.worker_id.clone());
+        if hub.send(&worker, message(claim)).is_ok() {
             sent += 1;
         // The worker went away in between: as if it had never had the command.
         } else if let Err(error) = commands::hand_back(store, &id, &token, clock.now()).await {
@@ -48,12 +104,14 @@ async fn hand_to(
 }
 
 fn message(claim: Claim) -> ToWorker {
-    let workspace_id = claim.scope.workspace_id().to_owned();
-    ToWorker::Run {
-        held: Held { command_id: claim.id, token: claim.token },
-        run_id: claim.run_id,
-        agent: Served { workspace_id, name: claim.agent },
-        attempt: claim.attempt,
-        prompt: claim.prompt,
+    let held = Held { command_id: claim.id, token: claim.token };
+    match claim.charge {
+        Charge::Control(control) => ToWorker::Control { held, control },
+        Charge::Run(attempt) => {
+            let Attempt { run_id, scope, agent, prompt, attempt, task_id, terms } = *attempt;
+            let agent = Served { workspace_id: scope.workspace_id().to_owned(), name: agent };
+            let terms = Box::new(terms);
+            ToWorker::Run { held, run_id, agent, attempt, prompt, task_id, terms }
+        }
     }
 }
