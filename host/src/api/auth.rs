@@ -1,4 +1,5 @@
-//! Bearer keys.
+//! Bearers: API keys open everything, a worker's credential opens what workers speak by, and a
+//! bootstrap token opens registration.
 
 use std::sync::Arc;
 
@@ -7,11 +8,13 @@ use axum::http::header::{AUTHORIZATION, WWW_AUTHENTICATE};
 use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
-use sha2::{Digest, Sha256};
 
 use super::Api;
 use super::problem::Problem;
+use crate::model::scope::Scope;
+use crate::model::worker::{Bearer, Dismissal, Pass};
 use crate::store::keys;
+use crate::store::workers::{self, Admission};
 
 /// Lets through who has a key.
 pub(super) async fn require_key(
@@ -19,11 +22,64 @@ pub(super) async fn require_key(
     request: Request,
     next: Next,
 ) -> Response {
-    let Some(key) = bearer(request.headers()) else { return unauthorized() };
-    match keys::is_known(&api.store, Sha256::digest(key.as_bytes()).into()).await {
-        Ok(true) => next.run(request).await,
-        Ok(false) => unauthorized(),
-        Err(error) => Problem::from(error).into_response(),
+    match has_key(&api, request.headers()).await {
+        Ok(()) => next.run(request).await,
+        Err(problem) => problem.into_response(),
+    }
+}
+
+/// Lets workers through, by a key or a credential of their own, and notes which in a [`Pass`].
+pub(super) async fn require_worker(
+    State(api): State<Arc<Api>>,
+    mut request: Request,
+    next: Next,
+) -> Response {
+    match pass(&api, request.headers()).await {
+        Ok(pass) => {
+            request.extensions_mut().insert(pass);
+            next.run(request).await
+        }
+        Err(problem) => problem.into_response(),
+    }
+}
+
+/// By whom a worker may be registered, where the administrator means this scope.
+pub(super) async fn admission(
+    api: &Api,
+    headers: &HeaderMap,
+    scope: Scope,
+) -> Result<Admission, Barred> {
+    match bearer(headers) {
+        Some(token) if token.starts_with(Bearer::BOOTSTRAP) => {
+            Ok(Admission::Token(Bearer::hash_of(token)))
+        }
+        _ => has_key(api, headers).await.map(|()| Admission::Administrator(scope)),
+    }
+}
+
+/// Why a bearer does not let anybody in.
+#[derive(Debug)]
+pub(super) struct Barred(Problem);
+
+async fn has_key(api: &Api, headers: &HeaderMap) -> Result<(), Barred> {
+    let key = bearer(headers).ok_or_else(unauthorized)?;
+    match keys::is_known(&api.store, Bearer::hash_of(key)).await {
+        Ok(true) => Ok(()),
+        Ok(false) => Err(unauthorized()),
+        Err(error) => Err(Barred(error.into())),
+    }
+}
+
+async fn pass(api: &Api, headers: &HeaderMap) -> Result<Pass, Barred> {
+    let Some(credential) = bearer(headers).filter(|bearer| bearer.starts_with(Bearer::CREDENTIAL))
+    else {
+        return has_key(api, headers).await.map(|()| Pass::Key);
+    };
+    match workers::admitted(&api.store, Bearer::hash_of(credential)).await {
+        Ok(Some(Ok(pass))) => Ok(pass),
+        Ok(Some(Err(why))) => Err(Barred(forbidden(&why))),
+        Ok(None) => Err(unauthorized()),
+        Err(error) => Err(Barred(error.into())),
     }
 }
 
@@ -33,10 +89,23 @@ fn bearer(headers: &HeaderMap) -> Option<&str> {
     scheme.eq_ignore_ascii_case("bearer").then(|| key.trim())
 }
 
-fn unauthorized() -> Response {
+fn forbidden(why: &Dismissal) -> Problem {
+    Problem::new(StatusCode::FORBIDDEN, "worker_dismissed", "this worker may not come in")
+        .detail(why)
+}
+
+/// Whatever is wrong with a bearer, the answer is the same.
+pub(super) fn unauthorized() -> Barred {
     let title = "this needs a valid API key, as `Authorization: Bearer hlk_…`";
-    let mut response =
-        Problem::new(StatusCode::UNAUTHORIZED, "unauthorized", title).into_response();
-    response.headers_mut().insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
-    response
+    Barred(Problem::new(StatusCode::UNAUTHORIZED, "unauthorized", title))
+}
+
+impl IntoResponse for Barred {
+    fn into_response(self) -> Response {
+        let mut response = self.0.into_response();
+        if response.status() == StatusCode::UNAUTHORIZED {
+            response.headers_mut().insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        }
+        response
+    }
 }

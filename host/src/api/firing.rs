@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use super::Api;
 use super::extract::{Body, Parameters, Segment};
 use super::json::InScope;
-use super::problem::Problem;
+use super::problem::{Problem, admit};
 use crate::activation::{ActivationError, FireError, Occasion, Trial};
 use crate::model::content::Content;
 use crate::model::decision::Verdict;
@@ -75,6 +75,7 @@ pub(super) async fn test(
     let trial = api.activator.test(&trigger, &envelope).await.map_err(|error| match error {
         ActivationError::Store(error) => error.into(),
         ActivationError::Busy(error) => busy().detail(error),
+        ActivationError::Full(full) => full.into(),
         ActivationError::Data(error) => unreadable(&error),
     })?;
     Ok(Json(trial.into()))
@@ -97,6 +98,7 @@ pub(super) async fn fire(
         }
         FireBody { event_id: None, data } => Occasion::Data(data.unwrap_or_else(|| json!({}))),
     };
+    admit(&api, &trigger.scope).await?;
     let fired = api.activator.fire(&trigger, occasion).await;
     let run_id = fired.map_err(|error| not_fired(&api, error))?;
     api.hub.notify();

@@ -15,7 +15,7 @@ use serde_json::Value;
 use super::Api;
 use super::extract::{Body, Parameters, Segment};
 use super::json::{InScope, Listing, Paging, optional};
-use super::problem::Problem;
+use super::problem::{Problem, admit};
 use super::runs::{RunJson, SummaryJson};
 use crate::model::id::JobId;
 use crate::model::name::Name;
@@ -137,6 +137,7 @@ async fn trigger(
     Parameters(scope): Parameters<InScope>,
 ) -> Result<Response, Problem> {
     let stored = find(&api, &id, &scope).await?;
+    admit(&api, &stored.scope).await?;
     match schedule::trigger(&api.store, api.clock, &api.gate, &stored, api.clock.now()).await {
         Ok(run) => {
             api.hub.notify();
@@ -156,12 +157,15 @@ async fn backfill(
 ) -> Result<Response, Problem> {
     let range = range(&body)?;
     let stored = find(&api, &id, &scope).await?;
+    admit(&api, &stored.scope).await?;
     match schedule::backfill(&api.store, api.clock, &api.gate, &stored, range, api.clock.now())
         .await
     {
         Ok(done) => {
             api.hub.notify();
             let Backfilled { fired, skipped, limited, retry_at } = done;
+            let more = u32::try_from(fired.saturating_sub(1)).unwrap_or(u32::MAX);
+            api.caps.add(&stored.scope, more).await;
             let json = BackfilledJson { fired, skipped, limited, retry_at };
             Ok((StatusCode::ACCEPTED, Json(json)).into_response())
         }

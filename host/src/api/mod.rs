@@ -1,10 +1,12 @@
-//! HTTP: webhooks in front, `/api/v1` behind a key, and the workers' WebSocket.
+//! HTTP: webhooks in front, `/api/v1` behind a key, and the workers' WebSocket and polls.
 //!
 //! One file per resource. Handlers turn requests into domain types, call what does the work, and
 //! turn its answer into JSON; errors are RFC 9457 problems.
 
 mod auth;
 mod body;
+mod classes;
+mod commands;
 mod config;
 mod definitions;
 mod events;
@@ -12,13 +14,22 @@ mod explain;
 mod extract;
 mod firing;
 mod health;
+mod idempotency;
+mod inputs;
 mod jobs;
 mod json;
 mod listener;
+mod logs;
 mod problem;
 mod runs;
+mod sessions;
 mod source_states;
+mod stats;
+mod stream;
+mod tasks;
 mod webhooks;
+mod worker_poll;
+mod worker_socket;
 mod workers;
 
 use std::sync::Arc;
@@ -29,10 +40,13 @@ use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
 use crate::activation::Activator;
+use crate::caps::Caps;
 use crate::catalog::Catalog;
 use crate::clock::Clock;
 use crate::controllers::Registrar;
 use crate::dispatch::hub::Hub;
+use crate::dispatch::limits::Limits;
+use crate::dispatch::poll::Polls;
 use crate::dispatch::protocol;
 use crate::ingress::Webhooks;
 use crate::schedule::Gate;
@@ -48,10 +62,16 @@ pub struct Api {
     pub webhooks: Webhooks,
     /// The connected workers.
     pub hub: Hub,
+    /// Those of them that poll.
+    pub polls: Polls,
     /// What tries triggers, and fires them by hand.
     pub activator: Arc<Activator>,
     /// What jobs pass before they fire.
     pub gate: Gate,
+    /// How many commands may wait.
+    pub caps: Caps,
+    /// How many may be out at once.
+    pub limits: Limits,
     /// What is defined.
     pub catalog: Catalog,
     /// Who changes it.
@@ -60,6 +80,8 @@ pub struct Api {
     pub clock: Clock,
     /// Room for the bodies of webhooks at hand, a permit a byte.
     pub body_room: Semaphore,
+    /// Room for those who follow runs.
+    pub stream_room: Arc<Semaphore>,
     /// Called when the host takes nothing new.
     pub draining: CancellationToken,
     /// Called when connections are to end.
@@ -71,6 +93,11 @@ pub fn body_room() -> Semaphore {
     Semaphore::new(webhooks::BODY_ROOM_BYTES)
 }
 
+/// The room that [`Api::stream_room`] begins with.
+pub fn stream_room() -> Arc<Semaphore> {
+    Arc::new(Semaphore::new(stream::STREAMS_MAX))
+}
+
 /// Every route.
 pub fn router(api: Arc<Api>) -> Router {
     let resources = Router::new()
@@ -79,20 +106,36 @@ pub fn router(api: Arc<Api>) -> Router {
         .route("/api/v1/events/{id}/explain", get(explain::explain))
         .route("/api/v1/runs", get(runs::list))
         .route("/api/v1/runs/{id}", get(runs::show))
-        .route("/api/v1/runs/{id}/logs", get(runs::logs))
+        .route("/api/v1/runs/{id}/logs", get(logs::logs))
+        .route("/api/v1/runs/{id}/events", get(logs::events))
+        .route("/api/v1/runs/{id}/activity", get(logs::activity))
+        .route("/api/v1/runs/{id}/stream", get(stream::follow))
         .route("/api/v1/runs/{id}/cancel", post(runs::cancel))
         .route("/api/v1/triggers/{id}/test", post(firing::test))
         .route("/api/v1/triggers/{id}/fire", post(firing::fire))
+        .route("/api/v1/classes", get(classes::list))
+        .route("/api/v1/stats", get(stats::show))
         .route("/api/v1/config/reload", post(config::reload))
+        .merge(commands::routes())
         .merge(definitions::routes())
+        .merge(inputs::routes())
         .merge(jobs::routes())
+        .merge(sessions::routes())
         .merge(source_states::routes())
-        .route(protocol::PATH, get(workers::connect))
+        .merge(workers::routes())
+        .merge(tasks::routes())
         .route_layer(axum::middleware::from_fn_with_state(Arc::clone(&api), auth::require_key));
+    let for_workers = Router::new()
+        .route(protocol::PATH, get(worker_socket::connect))
+        .route(protocol::POLL_PATH, post(worker_poll::poll))
+        .route_layer(axum::middleware::from_fn_with_state(Arc::clone(&api), auth::require_worker));
     Router::new()
         .merge(resources)
+        .merge(for_workers)
+        .merge(workers::registration())
         .route("/webhooks/{last}", any(webhooks::receive))
         .route("/webhooks/{workspace}/{last}", any(webhooks::receive_in_workspace))
+        .route(protocol::SCHEMA_PATH, get(worker_poll::schema))
         .route("/livez", get(health::live))
         .route("/readyz", get(health::ready))
         .fallback(problem::no_such_path)

@@ -7,7 +7,10 @@ use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 
+use super::Api;
+use crate::caps::Full;
 use crate::model::problem::{Problem as Wrong, Problems};
+use crate::model::scope::Scope;
 use crate::store::StoreError;
 
 /// How long a sender should wait before it tries again, unless it is known better, in seconds.
@@ -90,6 +93,21 @@ impl Problem {
 
     pub(super) fn unavailable(code: &'static str, title: &'static str) -> Self {
         Self::new(StatusCode::SERVICE_UNAVAILABLE, code, title).retry()
+    }
+}
+
+/// Lets one more command of a workspace in.
+///
+/// # Errors
+/// When too many wait already, or the store fails.
+pub(super) async fn admit(api: &Api, scope: &Scope) -> Result<(), Problem> {
+    Ok(api.caps.admit(scope, 1).await??)
+}
+
+impl From<Full> for Problem {
+    fn from(full: Full) -> Self {
+        let title = "too many commands wait already";
+        Self::new(StatusCode::TOO_MANY_REQUESTS, "queue_full", title).detail(full).retry()
     }
 }
 

@@ -1,4 +1,4 @@
-//! Runs, their logs, and calling them off.
+//! Runs, and calling them off.
 
 use std::sync::Arc;
 
@@ -6,25 +6,21 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use super::Api;
 use super::extract::{Parameters, Segment};
 use super::json::{InScope, Listing, Paging, ScopeJson, optional};
 use super::problem::Problem;
-use crate::dispatch::protocol::ToWorker;
 use crate::model::content::Content;
-use crate::model::definition::{Priority, Retry, Task};
-use crate::model::id::{EventId, FireId, JobId, RunId, TriggerId};
+use crate::model::definition::{Assignment, Priority, Retry};
+use crate::model::id::{EventId, FireId, JobId, RunId, TaskId, TriggerId};
 use crate::model::name::Name;
-use crate::model::run::{Delegation, LogLine, Owner, OwnerKind, Run, RunStatus, Stages};
+use crate::model::run::{Interaction, Owner, OwnerKind, Run, RunStatus, Stages, Terms};
 use crate::model::scope::Scope;
 use crate::model::time::Time;
 use crate::store::commands::{self, Canceling};
-use crate::store::logs::{self, StoredLine};
 use crate::store::runs::{self, RunFilter};
-
-/// How many log lines an answer has at most, and unless the client says otherwise.
-const LINES_MAX: u32 = 1000;
 
 #[derive(Debug, Deserialize)]
 pub(super) struct ListQuery {
@@ -38,14 +34,6 @@ pub(super) struct ListQuery {
     paging: Paging,
 }
 
-#[derive(Debug, Deserialize)]
-pub(super) struct LogsQuery {
-    after: Option<String>,
-    limit: Option<String>,
-    #[serde(flatten)]
-    scope: InScope,
-}
-
 #[derive(Debug, Serialize)]
 pub(super) struct SummaryJson {
     id: RunId,
@@ -55,6 +43,7 @@ pub(super) struct SummaryJson {
     trigger_id: Option<TriggerId>,
     job: Option<Name>,
     job_id: Option<JobId>,
+    task_id: Option<TaskId>,
     event_id: Option<EventId>,
     fire_id: Option<FireId>,
     scheduled_at: Option<Time>,
@@ -75,29 +64,17 @@ pub(super) struct RunJson {
     summary: SummaryJson,
     prompt: String,
     untrusted_content: Content,
-    task: Option<Task>,
+    task: Option<Assignment>,
     retry: Retry,
     depth: u32,
     causes: Vec<String>,
     stages: Stages,
     delivery_error: Option<String>,
     delivery_error_at: Option<Time>,
-    task_id: Option<String>,
-    task_run_id: Option<String>,
-}
-
-#[derive(Debug, Serialize)]
-struct LineJson {
-    seq: i64,
-    #[serde(flatten)]
-    line: LogLine,
-}
-
-#[derive(Debug, Serialize)]
-pub(super) struct LogsJson {
-    logs: Vec<LineJson>,
-    next_after: i64,
-    status: RunStatus,
+    task_run_id: Option<RunId>,
+    terms: Terms,
+    interaction: Interaction,
+    result: Option<Value>,
 }
 
 pub(super) async fn list(
@@ -133,26 +110,6 @@ pub(super) async fn show(
     Ok(Json(find(&api, &id, &scope.scope()?).await?.into()))
 }
 
-pub(super) async fn logs(
-    State(api): State<Arc<Api>>,
-    Segment(id): Segment,
-    Parameters(query): Parameters<LogsQuery>,
-) -> Result<Json<LogsJson>, Problem> {
-    let after = optional("after", query.after.as_deref())?.unwrap_or(0);
-    let limit: Option<u32> = optional("limit", query.limit.as_deref())?;
-    let limit = limit.unwrap_or(LINES_MAX).clamp(1, LINES_MAX);
-    // The status first: lines that are missing from a run seen to have ended will never come.
-    let run = find(&api, &id, &query.scope.scope()?).await?;
-    let lines = logs::read(&api.store, &run.made.id, after, limit).await?;
-    let next_after = lines.last().map_or(after, |line| line.seq);
-    let line = |StoredLine { seq, line }| LineJson { seq, line };
-    Ok(Json(LogsJson {
-        logs: lines.into_iter().map(line).collect(),
-        next_after,
-        status: run.status,
-    }))
-}
-
 pub(super) async fn cancel(
     State(api): State<Arc<Api>>,
     Segment(id): Segment,
@@ -163,9 +120,9 @@ pub(super) async fn cancel(
     let canceling = commands::cancel(&api.store, &scope, &run_id, api.clock.now()).await?;
     let status = match canceling.ok_or_else(|| Problem::not_found("run"))? {
         Canceling::Ended => StatusCode::OK,
-        Canceling::Asked { command_id, worker_id } => {
-            // Not connected here: the wish is stored, and the worker's next heartbeat brings it.
-            let _ = api.hub.send(&worker_id, ToWorker::Cancel { command_id });
+        Canceling::Asked { .. } => {
+            // The word to the worker is in the queue.
+            api.hub.notify();
             StatusCode::ACCEPTED
         }
         Canceling::Over => {
@@ -187,7 +144,9 @@ impl From<&Run> for SummaryJson {
         let (trigger, trigger_id, job, job_id) = match run.made.owner.clone() {
             Owner::Trigger { id, name } => (Some(name), Some(id), None, None),
             Owner::Job { id, name } => (None, None, Some(name), Some(id)),
+            Owner::Task { .. } => (None, None, None, None),
         };
+        let delegated = run.delegation.as_ref().map(|delegation| &delegation.task_id);
         let fire = run.made.fire.as_ref();
         Self {
             id: run.made.id.clone(),
@@ -197,6 +156,7 @@ impl From<&Run> for SummaryJson {
             trigger_id,
             job,
             job_id,
+            task_id: run.made.owner.task_id().or(delegated).cloned(),
             event_id: run.made.event_id.clone(),
             fire_id: fire.map(|fire| fire.id.clone()),
             scheduled_at: fire.map(|fire| fire.scheduled_at),
@@ -216,9 +176,6 @@ impl From<Run> for RunJson {
     fn from(run: Run) -> Self {
         let summary = SummaryJson::from(&run);
         let (delivery_error, delivery_error_at) = run.delivery_error.unzip();
-        let delegation = run.delegation;
-        let (task_id, task_run_id) =
-            delegation.map(|Delegation { task_id, task_run_id }| (task_id, task_run_id)).unzip();
         Self {
             summary,
             prompt: run.made.prompt,
@@ -230,8 +187,10 @@ impl From<Run> for RunJson {
             stages: run.made.stages,
             delivery_error,
             delivery_error_at,
-            task_id,
-            task_run_id,
+            task_run_id: run.delegation.map(|delegation| delegation.task_run_id),
+            terms: run.made.terms,
+            interaction: run.interaction,
+            result: run.result,
         }
     }
 }

@@ -1,149 +1,250 @@
-//! The workers' WebSocket: frames to messages and back; what they mean is `dispatch::link`'s.
+//! Workers as an administrator sees them, their registration, and the tokens for it.
+//!
+//! A bootstrap token and a credential are shown once, in the answer that makes them.
+
+mod asked;
+mod tokens;
 
 use std::sync::Arc;
-use std::time::Duration;
 
-use axum::extract::State;
-use axum::extract::ws::rejection::WebSocketUpgradeRejection;
-use axum::extract::ws::{CloseFrame, Message, WebSocket, WebSocketUpgrade, close_code};
-use axum::http::StatusCode;
+use axum::extract::{Extension, State};
+use axum::http::header::LOCATION;
+use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
-use futures_util::stream::{SplitSink, SplitStream};
-use futures_util::{SinkExt, StreamExt};
-use tokio::sync::mpsc;
-use tokio::time::{interval, timeout};
+use axum::routing::{get, post};
+use axum::{Json, Router};
+use serde::{Deserialize, Serialize};
+use serde_json::json;
 
 use super::Api;
+use super::auth::{self, Barred};
+use super::extract::{Body, Parameters, Segment};
+use super::json::{InScope, Listing, Paging, ScopeJson, optional};
 use super::problem::Problem;
-use crate::dispatch::link::{Link, LinkError};
-use crate::dispatch::protocol::{HEARTBEAT_MS, MESSAGE_BYTES_MAX, ToHost, ToWorker, VERSION};
+use crate::dispatch::attendance;
+use crate::dispatch::protocol::Served;
+use crate::model::command::Control;
+use crate::model::definition::Agent;
+use crate::model::id::WorkerId;
+use crate::model::routing::Offer;
+use crate::model::scope::Scope;
+use crate::model::time::Time;
+use crate::model::worker::{AdminState, Approval, Bearer, Dismissal, Health, Worker};
+use crate::store::workers::{self, Change, Named, NewWorker, Refusal, WorkerFilter};
 
-/// How long a worker may take over its first message.
-const HELLO_TIMEOUT: Duration = Duration::from_secs(10);
-/// How often a worker is asked whether it is there.
-const PING: Duration = Duration::from_secs(20);
-/// How long a worker may be silent.
-const SILENCE_MAX: Duration = Duration::from_secs(60);
-/// How long a worker may take to read a message.
-const SEND_TIMEOUT: Duration = Duration::from_secs(10);
+/// The routes for who has a key.
+pub(super) fn routes() -> Router<Arc<Api>> {
+    let changes = [
+        ("approve", Change::Approve),
+        ("reject", Change::Reject),
+        ("disable", Change::Disable),
+        ("enable", Change::Enable),
+        ("drain", Change::Drain),
+        ("undrain", Change::Undrain),
+        ("revoke", Change::Revoke),
+    ];
+    let one = Router::new()
+        .route("/api/v1/workers", get(list))
+        .route("/api/v1/workers/{id}", get(show).patch(patch))
+        .route("/api/v1/workers/{id}/rotate", post(rotate))
+        .route("/api/v1/workers/{id}/health-check", post(health_check));
+    let route = |router: Router<Arc<Api>>, (word, wish): (&str, Change)| {
+        let path = format!("/api/v1/workers/{{id}}/{word}");
+        router.route(&path, post(change).layer(Extension(wish)))
+    };
+    changes.into_iter().fold(one, route).merge(tokens::routes())
+}
 
-pub(super) async fn connect(
+/// The route for who has a bootstrap token or a key.
+pub(super) fn registration() -> Router<Arc<Api>> {
+    Router::new().route("/api/v1/workers/register", post(register))
+}
+
+#[derive(Debug, Deserialize)]
+struct ListQuery {
+    health: Option<String>,
+    approval: Option<String>,
+    admin_state: Option<String>,
+    #[serde(flatten)]
+    scope: InScope,
+    #[serde(flatten)]
+    paging: Paging,
+}
+
+#[derive(Debug, Serialize)]
+struct WorkerJson {
+    id: WorkerId,
+    name: String,
+    #[serde(flatten)]
+    scope: ScopeJson,
+    approval: Approval,
+    admin_state: AdminState,
+    health: Health,
+    draining: bool,
+    agents: Vec<Served>,
+    capacity: u32,
+    active: u32,
+    offer: Offer,
+    credential_prefix: Option<String>,
+    registered_at: Time,
+    last_heartbeat_at: Option<Time>,
+}
+
+async fn list(
     State(api): State<Arc<Api>>,
-    upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
-) -> Response {
-    let Ok(upgrade) = upgrade else {
-        let title = "workers connect here by WebSocket";
-        return Problem::new(StatusCode::UPGRADE_REQUIRED, "upgrade_required", title)
-            .into_response();
+    Parameters(query): Parameters<ListQuery>,
+) -> Result<Json<Listing<WorkerJson>>, Problem> {
+    let filter = WorkerFilter {
+        health: optional("health", query.health.as_deref())?,
+        approval: optional("approval", query.approval.as_deref())?,
+        admin_state: optional("admin_state", query.admin_state.as_deref())?,
     };
-    upgrade
-        .max_message_size(MESSAGE_BYTES_MAX)
-        .on_upgrade(move |socket| async move { attend(&api, socket).await })
+    let (scope, page) = (query.scope.scope()?, query.paging.request()?);
+    let page = workers::list(&api.store, &scope, &filter, page).await?;
+    Ok(Json(Listing::page(page, WorkerJson::from)))
 }
 
-/// Why a connection ended.
-#[derive(Debug, thiserror::Error)]
-enum End {
-    #[error("the connection was lost")]
-    Lost,
-    #[error("a message could not be read: {0}")]
-    Unreadable(String),
-    #[error("the host is stopping")]
-    Stopping,
-    #[error("another connection of the same worker took over")]
-    Replaced,
-    #[error(transparent)]
-    Link(#[from] LinkError),
+async fn show(
+    State(api): State<Arc<Api>>,
+    Segment(id): Segment,
+    Parameters(scope): Parameters<InScope>,
+) -> Result<Json<WorkerJson>, Problem> {
+    Ok(Json(find(&api, &scope.scope()?, &id).await?.into()))
 }
 
-async fn attend(api: &Api, socket: WebSocket) {
-    let (mut sink, mut stream) = socket.split();
-    let end = match converse(api, &mut sink, &mut stream).await {
-        Ok(()) => return,
-        Err(end) => end,
+async fn register(
+    State(api): State<Arc<Api>>,
+    Parameters(scope): Parameters<InScope>,
+    headers: HeaderMap,
+    Body(body): Body,
+) -> Result<Response, Response> {
+    let scope = scope.scope().map_err(Problem::into_response)?;
+    let admission = auth::admission(&api, &headers, scope).await.map_err(Barred::into_response)?;
+    let name = asked::name(&body).map_err(Problem::into_response)?;
+    let credential = Bearer::credential(api.clock.random());
+    let worker = NewWorker {
+        id: api.clock.worker_id(),
+        name,
+        credential_hash: credential.hash(),
+        credential_prefix: credential.prefix().to_owned(),
     };
-    tracing::debug!(%end, "a worker's connection ends");
-    let code = match &end {
-        End::Lost => return,
-        End::Stopping | End::Replaced | End::Link(LinkError::Store(_)) => close_code::AWAY,
-        End::Unreadable(_) | End::Link(_) => close_code::POLICY,
-    };
-    let frame = CloseFrame { code, reason: end.to_string().into() };
-    let _ = timeout(SEND_TIMEOUT, sink.send(Message::Close(Some(frame)))).await;
+    let id = worker.id.clone();
+    let registered = workers::register(&api.store, worker, admission, api.clock.now()).await;
+    let approval = registered
+        .map_err(|error| Problem::from(error).into_response())?
+        .ok_or_else(|| auth::unauthorized().into_response())?;
+    let location = [(LOCATION, format!("/api/v1/workers/{id}"))];
+    let made = json!({ "id": id, "credential": credential.expose(), "approval": approval });
+    Ok((StatusCode::CREATED, location, Json(made)).into_response())
 }
 
-async fn converse(
-    api: &Api,
-    sink: &mut SplitSink<WebSocket, Message>,
-    stream: &mut SplitStream<WebSocket>,
-) -> Result<(), End> {
-    let hello = timeout(HELLO_TIMEOUT, next(stream)).await.map_err(|_| End::Lost)??;
-    let Frame::Said(hello) = hello else { return Ok(()) };
-    let opened = Link::open(api.store.clone(), api.hub.clone(), api.clock, hello).await;
-    if let Err(LinkError::Version(_)) = &opened {
-        // The worker learns which version it would have to speak.
-        let welcome = ToWorker::Welcome { version: VERSION, heartbeat_ms: HEARTBEAT_MS };
-        let _ = timeout(SEND_TIMEOUT, sink.send(text(&welcome))).await;
+async fn change(
+    State(api): State<Arc<Api>>,
+    Extension(wish): Extension<Change>,
+    Segment(id): Segment,
+    Parameters(scope): Parameters<InScope>,
+) -> Result<Json<WorkerJson>, Problem> {
+    let scope = scope.scope()?;
+    let id = find(&api, &scope, &id).await?.id;
+    let changed = workers::change(&api.store, &scope, &id, wish, api.clock.now()).await?;
+    changed.map_err(refused)?;
+    if let Some(why) = wish.dismissal() {
+        attendance::dismiss(&api.store, &api.hub, &id, why, api.clock.now()).await?;
     }
-    let (link, messages) = opened?;
-    let end = tokio::select! {
-        // Reading and writing apart: a worker that waits for an answer still gets its commands.
-        end = hear(&link, stream) => end,
-        end = say(messages, sink) => end,
-        () = api.stop.cancelled() => Err(End::Stopping),
-    };
-    link.close().await;
-    end
+    let worker = find(&api, &scope, id.as_str()).await?;
+    api.hub.admit(&id, worker.may_work());
+    Ok(Json(worker.into()))
 }
 
-async fn hear(link: &Link, stream: &mut SplitStream<WebSocket>) -> Result<(), End> {
-    loop {
-        match timeout(SILENCE_MAX, next(stream)).await.map_err(|_| End::Lost)?? {
-            Frame::Said(message) => link.hear(message).await?,
-            Frame::Alive => {}
-            Frame::Closed => return Ok(()),
+async fn rotate(
+    State(api): State<Arc<Api>>,
+    Segment(id): Segment,
+    Parameters(scope): Parameters<InScope>,
+) -> Result<Response, Problem> {
+    let scope = scope.scope()?;
+    let id = find(&api, &scope, &id).await?.id;
+    let credential = Bearer::credential(api.clock.random());
+    let (hash, prefix, now) = (credential.hash(), credential.prefix(), api.clock.now());
+    let rotated = workers::rotate(&api.store, &scope, &id, hash, prefix, now).await?;
+    rotated.map_err(refused)?;
+    attendance::dismiss(&api.store, &api.hub, &id, Dismissal::Rotated, now).await?;
+    Ok(Json(json!({ "id": id, "credential": credential.expose() })).into_response())
+}
+
+async fn health_check(
+    State(api): State<Arc<Api>>,
+    Segment(id): Segment,
+    Parameters(scope): Parameters<InScope>,
+) -> Result<Response, Problem> {
+    tell(&api, &scope.scope()?, &id, Control::HealthCheck).await
+}
+
+async fn patch(
+    State(api): State<Arc<Api>>,
+    Segment(id): Segment,
+    Parameters(scope): Parameters<InScope>,
+    Body(body): Body,
+) -> Result<Response, Problem> {
+    let (scope, capacity) = (scope.scope()?, asked::capacity(&body)?);
+    tell(&api, &scope, &id, Control::ConfigUpdate { capacity: Some(capacity) }).await
+}
+
+/// Queues a word to the worker, which has an answer when it says so.
+async fn tell(api: &Api, scope: &Scope, id: &str, control: Control) -> Result<Response, Problem> {
+    let worker = find(api, scope, id).await?;
+    if worker.admin_state == AdminState::Revoked {
+        return Err(refused(Refusal::Revoked));
+    }
+    let (id, now) = (api.clock.command_id(), api.clock.now());
+    workers::tell(&api.store, scope, &worker.id, &id, control, now).await?;
+    api.hub.notify();
+    Ok((StatusCode::ACCEPTED, Json(json!({ "id": worker.id, "command_id": id }))).into_response())
+}
+
+async fn find(api: &Api, scope: &Scope, named: &str) -> Result<Worker, Problem> {
+    match workers::find(&api.store, scope, named).await? {
+        Named::One(worker) => Ok(*worker),
+        Named::Nobody => Err(Problem::not_found("worker")),
+        Named::Several(one, other) => {
+            let title = "several workers have this name";
+            Err(Problem::new(StatusCode::CONFLICT, "ambiguous", title)
+                .detail(format!("{one} and {other} are two of them: say which")))
         }
     }
 }
 
-/// What a worker sends.
-enum Frame {
-    Said(ToHost),
-    /// A ping or a pong.
-    Alive,
-    Closed,
-}
-
-async fn next(stream: &mut SplitStream<WebSocket>) -> Result<Frame, End> {
-    match stream.next().await {
-        Some(Ok(Message::Text(text))) => serde_json::from_str(&text)
-            .map(Frame::Said)
-            .map_err(|error| End::Unreadable(error.to_string())),
-        Some(Ok(Message::Binary(_))) => Err(End::Unreadable("not text".to_owned())),
-        Some(Ok(Message::Ping(_) | Message::Pong(_))) => Ok(Frame::Alive),
-        Some(Ok(Message::Close(_))) | None => Ok(Frame::Closed),
-        Some(Err(_)) => Err(End::Lost),
+fn refused(refusal: Refusal) -> Problem {
+    let conflict = |code, title| Problem::new(StatusCode::CONFLICT, code, title);
+    match refusal {
+        Refusal::Missing => Problem::not_found("worker"),
+        Refusal::Revoked => conflict("worker_revoked", "the worker was revoked, and stays so"),
+        Refusal::NoCredential => {
+            conflict("no_credential", "the worker came with an API key: there is nothing to rotate")
+        }
     }
 }
 
-async fn say(
-    mut messages: mpsc::Receiver<ToWorker>,
-    sink: &mut SplitSink<WebSocket, Message>,
-) -> Result<(), End> {
-    let mut ping = interval(PING);
-    loop {
-        let frame = tokio::select! {
-            message = messages.recv() => match message {
-                Some(message) => text(&message),
-                None => return Err(End::Replaced),
-            },
-            _ = ping.tick() => Message::Ping(axum::body::Bytes::new()),
+impl From<Worker> for WorkerJson {
+    fn from(worker: Worker) -> Self {
+        let served = |agent: Agent| Served {
+            workspace_id: agent.scope.workspace_id().to_owned(),
+            name: agent.name,
         };
-        let sent = timeout(SEND_TIMEOUT, sink.send(frame)).await;
-        sent.map_err(|_| End::Lost)?.map_err(|_| End::Lost)?;
+        Self {
+            scope: ScopeJson::from(&worker.scope),
+            id: worker.id,
+            name: worker.name,
+            approval: worker.approval,
+            admin_state: worker.admin_state,
+            health: worker.health,
+            draining: worker.draining,
+            agents: worker.agents.into_iter().map(served).collect(),
+            capacity: worker.capacity,
+            active: worker.active,
+            offer: worker.offer,
+            credential_prefix: worker.credential_prefix,
+            registered_at: worker.registered_at,
+            last_heartbeat_at: worker.last_heartbeat_at,
+        }
     }
-}
-
-fn text(message: &ToWorker) -> Message {
-    Message::text(serde_json::to_string(message).unwrap_or_default())
 }

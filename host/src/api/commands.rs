@@ -1,0 +1,260 @@
+//! Commands: where each of them stands, what it waits for, and what people decide of it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::routing::{get, post};
+use axum::{Json, Router};
+use serde::{Deserialize, Serialize};
+
+use super::Api;
+use super::extract::{Parameters, Segment};
+use super::json::{InScope, Listing, Paging, ScopeJson, optional};
+use super::problem::Problem;
+use crate::dispatch::waiting::{self, Waiting};
+use crate::model::command::{Command, CommandState, CommandType, OnLost};
+use crate::model::definition::Priority;
+use crate::model::id::{CommandId, RunId, SessionId, WorkerId};
+use crate::model::name::Name;
+use crate::model::policy::Policy;
+use crate::model::routing::Routing;
+use crate::model::scope::Scope;
+use crate::model::time::Time;
+use crate::store::commands::{self, Canceling, CommandFilter, Decided, Decision};
+
+pub(super) fn routes() -> Router<Arc<Api>> {
+    Router::new()
+        .route("/api/v1/commands", get(list))
+        .route("/api/v1/commands/{id}", get(show))
+        .route("/api/v1/commands/{id}/approve", post(approve))
+        .route("/api/v1/commands/{id}/deny", post(deny))
+        .route("/api/v1/commands/{id}/cancel", post(cancel))
+}
+
+#[derive(Debug, Deserialize)]
+struct ListQuery {
+    state: Option<String>,
+    #[serde(rename = "type")]
+    kind: Option<String>,
+    agent: Option<String>,
+    run_id: Option<String>,
+    #[serde(flatten)]
+    scope: InScope,
+    #[serde(flatten)]
+    paging: Paging,
+}
+
+#[derive(Debug, Serialize)]
+struct CommandJson {
+    id: CommandId,
+    #[serde(rename = "type")]
+    kind: CommandType,
+    state: CommandState,
+    #[serde(flatten)]
+    scope: ScopeJson,
+    agent: Option<Name>,
+    lane: Option<Name>,
+    run_id: Option<RunId>,
+    session_id: Option<SessionId>,
+    class_id: Option<String>,
+    priority: Priority,
+    attempt: u32,
+    dispatch_attempts: u32,
+    on_lost: OnLost,
+    worker_id: Option<WorkerId>,
+    /// Of the token, people see no more than this.
+    token_prefix: Option<String>,
+    due_at: Option<Time>,
+    expires_at: Option<Time>,
+    lease_expires_at: Option<Time>,
+    cancel_requested_at: Option<Time>,
+    created_at: Time,
+    sent_at: Option<Time>,
+    acknowledged_at: Option<Time>,
+    started_at: Option<Time>,
+    ended_at: Option<Time>,
+    error: Option<String>,
+}
+
+#[derive(Debug, Serialize)]
+struct DetailJson {
+    #[serde(flatten)]
+    command: CommandJson,
+    policy: Option<Policy>,
+    routing: Option<Routing>,
+    /// None once it is out, or over.
+    waiting: Option<WaitingJson>,
+}
+
+#[derive(Debug, Serialize)]
+struct WaitingJson {
+    position: Option<u32>,
+    total: u32,
+    workers: u32,
+    mean_duration_ms: u64,
+    /// No command of its class has completed yet.
+    assumed_duration: bool,
+    estimated_wait_ms: Option<u64>,
+    reasons: Vec<ReasonJson>,
+}
+
+#[derive(Debug, Serialize)]
+struct ReasonJson {
+    code: &'static str,
+    detail: String,
+}
+
+async fn list(
+    State(api): State<Arc<Api>>,
+    Parameters(query): Parameters<ListQuery>,
+) -> Result<Json<Listing<CommandJson>>, Problem> {
+    let filter = CommandFilter {
+        state: optional("state", query.state.as_deref())?,
+        kind: optional("type", query.kind.as_deref())?,
+        agent: optional("agent", query.agent.as_deref())?,
+        run_id: optional("run_id", query.run_id.as_deref())?,
+    };
+    let (scope, page) = (query.scope.scope()?, query.paging.request()?);
+    let page = commands::list(&api.store, &scope, &filter, page).await?;
+    Ok(Json(Listing::page(page, |command| CommandJson::from(&command))))
+}
+
+async fn show(
+    State(api): State<Arc<Api>>,
+    Segment(id): Segment,
+    Parameters(scope): Parameters<InScope>,
+) -> Result<Json<DetailJson>, Problem> {
+    Ok(Json(detail(&api, &scope.scope()?, &read(&id)?).await?))
+}
+
+async fn approve(
+    api: State<Arc<Api>>,
+    id: Segment,
+    scope: Parameters<InScope>,
+) -> Result<Json<DetailJson>, Problem> {
+    decide(api, id, scope, Decision::Approve).await
+}
+
+async fn deny(
+    api: State<Arc<Api>>,
+    id: Segment,
+    scope: Parameters<InScope>,
+) -> Result<Json<DetailJson>, Problem> {
+    decide(api, id, scope, Decision::Deny).await
+}
+
+async fn decide(
+    State(api): State<Arc<Api>>,
+    Segment(id): Segment,
+    Parameters(scope): Parameters<InScope>,
+    decision: Decision,
+) -> Result<Json<DetailJson>, Problem> {
+    let (scope, id) = (scope.scope()?, read(&id)?);
+    let decided = commands::decide(&api.store, &scope, &id, decision, api.clock.now()).await?;
+    match decided.ok_or_else(missing)? {
+        Decided::Done => api.hub.notify(),
+        Decided::NotBlocked(state) => {
+            let title = "the command waits for no decision";
+            return Err(Problem::new(StatusCode::CONFLICT, "not_blocked", title)
+                .detail(format!("it is {state}")));
+        }
+    }
+    Ok(Json(detail(&api, &scope, &id).await?))
+}
+
+async fn cancel(
+    State(api): State<Arc<Api>>,
+    Segment(id): Segment,
+    Parameters(scope): Parameters<InScope>,
+) -> Result<(StatusCode, Json<DetailJson>), Problem> {
+    let (scope, id) = (scope.scope()?, read(&id)?);
+    let canceling = commands::call_off(&api.store, &scope, &id, api.clock.now()).await?;
+    let status = match canceling.ok_or_else(missing)? {
+        Canceling::Ended => StatusCode::OK,
+        Canceling::Asked { .. } => {
+            // The word to the worker is in the queue.
+            api.hub.notify();
+            StatusCode::ACCEPTED
+        }
+        Canceling::Over => {
+            let title = "the command has ended; what has ended does not change";
+            return Err(Problem::new(StatusCode::CONFLICT, "command_ended", title));
+        }
+    };
+    Ok((status, Json(detail(&api, &scope, &id).await?)))
+}
+
+async fn detail(api: &Api, scope: &Scope, id: &CommandId) -> Result<DetailJson, Problem> {
+    let command = commands::find(&api.store, scope, id).await?.ok_or_else(missing)?;
+    let now = api.clock.now();
+    let waiting = waiting::look(&api.store, &api.limits, &command, now).await?;
+    let (policy, routing) = match &command.queue {
+        Some(queue) => (queue.policy.clone(), Some(queue.routing.clone())),
+        None => (None, None),
+    };
+    let waiting = waiting.map(WaitingJson::from);
+    Ok(DetailJson { command: CommandJson::from(&command), policy, routing, waiting })
+}
+
+fn read(id: &str) -> Result<CommandId, Problem> {
+    id.parse().map_err(|_| missing())
+}
+
+fn missing() -> Problem {
+    Problem::not_found("command")
+}
+
+impl From<&Command> for CommandJson {
+    fn from(command: &Command) -> Self {
+        let queue = command.queue.as_ref();
+        Self {
+            id: command.id.clone(),
+            kind: command.kind,
+            state: command.state,
+            scope: ScopeJson::from(&command.scope),
+            agent: queue.map(|queue| queue.agent.clone()),
+            lane: queue.and_then(|queue| queue.lane.clone()),
+            run_id: command.run_id.clone(),
+            session_id: command.session_id.clone(),
+            class_id: queue.map(|queue| queue.class_id.clone()),
+            priority: command.priority,
+            attempt: command.attempt,
+            dispatch_attempts: command.dispatch_attempts,
+            on_lost: command.on_lost,
+            worker_id: command.worker_id.clone(),
+            token_prefix: command.token_prefix.clone(),
+            due_at: command.due_at,
+            expires_at: command.expires_at,
+            lease_expires_at: command.lease_expires_at,
+            cancel_requested_at: command.cancel_requested_at,
+            created_at: command.created_at,
+            sent_at: command.sent_at,
+            acknowledged_at: command.acknowledged_at,
+            started_at: command.started_at,
+            ended_at: command.ended_at,
+            error: command.error.clone(),
+        }
+    }
+}
+
+impl From<Waiting> for WaitingJson {
+    fn from(waiting: Waiting) -> Self {
+        let reason =
+            |reason: &waiting::Reason| ReasonJson { code: reason.code(), detail: reason.detail() };
+        Self {
+            position: waiting.position,
+            total: waiting.total,
+            workers: waiting.workers,
+            mean_duration_ms: millis(waiting.takes),
+            assumed_duration: waiting.assumed,
+            estimated_wait_ms: waiting.estimate().map(millis),
+            reasons: waiting.reasons.iter().map(reason).collect(),
+        }
+    }
+}
+
+fn millis(span: Duration) -> u64 {
+    u64::try_from(span.as_millis()).unwrap_or(u64::MAX)
+}

@@ -1,0 +1,290 @@
+//! Tasks: asked for, looked at, called off and put away.
+
+mod draft;
+
+use std::sync::Arc;
+
+use axum::extract::State;
+use axum::http::{HeaderMap, StatusCode};
+use axum::routing::{get, post};
+use axum::{Json, Router};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::extract::{Body, Parameters, Segment};
+use super::json::{InScope, Listing, Paging, ScopeJson, optional};
+use super::problem::Problem;
+use super::runs::SummaryJson as RunSummaryJson;
+use super::{Api, idempotency, problem};
+use crate::model::definition::Priority;
+use crate::model::id::{RunId, SessionId, TaskId};
+use crate::model::name::Name;
+use crate::model::problem::Problems;
+use crate::model::run::{Run, SessionRef, Terms};
+use crate::model::scope::Scope;
+use crate::model::session::SessionKey;
+use crate::model::task::{Task, TaskStatus};
+use crate::model::time::Time;
+use crate::store::tasks::{self, Archiving, Created, TaskCanceling, TaskFilter};
+use crate::store::{PageRequest, runs};
+pub(super) use draft::message;
+
+/// How many of its runs a task is shown with: the latest.
+const RUNS_MAX: u32 = 200;
+
+pub(super) fn routes() -> Router<Arc<Api>> {
+    Router::new()
+        .route("/api/v1/tasks", get(list).post(create))
+        .route("/api/v1/tasks/{id}", get(show))
+        .route("/api/v1/tasks/{id}/cancel", post(cancel))
+        .route("/api/v1/tasks/{id}/archive", post(archive))
+        .route("/api/v1/tasks/{id}/result", get(result))
+}
+
+#[derive(Debug, Deserialize)]
+struct ListQuery {
+    status: Option<String>,
+    agent: Option<String>,
+    /// A session's key or identifier.
+    session: Option<String>,
+    label: Option<String>,
+    /// `false` unless it is said; `all` for both.
+    archived: Option<String>,
+    #[serde(flatten)]
+    scope: InScope,
+    #[serde(flatten)]
+    paging: Paging,
+}
+
+#[derive(Debug, Serialize)]
+struct SummaryJson {
+    id: TaskId,
+    status: TaskStatus,
+    agent: Name,
+    label: Option<String>,
+    session: Option<SessionKey>,
+    session_id: Option<SessionId>,
+    #[serde(flatten)]
+    scope: ScopeJson,
+    priority: Priority,
+    run_id: RunId,
+    created_at: Time,
+    started_at: Option<Time>,
+    ended_at: Option<Time>,
+    archived_at: Option<Time>,
+    error: Option<String>,
+}
+
+#[derive(Debug, Serialize)]
+struct TaskJson {
+    #[serde(flatten)]
+    summary: SummaryJson,
+    message: String,
+    terms: Terms,
+    idempotency_key: Option<String>,
+    result: Option<Value>,
+    /// Oldest first.
+    runs: Vec<RunSummaryJson>,
+}
+
+#[derive(Debug, Serialize)]
+struct CreatedJson {
+    #[serde(flatten)]
+    task: TaskJson,
+    deduplicated: bool,
+}
+
+#[derive(Debug, Serialize)]
+struct ResultJson {
+    id: TaskId,
+    status: TaskStatus,
+    result: Option<Value>,
+    error: Option<String>,
+    run_id: RunId,
+    ended_at: Option<Time>,
+}
+
+async fn create(
+    State(api): State<Arc<Api>>,
+    Parameters(scope): Parameters<InScope>,
+    headers: HeaderMap,
+    Body(body): Body,
+) -> Result<(StatusCode, Json<CreatedJson>), Problem> {
+    let (scope, now) = (scope.scope()?, api.clock.now());
+    let (id, known) = (api.clock.task_id(), api.catalog.now());
+    let task = draft::read(body, &headers, scope.clone(), id.clone(), &known, now);
+    let task = task.map_err(|problems| invalid(&problems))?;
+    problem::admit(&api, &scope).await?;
+    let (run_id, command_id) = (api.clock.run_id(), api.clock.command_id());
+    let (status, id, deduplicated) =
+        match tasks::create(&api.store, task, run_id, command_id).await? {
+            Created::New => (StatusCode::CREATED, id, false),
+            Created::Known(task) => (StatusCode::OK, task.made.id, true),
+            Created::Mismatch => return Err(idempotency::mismatch()),
+        };
+    api.hub.notify();
+    let task = shown(&api, find(&api, id.as_str(), &scope).await?).await?;
+    Ok((status, Json(CreatedJson { task, deduplicated })))
+}
+
+async fn list(
+    State(api): State<Arc<Api>>,
+    Parameters(query): Parameters<ListQuery>,
+) -> Result<Json<Listing<SummaryJson>>, Problem> {
+    let scope = query.scope.scope()?;
+    let filter = TaskFilter {
+        status: optional("status", query.status.as_deref())?,
+        agent: optional("agent", query.agent.as_deref())?,
+        session: session(&scope, query.session.as_deref())?,
+        label: query.label.filter(|label| !label.is_empty()),
+        archived: archived(query.archived.as_deref())?,
+    };
+    let page = tasks::list(&api.store, &scope, &filter, query.paging.request()?).await?;
+    Ok(Json(Listing::page(page, |task| SummaryJson::from(&task))))
+}
+
+fn session(scope: &Scope, text: Option<&str>) -> Result<Option<SessionId>, Problem> {
+    let Some(text) = text.filter(|text| !text.is_empty()) else { return Ok(None) };
+    if let Ok(id) = text.parse() {
+        return Ok(Some(id));
+    }
+    let key = optional("session", Some(text))?;
+    Ok(key.map(|key| SessionRef::of(scope, key).id))
+}
+
+fn archived(text: Option<&str>) -> Result<Option<bool>, Problem> {
+    match text {
+        None | Some("" | "false") => Ok(Some(false)),
+        Some("true") => Ok(Some(true)),
+        Some("all") => Ok(None),
+        Some(_) => Err(Problem::parameter("archived", "is not true, false or all")),
+    }
+}
+
+async fn show(
+    State(api): State<Arc<Api>>,
+    Segment(id): Segment,
+    Parameters(scope): Parameters<InScope>,
+) -> Result<Json<TaskJson>, Problem> {
+    let task = find(&api, &id, &scope.scope()?).await?;
+    Ok(Json(shown(&api, task).await?))
+}
+
+async fn cancel(
+    State(api): State<Arc<Api>>,
+    Segment(id): Segment,
+    Parameters(scope): Parameters<InScope>,
+) -> Result<(StatusCode, Json<TaskJson>), Problem> {
+    let (scope, task_id) = (scope.scope()?, parse(&id)?);
+    let canceling = tasks::cancel(&api.store, &scope, &task_id, api.clock.now()).await?;
+    let status = match canceling.ok_or_else(missing)? {
+        TaskCanceling::Ended => StatusCode::OK,
+        TaskCanceling::Asked => StatusCode::ACCEPTED,
+        TaskCanceling::Over => {
+            let title = "the task has ended; what has ended does not change";
+            return Err(Problem::new(StatusCode::CONFLICT, "task_ended", title));
+        }
+    };
+    // Words to workers may wait, and what waited behind this task.
+    api.hub.notify();
+    let task = find(&api, &id, &scope).await?;
+    Ok((status, Json(shown(&api, task).await?)))
+}
+
+async fn archive(
+    State(api): State<Arc<Api>>,
+    Segment(id): Segment,
+    Parameters(scope): Parameters<InScope>,
+) -> Result<Json<TaskJson>, Problem> {
+    let (scope, task_id) = (scope.scope()?, parse(&id)?);
+    let archiving = tasks::archive(&api.store, &scope, &task_id, api.clock.now()).await?;
+    match archiving.ok_or_else(missing)? {
+        Archiving::Archived => {
+            let task = find(&api, &id, &scope).await?;
+            Ok(Json(shown(&api, task).await?))
+        }
+        Archiving::UnderWay => Err(under_way()),
+    }
+}
+
+/// A task that has not ended has no result yet, and says so: 409, not 404, since it is there.
+async fn result(
+    State(api): State<Arc<Api>>,
+    Segment(id): Segment,
+    Parameters(scope): Parameters<InScope>,
+) -> Result<Json<ResultJson>, Problem> {
+    let task = find(&api, &id, &scope.scope()?).await?;
+    if !task.status.is_terminal() {
+        return Err(under_way().detail(format!("it is {}", task.status)));
+    }
+    Ok(Json(ResultJson {
+        id: task.made.id,
+        status: task.status,
+        result: task.result,
+        error: task.error,
+        run_id: task.run_id,
+        ended_at: task.ended_at,
+    }))
+}
+
+fn under_way() -> Problem {
+    Problem::new(StatusCode::CONFLICT, "task_under_way", "the task has not ended")
+}
+
+fn missing() -> Problem {
+    Problem::not_found("task")
+}
+
+pub(super) fn parse(id: &str) -> Result<TaskId, Problem> {
+    id.parse().map_err(|_| missing())
+}
+
+pub(super) fn invalid(problems: &Problems) -> Problem {
+    let title = "what was sent is not valid";
+    Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid_body", title).at(problems)
+}
+
+async fn find(api: &Api, id: &str, scope: &Scope) -> Result<Task, Problem> {
+    tasks::find(&api.store, scope, &parse(id)?).await?.ok_or_else(missing)
+}
+
+async fn shown(api: &Api, task: Task) -> Result<TaskJson, Problem> {
+    let page = PageRequest::new(RUNS_MAX, None);
+    let page = page.map_err(|reason| Problem::parameter("cursor", reason))?;
+    let runs = runs::of_task(&api.store, &task.made.scope, &task.made.id, page).await?;
+    Ok(TaskJson {
+        summary: SummaryJson::from(&task),
+        message: task.made.message,
+        terms: task.made.terms,
+        idempotency_key: task.made.idempotency.map(|once| once.key),
+        result: task.result,
+        runs: oldest_first(&runs.items),
+    })
+}
+
+/// Runs as listings have them, in the order they were made.
+pub(super) fn oldest_first(runs: &[Run]) -> Vec<RunSummaryJson> {
+    runs.iter().rev().map(RunSummaryJson::from).collect()
+}
+
+impl From<&Task> for SummaryJson {
+    fn from(task: &Task) -> Self {
+        let session = task.made.terms.session.clone();
+        Self {
+            id: task.made.id.clone(),
+            status: task.status,
+            agent: task.made.agent.clone(),
+            label: task.made.label.clone(),
+            session: session.as_ref().map(|session| session.key.clone()),
+            session_id: session.map(|session| session.id),
+            scope: ScopeJson::from(&task.made.scope),
+            priority: task.made.priority,
+            run_id: task.run_id.clone(),
+            created_at: task.made.created_at,
+            started_at: task.started_at,
+            ended_at: task.ended_at,
+            archived_at: task.archived_at,
+            error: task.error.clone(),
+        }
+    }
+}
