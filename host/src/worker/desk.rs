@@ -10,12 +10,16 @@ use tokio::time::Instant;
 use super::drain::Drain;
 use super::hands::Hands;
 use super::ledger::{End, Ledger, Standing};
+use super::means::Means;
 use super::outlet::{News, Report};
 use super::program::Order;
+use super::stdin::{ENDED, Input};
 use super::{Settings, WorkerError};
 use crate::config::Worker;
 use crate::dispatch::protocol::{Held, Served, ToHost, ToWorker, VERSION};
+use crate::model::command::Control;
 use crate::model::id::{CommandId, WorkerId};
+use crate::model::routing::Offer;
 use crate::model::run::Ending;
 
 /// The shortest time between heartbeats, whatever the host asks for.
@@ -26,6 +30,9 @@ const HEARTBEAT_MIN: Duration = Duration::from_millis(100);
 pub(super) struct Desk {
     id: WorkerId,
     worker: Worker,
+    means: Means,
+    /// Whether the host has yet to hear of another capacity than it knows.
+    resized: bool,
     /// The programs in progress.
     pub(super) hands: Hands,
     ledger: Ledger,
@@ -46,10 +53,12 @@ struct Heartbeat {
 
 impl Desk {
     /// A worker that holds nothing, whose programs report to `reports`.
-    pub(super) fn new(settings: &Settings, reports: mpsc::Sender<Report>) -> Self {
+    pub(super) fn new(settings: &Settings, means: Means, reports: mpsc::Sender<Report>) -> Self {
         Self {
             id: settings.id.clone(),
             worker: settings.worker.clone(),
+            means,
+            resized: false,
             hands: Hands::new(reports, settings.now),
             ledger: Ledger::default(),
             errands: VecDeque::new(),
@@ -67,14 +76,22 @@ impl Desk {
             name: program.agent.name.clone(),
         };
         self.connected = true;
+        self.resized = false;
         self.errands = VecDeque::from([ToHost::Hello {
             version: VERSION,
             worker_id: self.id.clone(),
             name: self.worker.name.clone(),
             agents: self.worker.programs.iter().map(served).collect(),
             capacity: self.worker.capacity,
+            offer: self.offer(),
             active: self.ledger.active(),
         }]);
+    }
+
+    fn offer(&self) -> Offer {
+        let platform = format!("{}/{}", std::env::consts::OS, std::env::consts::ARCH);
+        let enforces = self.means.enforces();
+        Offer { platform: Some(platform), enforces, ..self.worker.offer.clone() }
     }
 
     /// The connection is gone. The programs go on.
@@ -93,20 +110,27 @@ impl Desk {
             ToWorker::Welcome { version, heartbeat_ms } => {
                 return self.welcome(version, heartbeat_ms, now);
             }
-            ToWorker::Run { held, run_id, agent, attempt, prompt } => {
-                self.take(Order { held, run_id, agent, attempt, prompt });
+            ToWorker::Run { held, run_id, agent, attempt, prompt, task_id, terms } => {
+                let terms = *terms;
+                self.take(Order { held, run_id, agent, attempt, prompt, task_id, terms });
             }
+            ToWorker::Control { held, control } => self.control(held, control),
             ToWorker::Cancel { command_id } => {
                 tracing::info!(%command_id, "cancel");
                 self.hands.cancel(&command_id, &self.worker);
             }
             // A word on an earlier hand-over of the command says nothing of the present one.
             ToWorker::Logged { held, .. }
+            | ToWorker::Noted { held, .. }
             | ToWorker::Settled { held }
             | ToWorker::Refused { held }
                 if self.ledger.standing(&held) != Standing::Current => {}
             ToWorker::Logged { held: Held { command_id, .. }, through } => {
                 let weight = self.ledger.logged(&command_id, through);
+                self.hands.refill(&command_id, weight);
+            }
+            ToWorker::Noted { held: Held { command_id, .. }, through } => {
+                let weight = self.ledger.noted(&command_id, through);
                 self.hands.refill(&command_id, weight);
             }
             ToWorker::Settled { held } => self.forget(&held.command_id),
@@ -131,16 +155,68 @@ impl Desk {
         Ok(())
     }
 
+    /// Does what a word says. It is a command of its own, which ends with that.
+    fn control(&mut self, held: Held, control: Control) {
+        if self.ledger.standing(&held) == Standing::Current {
+            return;
+        }
+        self.ledger.take(held.clone());
+        self.ledger.acknowledged(&held);
+        let done = match control {
+            Control::Cancel { command_id } => {
+                tracing::info!(%command_id, "cancel");
+                self.hands.cancel(&command_id, &self.worker);
+                Ok(())
+            }
+            Control::HealthCheck => {
+                self.beat();
+                Ok(())
+            }
+            Control::ConfigUpdate { capacity } => self.resize(capacity),
+            Control::Input { input_id: id, command_id, text } => {
+                let input = Input { held: held.clone(), id, text };
+                match self.hands.tell(&command_id, input) {
+                    // The end is reported when the line is written.
+                    Ok(()) => return,
+                    Err(why) => Err(why),
+                }
+            }
+        };
+        let ending = done.map_or_else(Ending::failed, |()| Ending::Completed);
+        self.ledger.ended(&held, End::Finished(ending));
+    }
+
+    /// Takes another capacity. What runs goes on; nothing new begins until there is room.
+    fn resize(&mut self, capacity: Option<u32>) -> Result<(), String> {
+        let Some(capacity) = capacity else { return Ok(()) };
+        if capacity == 0 {
+            return Err("capacity must be at least 1".to_owned());
+        }
+        tracing::info!(capacity, "resized");
+        self.worker.capacity = capacity;
+        self.resized = true;
+        self.beat();
+        Ok(())
+    }
+
+    /// Says at once what a heartbeat says.
+    fn beat(&mut self) {
+        let capacity = std::mem::take(&mut self.resized).then_some(self.worker.capacity);
+        let active = self.ledger.active();
+        self.errands.push_back(ToHost::Heartbeat { active, capacity, offer: None });
+    }
+
     fn take(&mut self, order: Order) {
         let held = order.held.clone();
         match self.ledger.standing(&held) {
             Standing::Current => return,
-            Standing::Outdated => self.hands.kill(&held.command_id),
+            Standing::Outdated => self.kill(&held.command_id),
             Standing::Unknown => {}
         }
         self.ledger.take(held.clone());
-        if let Err(end) = self.begin(order) {
-            self.ledger.ended(&held, end);
+        match self.begin(order) {
+            Ok(()) => self.ledger.acknowledged(&held),
+            Err(end) => self.ledger.ended(&held, end),
         }
     }
 
@@ -149,17 +225,27 @@ impl Desk {
             return Err(End::HandBack);
         }
         let (id, agent) = (order.held.command_id.clone(), order.agent.name.clone());
-        if !self.hands.start(&self.worker, order) {
-            let error = format!("the worker `{}` has no program for this agent", self.worker.name);
-            return Err(End::Finished(Ending::failed(error)));
-        }
+        let begun = self.hands.start(&self.worker, &self.means, order);
+        begun.map_err(|error| End::Finished(Ending::failed(error)))?;
         tracing::info!(command_id = %id, %agent, "begun");
         Ok(())
     }
 
     fn forget(&mut self, command_id: &CommandId) {
-        self.hands.kill(command_id);
+        self.kill(command_id);
         self.ledger.forget(command_id);
+    }
+
+    fn kill(&mut self, command_id: &CommandId) {
+        let untold = self.hands.kill(command_id);
+        self.not_told(untold);
+    }
+
+    /// Notes that these inputs will not be told.
+    fn not_told(&mut self, inputs: Vec<Held>) {
+        for input in inputs {
+            self.ledger.ended(&input, End::Finished(Ending::failed(ENDED)));
+        }
     }
 
     /// Notes what became of a program.
@@ -168,6 +254,11 @@ impl Desk {
         match news {
             News::Started => self.ledger.started(&held),
             News::Wrote(lines) => self.ledger.wrote(&held, lines),
+            News::Told(events) => self.ledger.told(&held, events),
+            News::Answered(ending) => {
+                self.hands.answered(&held);
+                self.ledger.ended(&held, End::Finished(ending));
+            }
             News::Ended(ending) => self.ended(&held, ending),
         }
     }
@@ -179,7 +270,8 @@ impl Desk {
     }
 
     fn ended(&mut self, held: &Held, ending: Ending) {
-        let canceled = self.hands.ended(held);
+        let (canceled, untold) = self.hands.ended(held);
+        self.not_told(untold);
         tracing::info!(command_id = %held.command_id, status = %ending.status(), "ended");
         // Asked to end, and not by the host: then by the drain.
         let released = ending == Ending::Canceled && !canceled;
@@ -204,7 +296,7 @@ impl Desk {
     pub(super) fn tick(&mut self, now: Instant) {
         if let Some(beat) = self.heartbeat.as_mut().filter(|beat| beat.next <= now) {
             beat.next = now + beat.every;
-            self.errands.push_back(ToHost::Heartbeat { active: self.ledger.active() });
+            self.beat();
         }
         if let Some(drain) = &mut self.drain {
             drain.note(now, self.hands.len() > 0);

@@ -1,28 +1,86 @@
 //! What a program learns from its environment: a few variables of the worker's own, those that its
 //! configuration names, and which run this is. Nothing else of the worker's environment, where the
 //! worker's own secrets are, reaches a program.
+//!
+//! What a run brings with it may be too long for a variable ([`VALUE_BYTES_MAX`]); then the program
+//! is not started, rather than started with a part of it.
 
 use std::env;
 use std::ffi::OsString;
 
+use serde::Serialize;
+
 use super::program::Order;
+use crate::model::text::storable;
 
 /// What every program gets, where the worker has it.
 const USUAL: [&str; 9] =
     ["PATH", "HOME", "USER", "LOGNAME", "LANG", "LC_ALL", "TZ", "TMPDIR", "SHELL"];
+/// The longest value, in bytes: Linux takes 128 KiB for a variable, its name included
+/// (`MAX_ARG_STRLEN`).
+const VALUE_BYTES_MAX: usize = 128 * 1024 - 64;
+
+/// A program's environment.
+pub(super) type Variables = Vec<(String, OsString)>;
 
 /// The environment of an order's program, which is passed the worker's variables called `named` too.
-pub(super) fn of(order: &Order, named: &[String]) -> Vec<(String, OsString)> {
+///
+/// # Errors
+/// When something that comes with the run is too long; says what.
+pub(super) fn of(order: &Order, named: &[String]) -> Result<Variables, String> {
     let passed_on = USUAL.into_iter().chain(named.iter().map(String::as_str));
-    let mut variables: Vec<(String, OsString)> =
+    let mut variables: Variables =
         passed_on.filter_map(|name| Some((name.to_owned(), env::var_os(name)?))).collect();
-    let mut tell = |name: &str, value: &str| variables.push((name.to_owned(), value.into()));
-    tell("HILLOCK_RUN_ID", order.run_id.as_str());
-    tell("HILLOCK_COMMAND_ID", order.held.command_id.as_str());
-    tell("HILLOCK_ATTEMPT", &order.attempt.to_string());
-    tell("HILLOCK_AGENT", order.agent.name.as_str());
-    if !order.agent.workspace_id.is_empty() {
-        tell("HILLOCK_WORKSPACE_ID", &order.agent.workspace_id);
+    for (name, value) in identity(order).into_iter().chain(brought(order)) {
+        if value.len() > VALUE_BYTES_MAX {
+            let bytes = value.len();
+            return Err(format!(
+                "{name} would be {bytes} bytes long, and a program's environment holds \
+                 {VALUE_BYTES_MAX} at most"
+            ));
+        }
+        variables.push((name.to_owned(), storable(value).into()));
     }
-    variables
+    Ok(variables)
+}
+
+/// Which run this is.
+fn identity(order: &Order) -> Vec<(&'static str, String)> {
+    let mut known = vec![
+        ("HILLOCK_RUN_ID", order.run_id.to_string()),
+        ("HILLOCK_COMMAND_ID", order.held.command_id.to_string()),
+        ("HILLOCK_ATTEMPT", order.attempt.to_string()),
+        ("HILLOCK_AGENT", order.agent.name.to_string()),
+    ];
+    if let Some(session) = &order.terms.session {
+        known.push(("HILLOCK_SESSION_ID", session.id.to_string()));
+        known.push(("HILLOCK_SESSION", session.key.to_string()));
+    }
+    if let Some(task_id) = &order.task_id {
+        known.push(("HILLOCK_TASK_ID", task_id.to_string()));
+    }
+    if !order.agent.workspace_id.is_empty() {
+        known.push(("HILLOCK_WORKSPACE_ID", order.agent.workspace_id.clone()));
+    }
+    known
+}
+
+/// What comes with it beside the prompt.
+fn brought(order: &Order) -> Vec<(&'static str, String)> {
+    let terms = &order.terms;
+    let attachments = Some(&terms.attachments).filter(|list| !list.is_empty());
+    [
+        ("HILLOCK_SYSTEM_PROMPT", terms.system_prompt.clone()),
+        ("HILLOCK_ATTACHMENTS", attachments.map(json)),
+        ("HILLOCK_SPAWNED_BY", terms.spawned_by.as_ref().map(json)),
+        ("HILLOCK_POLICY", terms.policy.as_ref().map(json)),
+    ]
+    .into_iter()
+    .filter_map(|(name, value)| Some((name, value?)))
+    .collect()
+}
+
+fn json(value: &impl Serialize) -> String {
+    // None of these has a key that JSON could refuse.
+    serde_json::to_string(value).unwrap_or_default()
 }

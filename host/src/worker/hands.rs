@@ -3,13 +3,18 @@
 use std::collections::HashMap;
 use std::future::pending;
 use std::sync::Arc;
+use std::time::Duration;
 
+use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{Semaphore, mpsc, watch};
 use tokio::task::{AbortHandle, JoinSet};
 
+use super::cage::Cage;
 use super::drain::RELEASE_GRACE;
+use super::means::Means;
 use super::outlet::{BUDGET_BYTES, News, Outlet, Report};
-use super::program::{self, Order, Patience, Wish};
+use super::program::{self, Order, Patience, Task, Wish};
+use super::stdin::{INPUTS_WAITING, Input, Mouth};
 use crate::config::{Program, Worker};
 use crate::dispatch::protocol::{Held, Served};
 use crate::model::id::CommandId;
@@ -30,6 +35,10 @@ struct Hand {
     task: AbortHandle,
     wish: watch::Sender<Wish>,
     budget: Arc<Semaphore>,
+    /// Where an interactive program is told more.
+    ear: Option<mpsc::Sender<Input>>,
+    /// The inputs that are on their way to it.
+    untold: Vec<Held>,
     canceled: bool,
 }
 
@@ -44,25 +53,52 @@ impl Hands {
         self.busy.len()
     }
 
-    /// Starts the program of an order's agent; `false` when `worker` has none.
-    pub(super) fn start(&mut self, worker: &Worker, order: Order) -> bool {
-        let Some(program) = worker.programs.iter().find(|program| serves(program, &order.agent))
-        else {
-            return false;
-        };
-        let program = program.clone();
-        let patience = Patience { timeout: program.timeout, grace: worker.cancel_grace };
+    /// Starts the program of an order's agent.
+    ///
+    /// # Errors
+    /// When `worker` has none, or has not the `means` to run it as its policy asks.
+    pub(super) fn start(
+        &mut self,
+        worker: &Worker,
+        means: &Means,
+        order: Order,
+    ) -> Result<(), String> {
         let held = order.held.clone();
+        let (task, ear) = task(worker, means, order)?;
         let budget = Arc::new(Semaphore::new(BUDGET_BYTES as usize));
         let outlet = self.outlet(held.clone(), budget.clone());
         let (wish, wished) = watch::channel(Wish::GoOn);
         let task = self.tasks.spawn(async move {
-            let ending = program::run(&program, &order, patience, wished, &outlet).await;
+            let ending = program::run(task, wished, &outlet).await;
             outlet.tell(News::Ended(ending)).await;
         });
-        let hand = Hand { held: held.clone(), task, wish, budget, canceled: false };
+        let untold = Vec::new();
+        let hand = Hand { held: held.clone(), task, wish, budget, ear, untold, canceled: false };
         self.busy.insert(held.command_id, hand);
-        true
+        Ok(())
+    }
+
+    /// Tells a command's program more. What becomes of it is reported.
+    ///
+    /// # Errors
+    /// When there is no such program, or it cannot be told.
+    pub(super) fn tell(&mut self, command_id: &CommandId, input: Input) -> Result<(), String> {
+        let hand = self.busy.get_mut(command_id).ok_or("no program of this command runs here")?;
+        let ear = hand.ear.as_ref().ok_or("the program is not interactive")?;
+        let held = input.held.clone();
+        ear.try_send(input).map_err(|error| match error {
+            TrySendError::Full(_) => "too many inputs wait for the program to read them",
+            TrySendError::Closed(_) => "the program has ended",
+        })?;
+        hand.untold.push(held);
+        Ok(())
+    }
+
+    /// Notes that it is known what became of an input.
+    pub(super) fn answered(&mut self, input: &Held) {
+        for hand in self.busy.values_mut() {
+            hand.untold.retain(|untold| untold != input);
+        }
     }
 
     fn outlet(&self, held: Held, budget: Arc<Semaphore>) -> Outlet {
@@ -85,24 +121,26 @@ impl Hands {
     }
 
     /// Kills a command's program at once. No news of it come any more, but for those on their way.
-    pub(super) fn kill(&mut self, command_id: &CommandId) {
-        if let Some(hand) = self.busy.remove(command_id) {
-            hand.task.abort();
-        }
+    /// Gives the inputs that it was not told.
+    pub(super) fn kill(&mut self, command_id: &CommandId) -> Vec<Held> {
+        let Some(hand) = self.busy.remove(command_id) else { return Vec::new() };
+        hand.task.abort();
+        hand.untold
     }
 
-    /// Gives back what lines weighed that the host has stored.
+    /// Gives back what that weighed which the host has stored.
     pub(super) fn refill(&self, command_id: &CommandId, weight: usize) {
         if let Some(hand) = self.busy.get(command_id) {
             hand.budget.add_permits(weight);
         }
     }
 
-    /// Notes that a program ended; says whether its work had been called off.
-    pub(super) fn ended(&mut self, held: &Held) -> bool {
+    /// Notes that a program ended; says whether its work had been called off, and gives the inputs
+    /// that it was not told.
+    pub(super) fn ended(&mut self, held: &Held) -> (bool, Vec<Held>) {
         let ours = self.busy.get(&held.command_id).is_some_and(|hand| hand.held == *held);
         let hand = if ours { self.busy.remove(&held.command_id) } else { None };
-        hand.is_some_and(|hand| hand.canceled)
+        hand.map(|hand| (hand.canceled, hand.untold)).unwrap_or_default()
     }
 
     /// The command whose program's task failed by a defect of the worker's own; never ends without.
@@ -120,6 +158,32 @@ impl Hands {
             }
         }
     }
+}
+
+/// What it takes to run an order's program, and where that is told more.
+fn task(
+    worker: &Worker,
+    means: &Means,
+    order: Order,
+) -> Result<(Task, Option<mpsc::Sender<Input>>), String> {
+    let program = worker.programs.iter().find(|program| serves(program, &order.agent));
+    let program = program
+        .cloned()
+        .ok_or_else(|| format!("the worker `{}` has no program for this agent", worker.name))?;
+    let policy = order.terms.policy.as_ref();
+    if let Some(unmet) = policy.and_then(|policy| means.enforces().unmet(policy)) {
+        return Err(format!("the worker `{}` cannot enforce {unmet}", worker.name));
+    }
+    let argv = Cage::of(policy, program.dir.as_deref())?.around(&program.command, means)?;
+    let asked = order.terms.timeout_ms.map_or(program.timeout, Duration::from_millis);
+    let patience = Patience { timeout: program.timeout.min(asked), grace: worker.cancel_grace };
+    let (mouth, ear) = if program.interactive || policy.is_some_and(|policy| policy.interactive) {
+        let (ear, inputs) = mpsc::channel(INPUTS_WAITING);
+        (Mouth::Lines(inputs), Some(ear))
+    } else {
+        (Mouth::Plain, None)
+    };
+    Ok((Task { program, argv, order, patience, mouth }, ear))
 }
 
 fn serves(program: &Program, agent: &Served) -> bool {

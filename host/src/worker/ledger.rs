@@ -1,34 +1,26 @@
-//! What a worker owes the host: its commands, the lines and the endings that the host has not
+//! What a worker owes the host: its commands, the lines, events and endings that the host has not
 //! answered yet. Pure bookkeeping; it runs nothing and sends nothing.
 //!
 //! ```text
-//! command taken ─► started ─► lines ─► end          as it happens here
-//!                     │         │       │
-//!                     ▼         ▼       ▼
-//!                  `started`  `logs`  `finished`    said once on every connection, in this order
-//!                               │       │
-//!                            `logged` `settled`     answered: forgotten
+//! command taken ───► started ─► lines, events ─► end        as it happens here
+//!      │                │         │      │        │
+//!      ▼                ▼         ▼      ▼        ▼
+//! `acknowledged`   `started`   `logs` `events` `finished`   said once on every connection, in
+//!                                 │      │        │         this order
+//!                             `logged` `noted` `settled`    answered: forgotten
 //! ```
 //! A new connection takes back all that was said and not answered ([`Ledger::rewind`]), so that it
 //! is said again, under the same numbers.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 use std::ops::Bound;
-use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::lines::Weighed;
+use super::backlog::{Backlog, Weighed};
 use crate::dispatch::protocol::{Held, ToHost};
 use crate::model::id::CommandId;
-use crate::model::run::Ending;
-
-/// The most lines in one message.
-const BATCH_LINES_MAX: usize = 256;
-/// The most log text in one message, in bytes of JSON.
-const BATCH_BYTES_MAX: usize = 128 * 1024;
-/// How long lines that don't fill a message wait for more after the last message.
-const PAUSE: Duration = Duration::from_millis(100);
+use crate::model::run::{Ending, LogLine, RunEvent};
 
 /// How the worker's part in a command ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -88,32 +80,50 @@ impl Ledger {
         self.entries.is_empty()
     }
 
-    /// Notes that the command's program runs. Like the next two, it ignores a command that is not
-    /// held under this token.
+    /// Notes that the worker does what the command asks. Like the next three, it ignores a command
+    /// that is not held under this token.
+    pub(super) fn acknowledged(&mut self, held: &Held) {
+        if let Some(entry) = self.current(held) {
+            entry.acknowledged.happened = true;
+        }
+    }
+
+    /// Notes that the command's program runs.
     pub(super) fn started(&mut self, held: &Held) {
         if let Some(entry) = self.current(held) {
-            entry.started = true;
+            entry.started.happened = true;
         }
     }
 
     /// Notes what the program wrote.
-    pub(super) fn wrote(&mut self, held: &Held, lines: Vec<Weighed>) {
+    pub(super) fn wrote(&mut self, held: &Held, lines: Vec<Weighed<LogLine>>) {
         if let Some(entry) = self.current(held) {
-            entry.unsaid_bytes += weight(&lines);
             entry.lines.extend(lines);
         }
     }
 
-    /// Notes the end.
+    /// Notes what the program told.
+    pub(super) fn told(&mut self, held: &Held, events: Vec<Weighed<RunEvent>>) {
+        if let Some(entry) = self.current(held) {
+            entry.events.extend(events);
+        }
+    }
+
+    /// Notes the end. There is one: a later one counts for nothing.
     pub(super) fn ended(&mut self, held: &Held, end: End) {
         if let Some(entry) = self.current(held) {
-            entry.end = Some(end);
+            entry.end.get_or_insert(end);
         }
     }
 
     /// Forgets the lines that the host has stored; gives their weight.
     pub(super) fn logged(&mut self, command_id: &CommandId, through: u64) -> usize {
-        self.entries.get_mut(command_id).map_or(0, |entry| entry.logged(through))
+        self.entries.get_mut(command_id).map_or(0, |entry| entry.lines.answered(through))
+    }
+
+    /// Forgets the events that the host has stored; gives their weight.
+    pub(super) fn noted(&mut self, command_id: &CommandId, through: u64) -> usize {
+        self.entries.get_mut(command_id).map_or(0, |entry| entry.events.answered(through))
     }
 
     /// Takes back what was said and not answered.
@@ -145,49 +155,53 @@ impl Ledger {
 #[derive(Debug)]
 struct Entry {
     held: Held,
-    started: bool,
-    started_said: bool,
-    /// The lines not answered yet; the first `said` of them are on their way.
-    lines: VecDeque<Weighed>,
-    said: usize,
-    unsaid_bytes: usize,
-    /// The number of the first of `lines`.
-    first: u64,
-    quiet_until: Option<Instant>,
+    acknowledged: Once,
+    started: Once,
+    lines: Backlog<LogLine>,
+    events: Backlog<RunEvent>,
     end: Option<End>,
     end_said: bool,
+}
+
+/// Something that is said once on every connection, when it has happened.
+#[derive(Debug, Default)]
+struct Once {
+    happened: bool,
+    said: bool,
+}
+
+impl Once {
+    fn is_due(&self) -> bool {
+        self.happened && !self.said
+    }
+
+    /// Whether to say it now.
+    fn take(&mut self) -> bool {
+        let due = self.is_due();
+        self.said |= due;
+        due
+    }
 }
 
 impl Entry {
     fn new(held: Held) -> Self {
         Self {
             held,
-            started: false,
-            started_said: false,
-            lines: VecDeque::new(),
-            said: 0,
-            unsaid_bytes: 0,
-            first: 1,
-            quiet_until: None,
+            acknowledged: Once::default(),
+            started: Once::default(),
+            lines: Backlog::default(),
+            events: Backlog::default(),
             end: None,
             end_said: false,
         }
     }
 
     fn rewind(&mut self) {
-        self.started_said = false;
-        self.said = 0;
-        self.unsaid_bytes = weight(&self.lines);
-        self.quiet_until = None;
+        self.acknowledged.said = false;
+        self.started.said = false;
+        self.lines.rewind();
+        self.events.rewind();
         self.end_said = false;
-    }
-
-    fn logged(&mut self, through: u64) -> usize {
-        let answered = through.saturating_add(1).saturating_sub(self.first);
-        let answered = usize::try_from(answered).unwrap_or(usize::MAX).min(self.said);
-        self.said -= answered;
-        self.first += answered as u64;
-        self.lines.drain(..answered).map(|line| line.weight).sum()
     }
 
     fn is_due(&self, now: Instant) -> bool {
@@ -195,58 +209,46 @@ impl Entry {
     }
 
     fn due(&self, now: Instant) -> Option<Instant> {
-        let lines = self.lines.len() - self.said;
-        let urgent = self.end.is_some() || is_full(lines, self.unsaid_bytes);
-        if self.started && !self.started_said || lines > 0 && urgent {
+        if self.acknowledged.is_due() || self.started.is_due() {
             return Some(now);
         }
-        if lines > 0 {
-            return Some(self.quiet_until.unwrap_or(now));
-        }
-        (self.end.is_some() && !self.end_said).then_some(now)
+        let urgent = self.end.is_some();
+        let batches = [self.events.due(now, urgent), self.lines.due(now, urgent)];
+        let end = (urgent && !self.end_said).then_some(now);
+        batches.into_iter().flatten().min().or(end)
     }
 
     fn word(&mut self, now: Instant) -> Option<ToHost> {
-        if self.started && !self.started_said {
-            self.started_said = true;
-            return Some(ToHost::Started { held: self.held.clone() });
-        }
-        if self.said < self.lines.len() {
-            self.quiet_until = Some(now + PAUSE);
-            return Some(self.batch());
-        }
-        let end = self.end.as_ref().filter(|_| !self.end_said)?;
-        self.end_said = true;
         let held = self.held.clone();
+        if self.acknowledged.take() {
+            return Some(ToHost::Acknowledged { held });
+        }
+        if self.started.take() {
+            return Some(ToHost::Started { held });
+        }
+        let urgent = self.end.is_some();
+        let is_due = |due: Option<Instant>| due.is_some_and(|due| due <= now);
+        // Events are few, and somebody may have to answer one.
+        if is_due(self.events.due(now, urgent)) {
+            let (first, events) = self.events.batch(now);
+            return Some(ToHost::Events { held, first, events });
+        }
+        if is_due(self.lines.due(now, urgent)) {
+            let (first, lines) = self.lines.batch(now);
+            return Some(ToHost::Logs { held, first, lines });
+        }
+        self.said_end(held)
+    }
+
+    fn said_end(&mut self, held: Held) -> Option<ToHost> {
+        let all_said = self.events.is_said() && self.lines.is_said();
+        let end = self.end.as_ref().filter(|_| all_said && !self.end_said)?;
+        self.end_said = true;
         Some(match end {
             End::Finished(ending) => ToHost::Finished { held, ending: ending.clone() },
             End::HandBack => ToHost::HandBack { held },
         })
     }
-
-    fn batch(&mut self) -> ToHost {
-        let first = self.first + self.said as u64;
-        let mut lines = Vec::new();
-        let mut bytes = 0;
-        for next in self.lines.range(self.said..) {
-            if !lines.is_empty() && is_full(lines.len(), bytes + next.weight) {
-                break;
-            }
-            bytes += next.weight;
-            lines.push(next.line.clone());
-        }
-        self.said += lines.len();
-        self.unsaid_bytes -= bytes;
-        ToHost::Logs { held: self.held.clone(), first, lines }
-    }
-}
-
-fn is_full(lines: usize, bytes: usize) -> bool {
-    lines >= BATCH_LINES_MAX || bytes >= BATCH_BYTES_MAX
-}
-
-fn weight<'l>(lines: impl IntoIterator<Item = &'l Weighed>) -> usize {
-    lines.into_iter().map(|line| line.weight).sum()
 }
 
 #[cfg(test)]
@@ -256,18 +258,26 @@ mod tests {
     use super::*;
     use crate::dispatch::protocol::MESSAGE_BYTES_MAX;
     use crate::model::command::Token;
-    use crate::model::run::{LogLine, Stream};
+    use crate::model::run::Stream;
     use crate::model::time::Time;
+    use crate::worker::backlog::{BATCH_BYTES_MAX, BATCH_ITEMS_MAX, PAUSE};
     use crate::worker::lines::LINE_BYTES_MAX;
+    use crate::worker::told::EVENT_BYTES_MAX;
 
     fn held(command: u8, token: u8) -> Held {
         let at = Time::from_millis(1_000).unwrap();
         Held { command_id: CommandId::mint(at, [command; 10]), token: Token::mint([token; 32]) }
     }
 
-    fn line(text: &str) -> Weighed {
+    fn line(text: &str) -> Weighed<LogLine> {
         let at = Time::from_millis(0).unwrap();
         LogLine { at, stream: Stream::Stdout, text: text.to_owned() }.into()
+    }
+
+    fn event(kind: &str) -> Weighed<RunEvent> {
+        let at = Time::from_millis(0).unwrap();
+        let data = serde_json::json!({ "type": kind });
+        RunEvent { at, kind: kind.parse().unwrap(), data }.into()
     }
 
     fn running(held: &Held) -> Ledger {
@@ -284,7 +294,12 @@ mod tests {
 
     fn short(word: &ToHost) -> String {
         match word {
+            ToHost::Acknowledged { .. } => "acknowledged".into(),
             ToHost::Started { .. } => "started".into(),
+            ToHost::Events { first, events, .. } => {
+                let kinds: Vec<_> = events.iter().map(|event| event.kind.as_str()).collect();
+                format!("events {first} {}", kinds.join(" "))
+            }
             ToHost::Logs { first, lines, .. } => {
                 let texts: Vec<_> = lines.iter().map(|line| &*line.text).collect();
                 format!("{first} {}", texts.join(" "))
@@ -313,6 +328,56 @@ mod tests {
     }
 
     #[test]
+    fn a_command_is_acknowledged_first_and_on_every_connection() {
+        let (held, now) = (held(1, 1), Instant::now());
+        let mut ledger = Ledger::default();
+        ledger.take(held.clone());
+        assert_eq!(ledger.due(now), None);
+        ledger.acknowledged(&held);
+        ledger.started(&held);
+        assert_eq!(said(&mut ledger, now), ["acknowledged", "started"]);
+        ledger.rewind();
+        assert_eq!(said(&mut ledger, now), ["acknowledged", "started"]);
+    }
+
+    #[test]
+    fn events_have_numbers_of_their_own_and_go_before_lines() {
+        let (held, now) = (held(1, 1), Instant::now());
+        let mut ledger = running(&held);
+        ledger.wrote(&held, vec![line("a")]);
+        ledger.told(&held, vec![event("x"), event("y")]);
+        assert_eq!(said(&mut ledger, now), ["started", "events 1 x y", "1 a"]);
+        assert_eq!(ledger.noted(&held.command_id, 1), event("x").weight);
+        ledger.told(&held, vec![event("z")]);
+        assert_eq!(said(&mut ledger, now), [""; 0]);
+        ledger.ended(&held, End::Finished(Ending::Completed));
+        assert_eq!(said(&mut ledger, now), ["events 3 z", "completed"]);
+        ledger.rewind();
+        assert_eq!(said(&mut ledger, now), ["started", "events 2 y z", "1 a", "completed"]);
+    }
+
+    #[test]
+    fn there_is_one_end() {
+        let (held, now) = (held(1, 1), Instant::now());
+        let mut ledger = running(&held);
+        ledger.ended(&held, End::HandBack);
+        ledger.ended(&held, End::Finished(Ending::Completed));
+        assert_eq!(said(&mut ledger, now), ["started", "hand_back"]);
+    }
+
+    #[test]
+    fn the_largest_event_fits_a_message() {
+        let (held, now) = (held(1, 1), Instant::now());
+        let mut ledger = running(&held);
+        let mut large = event("x").item;
+        large.data["text"] = "\u{1}".repeat(EVENT_BYTES_MAX / 6).into();
+        ledger.told(&held, vec![large.into(); 9]);
+        while let Some(word) = ledger.word(now) {
+            assert!(serde_json::to_string(&word).unwrap().len() < MESSAGE_BYTES_MAX / 2);
+        }
+    }
+
+    #[test]
     fn few_lines_wait_for_more_and_an_end_waits_for_nothing() {
         let (held, now) = (held(1, 1), Instant::now());
         let mut ledger = running(&held);
@@ -331,7 +396,7 @@ mod tests {
         let mut ledger = running(&held);
         ledger.wrote(&held, vec![line("a")]);
         said(&mut ledger, now);
-        ledger.wrote(&held, vec![line("b"); BATCH_LINES_MAX - 1]);
+        ledger.wrote(&held, vec![line("b"); BATCH_ITEMS_MAX - 1]);
         assert_eq!(said(&mut ledger, now).len(), 0);
         ledger.wrote(&held, vec![line("c")]);
         assert_eq!(said(&mut ledger, now).len(), 1);
@@ -361,7 +426,7 @@ mod tests {
         let mut ledger = running(&one);
         ledger.take(two.clone());
         ledger.started(&two);
-        ledger.wrote(&one, vec![line("a"); 2 * BATCH_LINES_MAX]);
+        ledger.wrote(&one, vec![line("a"); 2 * BATCH_ITEMS_MAX]);
         ledger.wrote(&two, vec![line("b")]);
         let whose: Vec<_> = std::iter::from_fn(|| ledger.word(now))
             .map(|word| match word {

@@ -1,98 +1,100 @@
-//! What a program writes, cut into lines that fit the log. Pure: bytes in, text out.
+//! What a program writes, cut into lines that fit the log, and into what it tells. Pure: bytes in,
+//! text out.
 
-use std::io;
-
-use crate::model::run::LogLine;
+use super::told::{self, EVENT_BYTES_MAX, Told};
 use crate::model::text::storable;
 
 /// The longest line, in bytes of the program's output. A longer one becomes several.
 pub(super) const LINE_BYTES_MAX: usize = 16 * 1024;
 
-/// A log line and what it takes up in a message.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Weighed {
-    /// The line.
-    pub(super) line: LogLine,
-    /// Its size as JSON, in bytes.
-    pub(super) weight: usize,
+/// One thing that a program wrote.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum Piece {
+    /// A line for the log, or a part of one.
+    Line(String),
+    /// A line that told something.
+    Told(Told),
 }
 
-impl From<LogLine> for Weighed {
-    fn from(line: LogLine) -> Self {
-        let mut tally = Tally(0);
-        // A tally takes every byte, and a line has no key that JSON could refuse.
-        let _ = serde_json::to_writer(&mut tally, &line);
-        Self { line, weight: tally.0 }
-    }
-}
-
-/// Counts what is written to it.
-struct Tally(usize);
-
-impl io::Write for Tally {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0 += bytes.len();
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
-/// Cuts one stream. Where the reads happened to end makes no difference to the lines.
-#[derive(Debug, Default)]
+/// Cuts one stream. Where the reads happened to end makes no difference to the pieces.
+#[derive(Debug)]
 pub(super) struct Splitter {
     unfinished: Vec<u8>,
+    /// Whether its lines may tell something.
+    listens: bool,
+    /// Whether a part of the unfinished line was cut off already.
+    relieved: bool,
 }
 
 impl Splitter {
+    /// The beginning of a stream; one whose lines may tell something, when it `listens`.
+    pub(super) fn new(listens: bool) -> Self {
+        Self { unfinished: Vec::new(), listens, relieved: false }
+    }
+
     /// The lines that `bytes` complete.
-    pub(super) fn push(&mut self, bytes: &[u8]) -> Vec<String> {
-        let mut lines = Vec::new();
+    pub(super) fn push(&mut self, bytes: &[u8]) -> Vec<Piece> {
+        let mut pieces = Vec::new();
         for piece in bytes.split_inclusive(|&byte| byte == b'\n') {
             self.unfinished.extend_from_slice(piece);
-            match self.unfinished.strip_suffix(b"\n") {
-                Some(line) => {
-                    cut(line, &mut lines);
-                    self.unfinished.clear();
-                }
-                None => self.relieve(&mut lines),
+            if self.unfinished.ends_with(b"\n") {
+                self.unfinished.pop();
+                self.complete(&mut pieces);
+            } else if !self.may_tell() {
+                self.relieve(&mut pieces);
             }
         }
-        lines
+        pieces
     }
 
     /// What the stream ended with, when that was not a line's end.
-    pub(super) fn finish(self) -> Vec<String> {
-        let mut lines = Vec::new();
+    pub(super) fn finish(mut self) -> Vec<Piece> {
+        let mut pieces = Vec::new();
         if !self.unfinished.is_empty() {
-            cut(&self.unfinished, &mut lines);
+            self.complete(&mut pieces);
         }
-        lines
+        pieces
+    }
+
+    fn complete(&mut self, pieces: &mut Vec<Piece>) {
+        let whole = self.listens && !self.relieved;
+        match whole.then(|| told::read(&self.unfinished)).flatten() {
+            Some(told) => pieces.push(Piece::Told(told)),
+            None => cut(&self.unfinished, pieces),
+        }
+        self.unfinished.clear();
+        self.relieved = false;
+    }
+
+    fn may_tell(&self) -> bool {
+        self.listens
+            && !self.relieved
+            && self.unfinished.len() <= EVENT_BYTES_MAX + 1
+            && told::may_tell(&self.unfinished)
     }
 
     /// Cuts from a line that is too long already. One byte more than fits may still be the `\r` of
     /// its end, which is no part of it.
-    fn relieve(&mut self, lines: &mut Vec<String>) {
+    fn relieve(&mut self, pieces: &mut Vec<Piece>) {
         let mut start = 0;
         while self.unfinished.len() - start > LINE_BYTES_MAX + 1 {
             let end = start + boundary(&self.unfinished[start..]);
-            lines.push(text(&self.unfinished[start..end]));
+            pieces.push(Piece::Line(text(&self.unfinished[start..end])));
             start = end;
         }
+        self.relieved |= start > 0;
         self.unfinished.drain(..start);
     }
 }
 
-fn cut(line: &[u8], lines: &mut Vec<String>) {
+fn cut(line: &[u8], lines: &mut Vec<Piece>) {
     let mut line = line.strip_suffix(b"\r").unwrap_or(line);
     while line.len() > LINE_BYTES_MAX {
         let (fitting, rest) = line.split_at(boundary(line));
-        lines.push(text(fitting));
+        lines.push(Piece::Line(text(fitting)));
         line = rest;
     }
-    lines.push(text(line));
+    lines.push(Piece::Line(text(line)));
 }
 
 /// Where to cut a line longer than [`LINE_BYTES_MAX`]: before the character that would not fit, or
@@ -112,14 +114,36 @@ mod tests {
 
     use super::*;
     use crate::dispatch::protocol::MESSAGE_BYTES_MAX;
-    use crate::model::run::Stream;
+    use crate::model::run::{LogLine, Stream};
     use crate::model::time::Time;
+    use crate::worker::backlog::Weighed;
+
+    fn pieces(listens: bool, chunks: &[&[u8]]) -> Vec<Piece> {
+        let mut splitter = Splitter::new(listens);
+        let mut pieces: Vec<_> = chunks.iter().flat_map(|chunk| splitter.push(chunk)).collect();
+        pieces.extend(splitter.finish());
+        pieces
+    }
 
     fn split(chunks: &[&[u8]]) -> Vec<String> {
-        let mut splitter = Splitter::default();
-        let mut lines: Vec<_> = chunks.iter().flat_map(|chunk| splitter.push(chunk)).collect();
-        lines.extend(splitter.finish());
-        lines
+        let line = |piece| match piece {
+            Piece::Line(text) => text,
+            Piece::Told(told) => panic!("{told:?}"),
+        };
+        pieces(false, chunks).into_iter().map(line).collect()
+    }
+
+    #[test]
+    fn only_a_stream_that_is_listened_to_tells_anything() {
+        let long = format!("{{\"type\":\"b\",\"text\":\"{}\"}}", "x".repeat(40_000));
+        let output = format!("log\n{{\"type\":\"a\"}}\r\n{long}\n{{\"retry_after\":1}}\n{{}}");
+        let shown = |piece: &Piece| match piece {
+            Piece::Line(text) => text.clone(),
+            Piece::Told(told) => format!("told {}", told.kind),
+        };
+        let told: Vec<_> = pieces(true, &[output.as_bytes()]).iter().map(shown).collect();
+        assert_eq!(told, ["log", "told a", "told b", "{\"retry_after\":1}", "{}"]);
+        assert_eq!(split(&[output.as_bytes()]).len(), 7);
     }
 
     #[test]
@@ -166,7 +190,7 @@ mod tests {
     }
 
     fn output() -> impl Strategy<Value = Vec<u8>> {
-        let run = (prop::sample::select(b"a\r\n\0\x80\xe2\xf0".to_vec()), 1..20_000_usize);
+        let run = (prop::sample::select(b"a\r\n\0\x80\xe2\xf0{ ".to_vec()), 1..20_000_usize);
         let short = (any::<u8>(), 1..4_usize);
         let runs = prop::collection::vec(prop_oneof![run, short], 0..8);
         runs.prop_map(|runs| runs.into_iter().flat_map(|(b, n)| vec![b; n]).collect())
@@ -187,6 +211,7 @@ mod tests {
             }
             let lines = split(&chunks);
             prop_assert_eq!(&lines, &split(&[&output]));
+            prop_assert_eq!(pieces(true, &chunks), pieces(true, &[&output]));
             // Each invalid byte may become a replacement character of three.
             prop_assert!(lines.iter().all(|line| line.len() <= 3 * LINE_BYTES_MAX));
         }

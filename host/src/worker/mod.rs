@@ -2,18 +2,24 @@
 //!
 //! ```text
 //!             ┌─ link ── connection ──┐                 keeps one WebSocket to the host
-//! run ── desk ┼─ ledger               │                 what is owed to the host
-//!             └─ hands ── program ── outlet             one task per program, bounded output
+//! run ── desk ┼─ ledger ── backlog    │                 what is owed to the host
+//!             └─ hands ── program ┬─ cage ── means      one task per program, within its bounds
+//!                                 ├─ stdin              what it is told
+//!                                 └─ output ── outlet   what it writes, bounded
 //! ```
 //! One loop owns all state. It never waits for the socket or for a program: words leave when there
 //! is room for them, and a program whose lines are not answered is held up by its own budget.
 //! Programs go on while the host is away; what the host has not answered is said again.
 //!
-//! It does not decide what is worth running, keeps nothing on disk but its identifier, and takes no
-//! program but those that the worker's own configuration names.
+//! It does not decide what is worth running, keeps nothing on disk but who it is, and takes no program
+//! but those that the worker's own configuration names. A program runs within the bounds that the
+//! run's policy sets, or not at all.
 
+mod backlog;
 mod backoff;
+mod cage;
 mod connection;
+pub mod credential;
 mod desk;
 mod drain;
 mod environment;
@@ -24,10 +30,15 @@ pub mod identity;
 mod ledger;
 mod lines;
 mod link;
+mod means;
 mod outlet;
+mod output;
 mod program;
+mod redaction;
+mod stdin;
 #[cfg(test)]
 mod tests;
+mod told;
 mod wait;
 
 use std::future::pending;
@@ -44,6 +55,7 @@ use crate::model::time::Time;
 use connection::Address;
 use desk::Desk;
 use event::Event;
+use means::Means;
 
 /// How many events of the link, and how many reports of programs, may wait.
 const WAITING: usize = 16;
@@ -52,7 +64,7 @@ const WAITING: usize = 16;
 pub struct Settings {
     /// The host's base URL, `http://…` or `https://…`.
     pub host: String,
-    /// An API key that may connect workers.
+    /// The worker's credential, or an API key that may connect workers.
     pub key: String,
     /// Who this worker is; see [`identity::claim`].
     pub id: WorkerId,
@@ -106,7 +118,8 @@ pub async fn run(settings: Settings) -> Result<(), WorkerError> {
     let (sender, mut events) = mpsc::channel(WAITING);
     let mut link = pin!(link::keep(&settings.host, &address, sender));
     let (sender, mut reports) = mpsc::channel(WAITING);
-    let mut desk = Desk::new(&settings, sender);
+    let means = Means::find(std::env::var_os("PATH").as_deref()).await;
+    let mut desk = Desk::new(&settings, means, sender);
     let mut line = None;
     loop {
         let now = Instant::now();

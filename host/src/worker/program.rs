@@ -10,36 +10,31 @@
 //! The program leads a process group of its own, and signals go to the whole group. A process that
 //! left the group (`setsid`) is out of reach; that it still holds the pipes does not hold up the end.
 
+use std::ffi::OsString;
 use std::os::unix::process::ExitStatusExt as _;
 use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
 
 use nix::sys::signal::Signal;
-use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::process::{Child, ChildStdin, Command};
+use tokio::process::{Child, Command};
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
 
 use super::environment;
 use super::group::Group;
-use super::lines::Splitter;
 use super::outlet::{News, Outlet};
+use super::output::Listener;
+use super::redaction::Redaction;
+use super::stdin::Mouth;
 use super::wait::Wait;
 use crate::config::Program;
 use crate::dispatch::protocol::{Held, Served};
-use crate::model::id::RunId;
-use crate::model::run::{Ending, Stream};
+use crate::model::id::{RunId, TaskId};
+use crate::model::run::{Ending, Stream, Terms};
 
-/// How much is read from a pipe at once. What one read can weigh stays within the outlet's budget.
-const READ_BYTES: usize = 16 * 1024;
 /// How long the pipes may stay open after the program's exit.
 const LINGER: Duration = Duration::from_secs(2);
-/// How long the reads of what a pipe already holds may take together.
-const LAST_READS: Duration = Duration::from_millis(100);
-/// The most that a pipe can already hold, in bytes (`fs.pipe-max-size` of Linux).
-const PIPE_BYTES_MAX: usize = 1024 * 1024;
-
 /// What the host asked for.
 pub(super) struct Order {
     /// The command.
@@ -52,6 +47,10 @@ pub(super) struct Order {
     pub(super) attempt: u32,
     /// What the agent is asked.
     pub(super) prompt: String,
+    /// The run's task, if it is one's.
+    pub(super) task_id: Option<TaskId>,
+    /// How it is to be carried out.
+    pub(super) terms: Terms,
 }
 
 /// What is wanted of a running program.
@@ -72,15 +71,24 @@ pub(super) struct Patience {
     pub(super) grace: Duration,
 }
 
-/// Runs `program` to its end. Its lines have all gone through `outlet` then.
-pub(super) async fn run(
-    program: &Program,
-    order: &Order,
-    patience: Patience,
-    wish: watch::Receiver<Wish>,
-    outlet: &Outlet,
-) -> Ending {
-    let mut child = match start(program, order) {
+/// All that it takes to run a program for an order.
+pub(super) struct Task {
+    /// The program.
+    pub(super) program: Program,
+    /// Its argument list, within the bounds that the order's policy sets.
+    pub(super) argv: Vec<OsString>,
+    /// What the host asked for.
+    pub(super) order: Order,
+    /// How long it may take.
+    pub(super) patience: Patience,
+    /// How it is told.
+    pub(super) mouth: Mouth,
+}
+
+/// Runs a program to its end. What it wrote has all gone through `outlet` then.
+pub(super) async fn run(task: Task, wish: watch::Receiver<Wish>, outlet: &Outlet) -> Ending {
+    let Task { program, argv, order, patience, mouth } = task;
+    let mut child = match start(&program, &argv, &order) {
         Ok(child) => child,
         Err(error) => return Ending::failed(error),
     };
@@ -98,29 +106,31 @@ pub(super) async fn run(
         last_call.cancel();
         ending
     };
-    let wait = Wait::default();
+    let (wait, redaction) = (Wait::default(), Redaction::of(&program.env));
+    let listener = Listener { outlet, redaction: &redaction, last_call: &last_call, wait: &wait };
     let output = async {
         tokio::join!(
-            pass_on(stdout, Stream::Stdout, outlet, &last_call, &wait),
-            pass_on(stderr, Stream::Stderr, outlet, &last_call, &wait),
+            listener.pass_on(stdout, Stream::Stdout),
+            listener.pass_on(stderr, Stream::Stderr)
         );
         closed.cancel();
     };
-    let input = last_call.run_until_cancelled(feed(stdin, &order.prompt));
-    let (ending, (), _) = tokio::join!(life, output, input);
+    let input = mouth.speak(stdin, &order.prompt, outlet, &last_call);
+    let (ending, (), ()) = tokio::join!(life, output, input);
     wait.upon(ending)
 }
 
-fn start(program: &Program, order: &Order) -> Result<Child, String> {
-    let (name, arguments) =
-        program.command.split_first().ok_or_else(|| "the agent has no program".to_owned())?;
-    let mut command = Command::new(name);
-    command.args(arguments).env_clear().envs(environment::of(order, &program.env));
+fn start(program: &Program, argv: &[OsString], order: &Order) -> Result<Child, String> {
+    let (first, arguments) =
+        argv.split_first().ok_or_else(|| "the agent has no program".to_owned())?;
+    let mut command = Command::new(first);
+    command.args(arguments).env_clear().envs(environment::of(order, &program.env)?);
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     command.process_group(0).kill_on_drop(true);
     if let Some(dir) = &program.dir {
         command.current_dir(dir);
     }
+    let name = first.display();
     command.spawn().map_err(|error| match &program.dir {
         Some(dir) => format!("cannot start `{name}` in {}: {error}", dir.display()),
         None => format!("cannot start `{name}`: {error}"),
@@ -191,70 +201,6 @@ fn ending(exited: std::io::Result<ExitStatus>) -> Ending {
         Err(error) => format!("cannot tell how the program ended: {error}"),
     };
     Ending::failed(error)
-}
-
-/// Writes the prompt and closes the pipe. A program may read none of it.
-async fn feed(stdin: Option<ChildStdin>, prompt: &str) {
-    if let Some(mut stdin) = stdin {
-        let _ = stdin.write_all(prompt.as_bytes()).await;
-    }
-}
-
-/// Passes a stream's lines on until its end, or after the last call, until it is empty.
-async fn pass_on(
-    pipe: Option<impl AsyncRead + Unpin>,
-    stream: Stream,
-    outlet: &Outlet,
-    last_call: &CancellationToken,
-    wait: &Wait,
-) {
-    let Some(mut pipe) = pipe else { return };
-    let mut splitter = Splitter::default();
-    let mut buffer = vec![0; READ_BYTES];
-    let mut rest = Rest { bytes: PIPE_BYTES_MAX, wait: LAST_READS };
-    while let Some(read) = read(&mut pipe, &mut buffer, last_call, &mut rest).await {
-        let lines = splitter.push(&buffer[..read]);
-        wait.look_for(stream, &lines);
-        outlet.write(stream, lines).await;
-    }
-    let lines = splitter.finish();
-    wait.look_for(stream, &lines);
-    outlet.write(stream, lines).await;
-}
-
-/// How much was read; `None` at the end. After the last call, only what the pipe already holds.
-async fn read(
-    pipe: &mut (impl AsyncRead + Unpin),
-    buffer: &mut [u8],
-    last_call: &CancellationToken,
-    rest: &mut Rest,
-) -> Option<usize> {
-    let read = match last_call.run_until_cancelled(pipe.read(buffer)).await {
-        Some(read) => read.ok()?,
-        None => rest.take(pipe, buffer).await?,
-    };
-    (read > 0).then_some(read)
-}
-
-/// What may still be read when the program and its group are gone: the end of a pipe may never come,
-/// because a process out of reach holds it, and writes.
-struct Rest {
-    bytes: usize,
-    wait: Duration,
-}
-
-impl Rest {
-    async fn take(
-        &mut self,
-        pipe: &mut (impl AsyncRead + Unpin),
-        buffer: &mut [u8],
-    ) -> Option<usize> {
-        let begun = Instant::now();
-        let read = timeout(self.wait, pipe.read(buffer)).await.ok()?.ok()?;
-        self.wait = self.wait.saturating_sub(begun.elapsed());
-        self.bytes = self.bytes.checked_sub(read)?;
-        Some(read)
-    }
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use futures_util::{SinkExt as _, StreamExt as _};
+use serde_json::{Value, json};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
@@ -16,10 +17,12 @@ use tokio_tungstenite::{WebSocketStream, accept_hdr_async_with_config};
 use super::*;
 use crate::config::{Program, Worker};
 use crate::dispatch::protocol::{Held, MESSAGE_BYTES_MAX, PATH, Served, ToWorker};
-use crate::model::command::Token;
+use crate::model::command::{Control, Token};
 use crate::model::definition::Agent;
-use crate::model::id::{CommandId, RunId};
-use crate::model::run::{Ending, LogLine};
+use crate::model::id::{CommandId, InputId, RunId};
+use crate::model::policy::PolicyDraft;
+use crate::model::problem::Problems;
+use crate::model::run::{Ending, LogLine, Terms};
 use crate::model::scope::Scope;
 
 const LONG: Duration = Duration::from_secs(30);
@@ -41,6 +44,8 @@ fn order(held: &Held, prompt: &str) -> ToWorker {
         agent: Served { workspace_id: String::new(), name: "shell".parse().unwrap() },
         attempt: 1,
         prompt: prompt.to_owned(),
+        task_id: None,
+        terms: Box::default(),
     }
 }
 
@@ -68,9 +73,11 @@ impl Host {
                 env: Vec::new(),
                 dir: None,
                 timeout: LONG,
+                interactive: false,
             }],
             cancel_grace: LONG,
             drain_grace: LONG,
+            ..Worker::default()
         };
         configure(&mut worker);
         let stop = CancellationToken::new();
@@ -110,10 +117,12 @@ impl Host {
             StatusCode::OK
         };
         let mut peer = self.accept(check).await.unwrap();
-        let ToHost::Hello { version, name, agents, capacity, active, .. } = peer.hear().await
+        let ToHost::Hello { version, name, agents, capacity, offer, active, .. } =
+            peer.hear().await
         else {
             panic!("not a hello");
         };
+        assert!(offer.enforces.interactive && offer.platform.is_some());
         assert_eq!((version, name.as_str(), capacity), (VERSION, "tester", 2));
         assert_eq!(agents[0].name.as_str(), "shell");
         (peer, active)
@@ -173,8 +182,36 @@ impl Peer {
         }
     }
 
+    async fn acknowledged(&mut self, held: &Held) {
+        assert_eq!(self.hear().await, ToHost::Acknowledged { held: held.clone() });
+    }
+
     async fn started(&mut self, held: &Held) {
+        self.acknowledged(held).await;
         assert_eq!(self.hear().await, ToHost::Started { held: held.clone() });
+    }
+
+    /// Hears events, in one message, from number `first` on.
+    async fn events(&mut self, held: &Held, first: u64, wanted: &[Value]) {
+        let ToHost::Events { held: whose, first: number, events } = self.hear().await else {
+            panic!("no events");
+        };
+        assert_eq!((&whose, number), (held, first));
+        assert_eq!(
+            events.iter().map(|event| &event.data).collect::<Vec<_>>(),
+            wanted.iter().collect::<Vec<_>>()
+        );
+        for event in events {
+            assert_eq!(event.data["type"], event.kind.as_str());
+        }
+    }
+
+    /// Gives a word, and hears what became of it.
+    async fn told(&mut self, word: &Held, control: Control, ending: Ending) {
+        self.say(ToWorker::Control { held: word.clone(), control }).await;
+        self.acknowledged(word).await;
+        self.finished(word, ending).await;
+        self.settle(word).await;
     }
 
     /// Hears lines, whatever messages they come in, from number `first` to `texts`' last.
@@ -358,7 +395,15 @@ async fn what_a_worker_cannot_take_it_says_at_once() {
         unreachable!()
     };
     let agent = Served { workspace_id: "acme".to_owned(), name: "shell".parse().unwrap() };
-    let run = ToWorker::Run { held: stranger.clone(), run_id, agent, attempt, prompt };
+    let run = ToWorker::Run {
+        held: stranger.clone(),
+        run_id,
+        agent,
+        attempt,
+        prompt,
+        task_id: None,
+        terms: Box::default(),
+    };
     peer.say(run).await;
     let error = "the worker `tester` has no program for this agent".to_owned();
     peer.finished(&stranger, Ending::failed(error)).await;
@@ -400,11 +445,14 @@ async fn heartbeats_name_what_is_held() {
     let held = held(1, 1);
     let (mut peer, _) = host.greeted().await;
     peer.say(ToWorker::Welcome { version: VERSION, heartbeat_ms: 1 }).await;
-    assert_eq!(peer.hear().await, ToHost::Heartbeat { active: vec![] });
+    assert_eq!(
+        peer.hear().await,
+        ToHost::Heartbeat { active: vec![], capacity: None, offer: None }
+    );
     peer.say(order(&held, "exec sleep 1000")).await;
-    let said = [peer.hear().await, peer.hear().await, peer.hear().await];
+    let said = [peer.hear().await, peer.hear().await, peer.hear().await, peer.hear().await];
     assert!(said.contains(&ToHost::Started { held: held.clone() }));
-    assert!(said.contains(&ToHost::Heartbeat { active: vec![held] }));
+    assert!(said.contains(&ToHost::Heartbeat { active: vec![held], capacity: None, offer: None }));
 }
 
 #[tokio::test]
@@ -499,4 +547,249 @@ async fn what_a_worker_does_not_understand_it_leaves() {
     peer.say(order(&held, "exit 0")).await;
     peer.started(&held).await;
     peer.finished(&held, Ending::Completed).await;
+}
+
+/// The same order, with these terms.
+fn under(order: ToWorker, changed: Terms) -> ToWorker {
+    let ToWorker::Run { held, run_id, agent, attempt, prompt, task_id, .. } = order else {
+        unreachable!()
+    };
+    ToWorker::Run { held, run_id, agent, attempt, prompt, task_id, terms: Box::new(changed) }
+}
+
+fn policy(value: &Value) -> Terms {
+    let draft = PolicyDraft::read(value, "policy", &mut Problems::default()).unwrap();
+    Terms { policy: Some(draft.normalize()), ..Terms::default() }
+}
+
+fn input(number: u8, command: &Held, text: &str) -> Control {
+    let input_id = InputId::mint(now(), [number; 10]);
+    Control::Input { input_id, command_id: command.command_id.clone(), text: text.to_owned() }
+}
+
+/// A host with a worker whose agent reads lines of JSON, and runs this script for them.
+async fn interactive(script: &str) -> Host {
+    let command = ["sh", "-c", script].map(str::to_owned).to_vec();
+    Host::with(|worker| {
+        worker.programs[0].command = command;
+        worker.programs[0].interactive = true;
+    })
+    .await
+}
+
+#[tokio::test]
+async fn what_a_program_tells_is_an_event_until_it_is_noted() {
+    let host = Host::start().await;
+    let held = held(1, 1);
+    let mut peer = host.welcomed(&[]).await;
+    let script = r#"echo '{"type":"tool.call","n":1}'; echo '{"type":"result","data":[2]}'
+                    echo '{"type":"a"}' >&2; echo log"#;
+    peer.say(order(&held, script)).await;
+    peer.started(&held).await;
+    let mut heard = (vec![], vec![]);
+    while heard.0.len() < 2 || heard.1.len() < 2 {
+        match peer.hear().await {
+            ToHost::Events { first, events, .. } => {
+                assert_eq!(first, heard.0.len() as u64 + 1);
+                heard.0.extend(events.into_iter().map(|event| event.data));
+            }
+            ToHost::Logs { lines, .. } => heard.1.extend(lines.into_iter().map(|line| line.text)),
+            other => panic!("{other:?}"),
+        }
+    }
+    let events = [json!({"type": "tool.call", "n": 1}), json!({"type": "result", "data": [2]})];
+    assert_eq!(heard.0, events);
+    heard.1.sort();
+    assert_eq!(heard.1, ["log", r#"{"type":"a"}"#]);
+    peer.finished(&held, Ending::Completed).await;
+    peer.say(ToWorker::Noted { held: held.clone(), through: 1 }).await;
+    peer.say(ToWorker::Logged { held: held.clone(), through: 2 }).await;
+    drop(peer);
+
+    let mut peer = host.welcomed(&[&held]).await;
+    peer.started(&held).await;
+    peer.events(&held, 2, &events[1..]).await;
+    peer.finished(&held, Ending::Completed).await;
+    peer.settle(&held).await;
+    host.stopped(peer).await;
+}
+
+#[tokio::test]
+async fn an_interactive_program_is_told_more() {
+    let script = "for n in 1 2 3; do read -r line; printf '%s\\n' \"$line\"; done";
+    let host = interactive(script).await;
+    let held = held(1, 1);
+    let mut peer = host.welcomed(&[]).await;
+    peer.say(order(&held, "do\nit")).await;
+    peer.started(&held).await;
+    peer.events(&held, 1, &[json!({"type": "prompt", "text": "do\nit"})]).await;
+    peer.told(&super::tests::held(2, 2), input(7, &held, "faster"), Ending::Completed).await;
+    let told =
+        |text: &str, n| json!({"type": "input", "id": InputId::mint(now(), [n; 10]), "text": text});
+    peer.events(&held, 2, &[told("faster", 7)]).await;
+    peer.told(&super::tests::held(3, 3), input(8, &held, "enough"), Ending::Completed).await;
+    peer.events(&held, 3, &[told("enough", 8)]).await;
+    peer.finished(&held, Ending::Completed).await;
+    peer.settle(&held).await;
+    let gone = Ending::failed("no program of this command runs here");
+    peer.told(&super::tests::held(4, 4), input(9, &held, "more"), gone).await;
+    host.stopped(peer).await;
+}
+
+#[tokio::test]
+async fn a_policy_may_ask_for_an_interactive_program() {
+    let host = Host::with(|worker| worker.programs[0].command = vec!["cat".to_owned()]).await;
+    let held = held(1, 1);
+    let mut peer = host.welcomed(&[]).await;
+    let terms = policy(&json!({"runtime_type": "process", "interactive": true}));
+    peer.say(under(order(&held, "p"), terms)).await;
+    peer.started(&held).await;
+    peer.events(&held, 1, &[json!({"type": "prompt", "text": "p"})]).await;
+    peer.say(ToWorker::Cancel { command_id: held.command_id.clone() }).await;
+    peer.finished(&held, Ending::Canceled).await;
+}
+
+/// No input is forgotten: its command would be held for ever.
+#[tokio::test]
+async fn an_input_that_cannot_be_told_fails() {
+    let host = interactive("exec 0<&-; echo closed; exec sleep 1000").await;
+    let (deaf, word) = (held(1, 1), held(2, 2));
+    let mut peer = host.welcomed(&[]).await;
+    peer.say(order(&deaf, "")).await;
+    peer.started(&deaf).await;
+    peer.logs(&deaf, 1, &["closed"]).await;
+    let closed = Ending::failed("the program has closed its standard input");
+    peer.told(&word, input(1, &deaf, "hello"), closed).await;
+    peer.say(ToWorker::Refused { held: deaf }).await;
+    host.stopped(peer).await;
+
+    let host = Host::start().await;
+    let plain = held(1, 1);
+    let mut peer = host.welcomed(&[]).await;
+    peer.say(order(&plain, "exec sleep 1000")).await;
+    peer.started(&plain).await;
+    let refusal = Ending::failed("the program is not interactive");
+    peer.told(&word, input(1, &plain, "hello"), refusal).await;
+}
+
+/// More than the pipe takes, so that the input waits when the program is gone.
+#[tokio::test]
+async fn an_input_that_waits_fails_when_its_program_is_gone() {
+    let host = interactive("exec sleep 1000").await;
+    let (first, second, word) = (held(1, 1), held(2, 2), held(3, 3));
+    let long = "x".repeat(200_000);
+    let ended = Ending::failed("the program has ended");
+    let mut peer = host.welcomed(&[]).await;
+    for (held, refused) in [(first, true), (second, false)] {
+        peer.say(order(&held, "")).await;
+        peer.started(&held).await;
+        peer.say(ToWorker::Control { held: word.clone(), control: input(1, &held, &long) }).await;
+        peer.acknowledged(&word).await;
+        if refused {
+            peer.say(ToWorker::Refused { held: held.clone() }).await;
+            peer.finished(&word, ended.clone()).await;
+        } else {
+            peer.say(ToWorker::Cancel { command_id: held.command_id.clone() }).await;
+            // That its end of the pipe is gone may be known before that it is.
+            let said = [peer.hear().await, peer.hear().await];
+            let failed = |said: &&ToHost| matches!(said, ToHost::Finished { held, ending: Ending::Failed { .. } } if *held == word);
+            assert_eq!(said.iter().filter(failed).count(), 1, "{said:?}");
+            let canceled = ToHost::Finished { held: held.clone(), ending: Ending::Canceled };
+            assert!(said.contains(&canceled), "{said:?}");
+            peer.settle(&held).await;
+        }
+        peer.settle(&word).await;
+    }
+    host.stopped(peer).await;
+}
+
+#[tokio::test]
+async fn another_capacity_counts_at_once_and_stops_nothing() {
+    let host = Host::start().await;
+    let mut peer = host.welcomed(&[]).await;
+    for n in [1, 2] {
+        peer.say(order(&held(n, n), "exec sleep 1000")).await;
+        peer.started(&held(n, n)).await;
+    }
+    let (word, active) = (held(3, 3), vec![held(1, 1), held(2, 2), held(3, 3)]);
+    let control = Control::ConfigUpdate { capacity: Some(1) };
+    peer.say(ToWorker::Control { held: word.clone(), control }).await;
+    let beat = ToHost::Heartbeat { active: active.clone(), capacity: Some(1), offer: None };
+    assert_eq!(peer.hear().await, beat);
+    peer.acknowledged(&word).await;
+    peer.finished(&word, Ending::Completed).await;
+    peer.settle(&word).await;
+    peer.say(ToWorker::Cancel { command_id: held(1, 1).command_id }).await;
+    peer.finished(&held(1, 1), Ending::Canceled).await;
+    peer.settle(&held(1, 1)).await;
+    peer.say(order(&held(4, 4), "exit 0")).await;
+    peer.handed_back(&held(4, 4)).await;
+    peer.settle(&held(4, 4)).await;
+
+    let control = Control::ConfigUpdate { capacity: Some(0) };
+    peer.told(&held(5, 5), control, Ending::failed("capacity must be at least 1")).await;
+    let word = held(6, 6);
+    peer.say(ToWorker::Control { held: word.clone(), control: Control::HealthCheck }).await;
+    let active = vec![held(2, 2), word.clone()];
+    let beat = ToHost::Heartbeat { active, capacity: None, offer: None };
+    assert_eq!(peer.hear().await, beat, "the host knows the capacity by now");
+    peer.acknowledged(&word).await;
+    peer.finished(&word, Ending::Completed).await;
+}
+
+#[tokio::test]
+async fn a_policy_that_cannot_be_enforced_fails_its_command() {
+    let host = Host::start().await;
+    let held = held(1, 1);
+    let mut peer = host.welcomed(&[]).await;
+    for (asked, unmet) in [
+        (json!({"runtime_type": "gvisor"}), "runtime_type = gvisor"),
+        (json!({"runtime_type": "process", "security": "deny"}), "security = deny"),
+        (json!({"runtime_type": "process", "resources": {"gpu": 1}}), "resources.gpu = 1"),
+    ] {
+        peer.say(under(order(&held, "exit 0"), policy(&asked))).await;
+        let error = format!("the worker `tester` cannot enforce {unmet}");
+        peer.finished(&held, Ending::failed(error)).await;
+        peer.settle(&held).await;
+    }
+    let terms = policy(&json!({"runtime_type": "process"}));
+    peer.say(under(order(&held, "exit 0"), terms)).await;
+    peer.started(&held).await;
+    peer.finished(&held, Ending::Completed).await;
+    peer.settle(&held).await;
+    host.stopped(peer).await;
+}
+
+#[tokio::test]
+async fn the_shorter_of_both_limits_ends_a_program() {
+    let host = Host::with(|worker| worker.programs[0].timeout = LONG).await;
+    let held = held(1, 1);
+    let mut peer = host.welcomed(&[]).await;
+    let terms = Terms { timeout_ms: Some(100), ..Terms::default() };
+    peer.say(under(order(&held, "exec sleep 1000"), terms)).await;
+    peer.started(&held).await;
+    peer.finished(&held, Ending::failed("timed out after 100ms")).await;
+    peer.settle(&held).await;
+    host.stopped(peer).await;
+}
+
+/// As an interrupt does: the next attempt comes as soon as the present one has settled.
+#[tokio::test]
+async fn after_a_stubborn_program_the_next_attempt_begins_at_once() {
+    let host = Host::with(|worker| worker.cancel_grace = Duration::from_millis(100)).await;
+    let (first, word, second, third) = (held(1, 1), held(2, 2), held(3, 3), held(4, 4));
+    let mut peer = host.welcomed(&[]).await;
+    peer.say(order(&third, "exec sleep 1000")).await;
+    peer.started(&third).await;
+    peer.say(order(&first, "trap '' TERM; echo up; while :; do sleep 0.01; done")).await;
+    peer.started(&first).await;
+    peer.logs(&first, 1, &["up"]).await;
+    let cancel = Control::Cancel { command_id: first.command_id.clone() };
+    peer.told(&word, cancel, Ending::Completed).await;
+    peer.finished(&first, Ending::Canceled).await;
+    peer.settle(&first).await;
+    // The capacity is two: there is room, because the stubborn one is gone.
+    peer.say(order(&second, "exit 0")).await;
+    peer.started(&second).await;
+    peer.finished(&second, Ending::Completed).await;
 }

@@ -5,6 +5,7 @@ use std::sync::{Mutex, PoisonError};
 
 use serde::Deserialize;
 
+use super::lines::Piece;
 use crate::model::run::{Ending, Stream};
 
 /// The longest wait that a program may wish for, in seconds: a day.
@@ -23,11 +24,15 @@ struct Line {
 
 impl Wait {
     /// Looks for the wish in what the program wrote.
-    pub(super) fn look_for(&self, stream: Stream, lines: &[String]) {
+    pub(super) fn look_for(&self, stream: Stream, pieces: &[Piece]) {
         if stream != Stream::Stdout {
             return;
         }
-        for line in lines.iter().filter(|line| line.trim_start().starts_with('{')) {
+        for piece in pieces {
+            let Piece::Line(line) = piece else { continue };
+            if !line.trim_start().starts_with('{') {
+                continue;
+            }
             if let Ok(Line { retry_after }) = serde_json::from_str(line) {
                 *self.0.lock().unwrap_or_else(PoisonError::into_inner) = milliseconds(retry_after);
             }
@@ -69,9 +74,9 @@ mod tests {
             (&["retry_after 3"], None),
         ] {
             let wait = Wait::default();
-            let lines: Vec<String> = lines.iter().map(|line| (*line).to_owned()).collect();
-            wait.look_for(Stream::Stderr, &["{\"retry_after\": 7}".to_owned()]);
-            wait.look_for(Stream::Stdout, &lines);
+            let line = |line: &&str| Piece::Line((*line).to_owned());
+            wait.look_for(Stream::Stderr, &[line(&"{\"retry_after\": 7}")]);
+            wait.look_for(Stream::Stdout, &lines.iter().map(line).collect::<Vec<_>>());
             let ending = wait.upon(Ending::failed("exit status 1"));
             let Ending::Failed { retry_after_ms, .. } = ending else { panic!("{ending:?}") };
             assert_eq!(retry_after_ms, wanted, "{lines:?}");

@@ -12,6 +12,8 @@ use super::*;
 use crate::model::command::Token;
 use crate::model::definition::Agent;
 use crate::model::id::CommandId;
+use crate::model::policy::Policy;
+use crate::model::run::{Attachment, SessionRef};
 use crate::model::scope::Scope;
 use crate::model::time::Time;
 
@@ -25,7 +27,7 @@ fn now() -> Time {
 fn shell(script: &str) -> Program {
     let agent = Agent { scope: Scope::Global, name: "triager".parse().unwrap() };
     let command = ["sh", "-c", script].map(str::to_owned).to_vec();
-    Program { agent, command, env: Vec::new(), dir: None, timeout: LONG }
+    Program { agent, command, env: Vec::new(), dir: None, timeout: LONG, interactive: false }
 }
 
 fn order(prompt: &str) -> Order {
@@ -36,6 +38,8 @@ fn order(prompt: &str) -> Order {
         agent: Served { workspace_id: String::new(), name: "triager".parse().unwrap() },
         attempt: 2,
         prompt: prompt.to_owned(),
+        task_id: None,
+        terms: Terms::default(),
     }
 }
 
@@ -60,8 +64,10 @@ impl Running {
         let outlet = Outlet { held, budget: budget.clone(), reports: sender, now };
         let (wish, wished) = watch::channel(Wish::GoOn);
         let mut task = JoinSet::new();
+        let argv = program.command.iter().map(OsString::from).collect();
+        let task_of = Task { program, argv, order, patience, mouth: Mouth::Plain };
         task.spawn(async move {
-            let ending = run(&program, &order, patience, wished, &outlet).await;
+            let ending = run(task_of, wished, &outlet).await;
             outlet.tell(News::Ended(ending)).await;
         });
         Self { reports, budget, wish, task, lines: Vec::new() }
@@ -89,7 +95,7 @@ impl Running {
     fn note(&mut self, news: News) {
         if let News::Wrote(lines) = news {
             self.budget.add_permits(lines.iter().map(|line| line.weight).sum());
-            self.lines.extend(lines.into_iter().map(|line| (line.line.stream, line.line.text)));
+            self.lines.extend(lines.into_iter().map(|line| (line.item.stream, line.item.text)));
         }
     }
 
@@ -194,7 +200,7 @@ async fn a_program_waits_for_what_it_wrote_to_be_stored() {
                 weight += lines.iter().map(|line| line.weight).sum::<usize>();
                 unanswered.push(News::Wrote(lines));
             }
-            News::Started => {}
+            News::Started | News::Told(_) | News::Answered(_) => {}
             News::Ended(ending) => panic!("{ending:?} with {weight} bytes unanswered"),
         }
     }
@@ -332,4 +338,83 @@ async fn a_program_knows_which_run_it_is() {
     let program = shell("env | grep ^HILLOCK_ | sort");
     let (_, lines) = Running::start(program, order, patience).end().await;
     assert_eq!(lines.into_iter().map(|(_, line)| line).collect::<Vec<_>>(), wanted);
+}
+
+#[tokio::test]
+async fn a_program_gets_what_came_with_its_run() {
+    let mut order = order("");
+    let scope = Scope::Global;
+    order.terms = Terms {
+        session: Some(SessionRef::of(&scope, "ticket 42".parse().unwrap())),
+        system_prompt: Some("Be\0brief.".to_owned()),
+        attachments: vec![Attachment {
+            name: "a.txt".to_owned(),
+            media_type: None,
+            url: None,
+            text: Some("é\0".to_owned()),
+        }],
+        spawned_by: Some(serde_json::json!({"user": "u1"})),
+        policy: Some(Policy::default()),
+        ..Terms::default()
+    };
+    let session = order.terms.session.clone().unwrap().id;
+    let patience = Patience { timeout: LONG, grace: LONG };
+    let script = "env | grep -E '^HILLOCK_(SES|SYS|ATTACH|SPAWN|POLICY)' | sort";
+    let (_, lines) = Running::start(shell(script), order, patience).end().await;
+    let lines: Vec<String> = lines.into_iter().map(|(_, line)| line).collect();
+    let policy = serde_json::to_string(&Policy::default()).unwrap();
+    let wanted = [
+        r#"HILLOCK_ATTACHMENTS=[{"name":"a.txt","text":"é\u0000"}]"#.to_owned(),
+        format!("HILLOCK_POLICY={policy}"),
+        "HILLOCK_SESSION=ticket 42".to_owned(),
+        format!("HILLOCK_SESSION_ID={session}"),
+        r#"HILLOCK_SPAWNED_BY={"user":"u1"}"#.to_owned(),
+        "HILLOCK_SYSTEM_PROMPT=Be\u{fffd}brief.".to_owned(),
+    ];
+    assert_eq!(lines, wanted);
+}
+
+#[tokio::test]
+async fn what_does_not_fit_an_environment_is_named() {
+    let patience = Patience { timeout: LONG, grace: LONG };
+    let with = |bytes: usize| {
+        let mut order = order("");
+        order.terms.system_prompt = Some("x".repeat(bytes));
+        Running::start(shell("exit 0"), order, patience).end()
+    };
+    assert_eq!(with(131_008).await.0, Ending::Completed);
+    let error = "HILLOCK_SYSTEM_PROMPT would be 131009 bytes long, and a program's environment \
+                 holds 131008 at most";
+    assert_eq!(with(131_009).await.0, failed(error));
+}
+
+/// The test's own environment has these; cargo sets them.
+#[tokio::test]
+async fn what_a_program_was_given_in_confidence_does_not_come_back() {
+    let name = "CARGO_PKG_DESCRIPTION";
+    let value = std::env::var(name).unwrap();
+    assert!(value.len() >= 8, "{value}");
+    let script = r#"key=$CARGO_PKG_DESCRIPTION; echo "it is $key!"; echo "$key" >&2
+                    printf '{"type":"a","text":"%s"}\n' "$key""#;
+    let mut program = shell(script);
+    program.env = vec![name.to_owned()];
+    let patience = Patience { timeout: LONG, grace: LONG };
+    let mut running = Running::start(program, order(""), patience);
+    let mut events = Vec::new();
+    let ending = loop {
+        match running.news().await {
+            News::Told(told) => events.extend(told.into_iter().map(|event| event.item.data)),
+            News::Ended(ending) => break ending,
+            news => running.note(news),
+        }
+    };
+    assert_eq!(ending, Ending::Completed);
+    let mut lines: Vec<_> = running.lines.iter().map(|(_, line)| &**line).collect();
+    lines.sort_unstable();
+    assert_eq!(
+        lines,
+        ["[redacted:CARGO_PKG_DESCRIPTION]", "it is [redacted:CARGO_PKG_DESCRIPTION]!"]
+    );
+    let wanted = serde_json::json!({"type": "a", "text": "[redacted:CARGO_PKG_DESCRIPTION]"});
+    assert_eq!(events, [wanted]);
 }
