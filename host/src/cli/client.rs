@@ -20,6 +20,9 @@ use crate::model::scope::Scope;
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(30);
+/// A stream takes as long as a run; whoever reads it sees whether it is alive.
+const STREAM_TIMEOUT: Duration = Duration::from_secs(365 * 24 * 60 * 60);
+const LAST_EVENT_ID: &str = "last-event-id";
 
 /// A host, seen from outside.
 #[derive(Clone, Debug)]
@@ -47,6 +50,12 @@ pub enum ClientError {
         /// Why.
         source: reqwest::Error,
     },
+    /// The host did not begin to answer.
+    #[error("no answer from the host at {url} in time")]
+    Silent {
+        /// The host's base URL.
+        url: Url,
+    },
     /// The host does not know the key.
     #[error(
         "the host at {url} does not accept the API key in {source_of_key}: keys are looked for in \
@@ -69,6 +78,17 @@ pub enum ClientError {
     Unintelligible(#[from] serde_json::Error),
 }
 
+impl ClientError {
+    /// Whether the same request may be answered later.
+    pub fn is_passing(&self) -> bool {
+        match self {
+            Self::NoHost { .. } | Self::Unreachable { .. } | Self::Silent { .. } => true,
+            Self::Refused(refusal) => refusal.status.is_some_and(|status| status.is_server_error()),
+            Self::Unauthorized { .. } | Self::NotAKey(_) | Self::Unintelligible(_) => false,
+        }
+    }
+}
+
 impl Client {
     /// A client with a key.
     ///
@@ -76,6 +96,14 @@ impl Client {
     /// When it cannot be told which host is meant, or there is no key.
     pub fn open(globals: &Globals) -> anyhow::Result<Self> {
         Ok(Self { key: Some(globals.key()?), ..Self::without_key(globals)? })
+    }
+
+    /// A client with this key.
+    ///
+    /// # Errors
+    /// When it cannot be told which host is meant.
+    pub fn with_key(globals: &Globals, key: Key) -> anyhow::Result<Self> {
+        Ok(Self { key: Some(key), ..Self::without_key(globals)? })
     }
 
     /// A client that can post to endpoints, and nothing else.
@@ -98,6 +126,25 @@ impl Client {
         query: &impl serde::Serialize,
     ) -> Result<Answer, ClientError> {
         self.call(self.api(Method::GET, path).query(query)).await
+    }
+
+    /// Opens the stream at `path` behind the event with this id.
+    ///
+    /// # Errors
+    /// When the host does not answer, or refuses.
+    pub async fn stream(&self, path: &[&str], last_id: &str) -> Result<Stream, ClientError> {
+        let request = self.api(Method::GET, path).header(LAST_EVENT_ID, last_id);
+        let request = self.authorized(request.timeout(STREAM_TIMEOUT))?;
+        let opening = tokio::time::timeout(ANSWER_TIMEOUT, request.send());
+        let unreachable = |_| ClientError::Silent { url: self.base.clone() };
+        let lost = |source| lost(self.base.clone(), source);
+        let response = opening.await.map_err(unreachable)?.map_err(lost)?;
+        if response.status().is_success() {
+            return Ok(Stream { response, base: self.base.clone() });
+        }
+        let status = response.status();
+        let answer = Answer { status, body: response.bytes().await.map_err(lost)? };
+        Err(self.judged(answer).err().unwrap_or(ClientError::Silent { url: self.base.clone() }))
     }
 
     /// Asks for what `path` stands for.
@@ -172,10 +219,20 @@ impl Client {
     }
 
     async fn call(&self, request: RequestBuilder) -> Result<Answer, ClientError> {
-        let Some(key) = &self.key else { return self.send(request).await?.accepted() };
-        let answer = self.send(request.header(AUTHORIZATION, bearer(key)?)).await?;
-        match answer.status {
-            StatusCode::UNAUTHORIZED => Err(ClientError::Unauthorized {
+        self.judged(self.send(self.authorized(request)?).await?)
+    }
+
+    fn authorized(&self, request: RequestBuilder) -> Result<RequestBuilder, ClientError> {
+        match &self.key {
+            Some(key) => Ok(request.header(AUTHORIZATION, bearer(key)?)),
+            None => Ok(request),
+        }
+    }
+
+    /// The answer, when it is a good one.
+    fn judged(&self, answer: Answer) -> Result<Answer, ClientError> {
+        match (&self.key, answer.status) {
+            (Some(key), StatusCode::UNAUTHORIZED) => Err(ClientError::Unauthorized {
                 url: self.base.clone(),
                 source_of_key: key.source.clone(),
             }),
@@ -229,6 +286,23 @@ fn lost(url: Url, source: reqwest::Error) -> ClientError {
         cause = error.source();
     }
     ClientError::Unreachable { url, source: source.without_url() }
+}
+
+/// An answer that comes piece by piece.
+#[derive(Debug)]
+pub struct Stream {
+    response: reqwest::Response,
+    base: Url,
+}
+
+impl Stream {
+    /// The next piece; none at the end.
+    ///
+    /// # Errors
+    /// When the connection is lost.
+    pub async fn piece(&mut self) -> Result<Option<Bytes>, ClientError> {
+        self.response.chunk().await.map_err(|source| lost(self.base.clone(), source))
+    }
 }
 
 /// What a host answered.
@@ -287,6 +361,9 @@ pub struct Refusal {
     detail: Option<Plain>,
     #[serde(default)]
     problems: Vec<Problem>,
+    /// The answer's own, whatever its body says.
+    #[serde(skip)]
+    status: Option<StatusCode>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -297,11 +374,13 @@ struct Problem {
 
 impl Refusal {
     fn read(status: StatusCode, body: &[u8]) -> Self {
-        serde_json::from_slice(body).unwrap_or_else(|_| Self {
+        let refusal = serde_json::from_slice(body).unwrap_or_else(|_| Self {
             title: Plain::from(format!("the host answered {status}").as_str()),
             detail: None,
             problems: vec![],
-        })
+            status: None,
+        });
+        Self { status: Some(status), ..refusal }
     }
 }
 

@@ -6,6 +6,7 @@ use clap::Subcommand;
 use serde_json::{Map, Value};
 
 use super::definition::{self, Column, Flags, Listed, note};
+use super::demands::Demands;
 use super::output::or_none;
 use super::{Globals, fires};
 use crate::model::definition::DefinitionKind;
@@ -13,6 +14,7 @@ use crate::model::name::Name;
 
 /// Its subcommands.
 #[derive(Debug, Subcommand)]
+#[expect(clippy::large_enum_variant, reason = "there is one of them, once")]
 pub enum Command {
     /// What every definition has.
     #[command(flatten)]
@@ -47,6 +49,8 @@ pub struct Job {
     /// What the agent is told.
     #[arg(long, value_name = "TEXT")]
     prompt: Option<String>,
+    #[command(flatten)]
+    demands: Demands,
 }
 
 #[derive(Debug, clap::Args)]
@@ -96,6 +100,7 @@ impl Flags for Job {
         }
         note(&mut table, "agent", self.agent.as_ref().map(Name::as_str));
         note(&mut table, "prompt", self.prompt.as_deref());
+        self.demands.add_to(&mut table);
         table
     }
 }
@@ -120,6 +125,7 @@ mod tests {
             timezone: timezone.map(str::to_owned),
             agent: None,
             prompt: None,
+            demands: Demands::default(),
         };
         let table = |flags: Job, patching| Value::Object(flags.table(patching));
         let both = || flags(Some("@daily"), Some("Asia/Tokyo"));

@@ -7,9 +7,11 @@
 
 pub mod agent;
 pub mod client;
+pub mod command;
 pub mod completions;
 pub mod config;
 pub mod definition;
+pub mod demands;
 pub mod dev;
 pub mod endpoint;
 pub mod event;
@@ -22,18 +24,23 @@ pub mod hook;
 pub mod input;
 pub mod job;
 pub mod listing;
+pub mod live;
 pub mod logs;
 pub mod observer;
 pub mod output;
 pub mod plain;
+pub mod protocol;
 pub mod run;
 pub mod sample;
 pub mod schedule;
 pub mod serve;
+pub mod session;
 pub mod sign;
 mod signals;
 pub mod source;
+pub mod stats;
 pub mod target;
+pub mod task;
 pub mod template;
 pub mod trigger;
 pub mod webhook;
@@ -65,8 +72,10 @@ pub enum Command {
     Serve(serve::Args),
     /// Try Hillock out: a host and a worker in a local folder, with a sample trigger.
     Dev(dev::Args),
-    /// Run a worker that carries out runs for a host.
+    /// Run a worker that carries out runs for a host, or look after those that the host knows.
     Worker(worker::Args),
+    /// Print the messages between workers and hosts as a JSON Schema.
+    Protocol,
     /// Look at hillock.toml, and have a host read it again.
     #[command(subcommand)]
     Config(config::Command),
@@ -76,6 +85,17 @@ pub enum Command {
     /// Look at runs, follow and cancel them.
     #[command(subcommand)]
     Run(run::Command),
+    /// Look at what is queued and dispatched, and decide on it.
+    #[command(subcommand, name = "command")]
+    Commands(command::Command),
+    /// Count a workspace's commands.
+    Stats,
+    /// Ask something of an agent, and tell it more.
+    #[command(subcommand)]
+    Task(task::Command),
+    /// Look at conversations, and at who works in them.
+    #[command(subcommand)]
+    Session(session::Command),
     /// Say which standing rules there are: what event makes which agent do what.
     #[command(subcommand)]
     Trigger(trigger::Command),
@@ -123,9 +143,14 @@ pub async fn main(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Serve(args) => serve::run(&globals, args).await,
         Command::Dev(args) => dev::run(&globals, args).await,
         Command::Worker(args) => worker::run(&globals, args).await,
+        Command::Protocol => protocol::run(),
         Command::Config(command) => config::run(&globals, command).await,
         Command::Event(command) => event::run(&globals, command).await,
         Command::Run(command) => run::run(&globals, command).await,
+        Command::Commands(command) => command::run(&globals, command).await,
+        Command::Stats => stats::run(&globals).await,
+        Command::Task(command) => task::run(&globals, command).await,
+        Command::Session(command) => session::run(&globals, command).await,
         Command::Trigger(command) => trigger::run(&globals, command).await,
         Command::Job(command) => job::run(&globals, command).await,
         Command::Endpoint(command) => definition::run(&globals, command).await,
@@ -177,6 +202,34 @@ mod tests {
             ("hillock run list --status failed --trigger triage".to_owned(), true),
             ("hillock run list --status lost".to_owned(), false),
             (format!("hillock run logs run_{id} -f --after 7"), true),
+            (format!("hillock command show cmd_{id} --json"), true),
+            (format!("hillock command show run_{id}"), false),
+            ("hillock command list --state blocked --type run --agent a".to_owned(), true),
+            ("hillock command list --state lost".to_owned(), false),
+            (format!("hillock command approve cmd_{id}"), true),
+            (format!("hillock command deny cmd_{id}"), true),
+            (format!("hillock command cancel cmd_{id}"), true),
+            ("hillock stats --workspace acme --json".to_owned(), true),
+            ("hillock agent create a --concurrency 4 --lane slow=1 --on-lost fail".to_owned(), true),
+            ("hillock agent create a --concurrency 0".to_owned(), false),
+            ("hillock agent create a --lane slow".to_owned(), false),
+            ("hillock agent create a --policy [1]".to_owned(), false),
+            ("hillock job create j --every 5m --lane slow --session nightly".to_owned(), true),
+            (format!("hillock run input run_{id} more --mode interrupt"), true),
+            ("hillock task create work --agent triager --session s --priority high -w".to_owned(), true),
+            ("hillock task create work".to_owned(), false),
+            ("hillock task create work --agent a --wait --follow".to_owned(), false),
+            ("hillock task create work --agent a --priority soon".to_owned(), false),
+            ("hillock task create work --agent a --policy []".to_owned(), false),
+            ("hillock task create - --agent a --worker-label tier=1 --tool cargo".to_owned(), true),
+            ("hillock task list --status waiting --archived --json".to_owned(), true),
+            (format!("hillock task show run_{id}"), false),
+            (format!("hillock task input task_{id} - --mode steer"), true),
+            (format!("hillock task input task_{id} more --mode later"), false),
+            (format!("hillock task result task_{id}"), true),
+            (format!("hillock task logs task_{id} -f --json"), true),
+            ("hillock session list --state active".to_owned(), true),
+            ("hillock session show ticket-42 --json".to_owned(), true),
             ("hillock trigger show triage --workspace acme".to_owned(), true),
             (format!("hillock event explain evt_{id} --json"), true),
             (format!("hillock trigger test triage --event evt_{id}"), true),
@@ -233,6 +286,17 @@ mod tests {
             ("hillock template render - --envelope e.json --template Mine".to_owned(), false),
             ("hillock filter check match {} --envelope -".to_owned(), true),
             ("hillock filter check match --envelope -".to_owned(), false),
+            ("hillock worker".to_owned(), true),
+            ("hillock worker --url http://h:1".to_owned(), true),
+            ("hillock worker --json list --health online --approval pending".to_owned(), true),
+            ("hillock worker list --health ill".to_owned(), false),
+            (format!("hillock worker approve wrk_{id} --json"), true),
+            ("hillock worker drain ..".to_owned(), false),
+            ("hillock worker revoke".to_owned(), false),
+            ("hillock worker token create --uses 3 --expires-in 1h --approve".to_owned(), true),
+            (format!("hillock worker token revoke btk_{id}"), true),
+            (format!("hillock worker token revoke wrk_{id}"), false),
+            ("hillock protocol".to_owned(), true),
             ("hillock completions zsh".to_owned(), true),
         ] {
             assert_eq!(parses(&line), wanted, "{line}");

@@ -72,8 +72,10 @@ pub fn section(title: &str, text: impl Display) -> String {
 /// The word for how something ended, in the colour of its kind.
 pub fn word(word: &str) -> String {
     let colour = match word {
-        "completed" | "fired" | "would_fire" => AnsiColor::Green,
-        "failed" | "canceled" | "render_error" | "component_error" => AnsiColor::Red,
+        "completed" | "done" | "fired" | "would_fire" => AnsiColor::Green,
+        "failed" | "error" | "dropped" | "canceled" | "render_error" | "component_error" => {
+            AnsiColor::Red
+        }
         _ => AnsiColor::Yellow,
     };
     let style = colour.on_default();

@@ -6,13 +6,14 @@ use clap::Subcommand;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use serde::{Deserialize, Serialize};
 
-use super::Globals;
 use super::client::Client;
 use super::event::Origin;
 use super::listing::{self, Paging};
+use super::live;
 use super::logs::{self, Form};
 use super::output::{self, fields, or_none, section, table, word};
 use super::plain::Plain;
+use super::{Globals, task};
 use crate::model::content::Content;
 use crate::model::definition::Priority;
 use crate::model::id::{EventId, RunId};
@@ -36,6 +37,13 @@ pub enum Command {
     Cancel {
         /// The run.
         id: RunId,
+    },
+    /// Tell a run more, while it works or afterwards.
+    Input {
+        /// The run.
+        id: RunId,
+        #[command(flatten)]
+        said: task::Said,
     },
 }
 
@@ -95,6 +103,9 @@ pub async fn run(globals: &Globals, command: Command) -> anyhow::Result<ExitCode
         Command::Show { id } => show(&client, &id, globals.json).await,
         Command::Logs(which) => log(&client, &which, globals.json).await,
         Command::Cancel { id } => cancel(&client, &id, globals.json).await,
+        Command::Input { id, said } => {
+            task::give(&client, &["runs", id.as_str(), "input"], &said, globals.json).await
+        }
     }
 }
 
@@ -108,9 +119,8 @@ pub async fn follow(
     after: u64,
     form: Form,
 ) -> anyhow::Result<RunStatus> {
-    let status = logs::follow(client, id, after, form).await?;
-    let run: Summary = client.get(&["runs", id.as_str()], &()).await?.read()?;
-    let why = run.error.map_or_else(String::new, |error| format!(": {error}"));
+    let live::End { status, error } = live::follow(client, id, after, form).await?;
+    let why = error.map_or_else(String::new, |error| format!(": {error}"));
     output::remark(format_args!("{id} {}{why}", word(status.as_str())));
     Ok(status)
 }

@@ -145,6 +145,8 @@ pub enum KeySource {
     Environment,
     /// In this file.
     File(PathBuf),
+    /// Given to a worker to join the host with.
+    Join,
 }
 
 impl fmt::Display for KeySource {
@@ -152,6 +154,7 @@ impl fmt::Display for KeySource {
         match self {
             Self::Environment => write!(f, "${KEY_VARIABLE}"),
             Self::File(path) => write!(f, "{}", path.display()),
+            Self::Join => f.write_str("--join or $HILLOCK_JOIN_TOKEN"),
         }
     }
 }

@@ -6,6 +6,7 @@ use clap::Subcommand;
 use serde_json::{Map, Value};
 
 use super::definition::{self, Column, Flags, note};
+use super::demands::{Demands, table};
 use super::output::or_none;
 use super::{Globals, firing};
 use crate::model::definition::DefinitionKind;
@@ -13,6 +14,7 @@ use crate::model::name::{Name, Slug};
 
 /// Its subcommands.
 #[derive(Debug, Subcommand)]
+#[expect(clippy::large_enum_variant, reason = "there is one of them, once")]
 pub enum Command {
     /// What every definition has.
     #[command(flatten)]
@@ -53,6 +55,11 @@ pub struct Trigger {
     /// The template of what the agent is told.
     #[arg(long, value_name = "TEMPLATE")]
     prompt: Option<String>,
+    /// More restrictions for prompts with a sender's words outside of a fence, as JSON.
+    #[arg(long, value_name = "JSON", value_parser = table)]
+    policy_untrusted: Option<Value>,
+    #[command(flatten)]
+    demands: Demands,
 }
 
 impl Flags for Trigger {
@@ -76,6 +83,8 @@ impl Flags for Trigger {
         note(&mut table, "endpoint", self.endpoint.as_ref().map(Slug::as_str));
         note(&mut table, "agent", self.agent.as_ref().map(Name::as_str));
         note(&mut table, "prompt", self.prompt.as_deref());
+        note(&mut table, "policy_untrusted", self.policy_untrusted.clone());
+        self.demands.add_to(&mut table);
         table
     }
 }

@@ -1,0 +1,56 @@
+//! The flags that say how the runs of triggers and jobs are to be carried out.
+
+use serde_json::{Map, Value};
+
+use super::definition::note;
+use crate::model::command::OnLost;
+use crate::model::name::Name;
+use crate::model::session::SessionKey;
+
+/// Those of triggers and jobs alike.
+#[derive(Debug, Default, clap::Args)]
+pub struct Demands {
+    /// The concurrency group within the agent.
+    #[arg(long, value_name = "NAME")]
+    lane: Option<Name>,
+    /// Restrictions beside the agent's, as JSON: `{"security":"deny"}`.
+    #[arg(long, value_name = "JSON", value_parser = table)]
+    policy: Option<Value>,
+    /// What the worker has to have, as JSON: `{"labels":{"team":"core"}}`.
+    #[arg(long, value_name = "JSON", value_parser = table)]
+    routing: Option<Value>,
+    /// The conversation that the runs belong to.
+    #[arg(long, value_name = "KEY")]
+    session: Option<SessionKey>,
+    /// What becomes of a run when its worker is lost: requeue or fail.
+    #[arg(long, value_name = "ANSWER")]
+    on_lost: Option<OnLost>,
+    /// How long a run waits for a worker.
+    #[arg(long, value_name = "DURATION")]
+    queue_timeout: Option<String>,
+    /// How long an attempt may take.
+    #[arg(long, value_name = "DURATION")]
+    timeout: Option<String>,
+}
+
+impl Demands {
+    /// Notes those that were given.
+    pub(super) fn add_to(&self, fields: &mut Map<String, Value>) {
+        note(fields, "lane", self.lane.as_ref().map(Name::as_str));
+        note(fields, "policy", self.policy.clone());
+        note(fields, "routing", self.routing.clone());
+        note(fields, "session", self.session.as_ref().map(SessionKey::as_str));
+        note(fields, "on_lost", self.on_lost.map(OnLost::as_str));
+        note(fields, "queue_timeout", self.queue_timeout.as_deref());
+        note(fields, "timeout", self.timeout.as_deref());
+    }
+}
+
+/// A table, as JSON.
+pub(super) fn table(text: &str) -> Result<Value, String> {
+    match serde_json::from_str(text) {
+        Ok(table @ Value::Object(_)) => Ok(table),
+        Ok(_) => Err("is not a table".to_owned()),
+        Err(error) => Err(format!("is not JSON: {error}")),
+    }
+}

@@ -1,0 +1,76 @@
+//! `hillock worker`: carries out runs for a host, here or elsewhere.
+
+use std::process::ExitCode;
+
+use anyhow::{Context as _, anyhow};
+
+use super::flags::Flags;
+use super::pass::{self, Pass};
+use crate::app::DataDir;
+use crate::cli::{Globals, signals};
+use crate::clock::Clock;
+use crate::config::default_data_dir;
+use crate::telemetry;
+use crate::worker::{self, Settings, WorkerError};
+
+/// Its flags; `--url` says where the host is.
+#[derive(Debug, clap::Args)]
+#[group(id = "run")]
+pub struct Args {
+    /// What it is.
+    #[command(flatten)]
+    flags: Flags,
+    /// A token to join the host with. Needed once: what the host gives for it is kept in the data
+    /// folder. Or the credential that `hillock worker rotate` gave for the one that is kept.
+    #[arg(long, env = "HILLOCK_JOIN_TOKEN", value_name = "TOKEN", hide_env_values = true)]
+    join: Option<String>,
+}
+
+/// Serves until it is told to stop.
+///
+/// # Errors
+/// When neither hillock.toml nor the flags say what to run, or the host refuses the worker.
+pub async fn run(globals: &Globals, args: Args) -> anyhow::Result<ExitCode> {
+    telemetry::init("info");
+    let config = globals.found_config()?;
+    let named = config.as_ref().map(|config| config.path.clone());
+    let worker =
+        args.flags.over(config.as_ref(), &globals.scope)?.with_context(|| match named {
+            Some(path) => format!(
+                "{} has no [worker], and no --agent NAME=PROGRAM says what to run",
+                path.display()
+            ),
+            None => {
+                "there is no hillock.toml with a [worker], and no --agent NAME=PROGRAM says what \
+                 to run"
+                    .to_owned()
+            }
+        })?;
+    let data_dir = config.map(|config| config.data_dir).or_else(|| globals.data_dir.clone());
+    let data_dir = DataDir::open(&data_dir.unwrap_or_else(default_data_dir))?;
+    let token = args.join.filter(|token| !token.is_empty());
+    let pass = pass::obtain(globals, data_dir.path(), token, &worker.name).await?;
+    let settings = Settings {
+        host: globals.host_url()?.to_string(),
+        key: pass.key.clone(),
+        id: pass.id.clone(),
+        worker,
+        now: || Clock.now(),
+        stop: signals::stop()?,
+    };
+    worker::run(settings).await.map_err(|error| explained(error, &pass))?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// A credential that is refused is another matter than a key is.
+fn explained(error: WorkerError, pass: &Pass) -> anyhow::Error {
+    match (&error, &pass.kept_in) {
+        (WorkerError::Unauthorized { host, status }, Some(path)) => anyhow!(
+            "the host {host} refused this worker's credential ({status}): the worker was revoked \
+             or rejected, or has another by now. Say --join with the other one; or, to join as \
+             another worker, remove {} and use a new token",
+            path.display()
+        ),
+        _ => error.into(),
+    }
+}
