@@ -9,9 +9,10 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// What each top-level module may import beside what is [`FREE`].
-const TABLE: [(&str, &[&str]); 19] = [
+const TABLE: [(&str, &[&str]); 20] = [
     ("model", &[]),
     ("catalog", &[]),
+    ("caps", &["store"]),
     ("clock", &[]),
     ("config", &[]),
     ("telemetry", &[]),
@@ -20,18 +21,31 @@ const TABLE: [(&str, &[&str]); 19] = [
     ("egress", &[]),
     ("ingress", &["store", "sandbox", "egress"]),
     ("prefire", &["sandbox"]),
-    ("activation", &["store", "sandbox", "prefire"]),
+    ("activation", &["store", "caps", "sandbox", "prefire"]),
     ("dispatch", &["store"]),
     ("schedule", &["store", "sandbox", "prefire"]),
     ("worker", &["dispatch"]),
     ("controllers", &["store", "activation", "dispatch", "ingress", "schedule"]),
-    ("api", &["store", "sandbox", "ingress", "activation", "dispatch", "schedule", "controllers"]),
+    (
+        "api",
+        &[
+            "store",
+            "caps",
+            "sandbox",
+            "ingress",
+            "activation",
+            "dispatch",
+            "schedule",
+            "controllers",
+        ],
+    ),
     ("app", EVERYTHING),
     ("cli", EVERYTHING),
     ("main", EVERYTHING),
 ];
 const EVERYTHING: &[&str] = &[
     "store",
+    "caps",
     "sandbox",
     "egress",
     "ingress",

@@ -11,10 +11,16 @@
 //! scheduler     jobs: their slots, misfires, overlaps, limits, rivals
 //! sources       extensions and observers, through the program: feeds, files, queues, runs
 //! slow          clients that send too slowly, or nothing
+//! queue         caps, approval, expiry, and why commands wait, through the program
 //! runs          retries, and the life of runs as events
+//! dispatch      sockets and polls, what is put back, other replicas, the messages' schema
+//! tasks         tasks, sessions and run input, in the store and through the program
 //! worker        a worker of its own: logs, cancel, drain, loss
+//! workers       as a host knows them: joining, approval, health, being sent away
 //! crash         kill -9 under load, and the ledger afterwards
+//! unruly        workers that die, hang, come back late or lie, and the ledger afterwards
 //! definitions   made, changed and removed while a host runs; configuration read again
+//! logs          what runs say: streams, cursors, limits, redaction, and following them
 //! cli           the commands, what they print and how they fail
 //! imports       who imports whom
 //! readme        what the README shows
@@ -28,14 +34,20 @@ mod conformance;
 mod contract;
 mod crash;
 mod definitions;
+mod dispatch;
 mod harness;
 mod hostile;
 mod imports;
+mod logs;
 mod providers;
+mod queue;
 mod readme;
 mod runs;
 mod sandbox;
 mod scheduler;
 mod slow;
 mod sources;
+mod tasks;
+mod unruly;
 mod worker;
+mod workers;

@@ -1,5 +1,6 @@
 //! The README: what it shows, works as shown.
 
+use std::collections::HashMap;
 use std::os::unix::fs::symlink;
 
 use serde_json::json;
@@ -8,6 +9,7 @@ use crate::contract;
 use crate::harness::database::Database;
 use crate::harness::folder::Folder;
 use crate::harness::payloads::Payload;
+use crate::harness::process::Process;
 use crate::harness::wait;
 use crate::sources::feed::Feed;
 
@@ -111,14 +113,55 @@ async fn what_needs_no_host_works_as_shown() {
     }
 }
 
+/// Tasks: one with live output, a follow-up, one that waits and is called off.
+#[tokio::test]
+async fn tasks_work_as_shown() {
+    let folder = contract::folder(Database::sqlite()).await;
+    let host = folder.serve().await;
+    let said = all_of(blocks("sh")[6], &folder, &host.url).await;
+    for wanted in ["Look into the flaky test", "triaged", "restarted", "gpu=yes", "canceled"] {
+        assert!(said.contains(wanted), "{wanted}: {said}");
+    }
+}
+
+/// A second machine's worker: a token, a worker without a file, an approval, a run.
+#[tokio::test]
+async fn a_worker_elsewhere_joins_as_shown() {
+    let config = contract::CONFIG.split("[[worker.agents]]").next().unwrap();
+    let folder = Folder::new(Database::sqlite(), config).await;
+    let host = folder.serve().await;
+    let said = all_of(blocks("sh")[7], &folder, &host.url).await;
+    let token = word(&said, "hlk_boot_").unwrap();
+
+    let there = Folder::new(Database::sqlite(), "").await;
+    let shown = README.lines().find(|line| line.contains("--join TOKEN")).unwrap();
+    let shown = shown.replace("https://your.host", &host.url).replace("TOKEN", &token);
+    let shown = shown.replace("/opt/triage", "cat") + " --name there";
+    let arguments: Vec<&str> = shown.split(' ').skip(1).collect();
+    let _worker = Process::start(there.hillock(&arguments), &there.path().join("worker.log"));
+    let has_come = async || {
+        let workers = host.read("workers").await;
+        (workers["items"][0]["health"] == "online").then_some(())
+    };
+    wait::until("the worker to have come", has_come).await;
+    let task = json!({ "agent": "triager", "message": "from afar" });
+    let task = host.send(reqwest::Method::POST, "tasks", &task).await.json();
+    let approval =
+        folder.hillock(&["--url", &host.url, "worker", "approve", "there"]).output().await;
+    assert!(approval.unwrap().status.success());
+    host.run_with_status(task["run_id"].as_str().unwrap(), "completed").await;
+}
+
 /// Runs each line of a block, with the identifiers that the lines before it have printed. All that
 /// they print.
 async fn all_of(block: &str, folder: &Folder, url: &str) -> String {
     symlink(env!("CARGO_BIN_EXE_hillock"), folder.path().join("hillock")).unwrap();
-    let mut ids = (String::new(), String::new());
+    let mut ids = HashMap::new();
     let mut all = String::new();
     for line in block.lines() {
-        let line = line.replace("evt_…", &ids.0).replace("run_…", &ids.1);
+        let line = ids.iter().fold(line.to_owned(), |line, (prefix, id): (&&str, &String)| {
+            line.replace(&format!("{prefix}…"), id)
+        });
         let path = format!("{}:{}", folder.path().display(), std::env::var("PATH").unwrap());
         let mut shell = tokio::process::Command::new("sh");
         shell
@@ -131,7 +174,11 @@ async fn all_of(block: &str, folder: &Folder, url: &str) -> String {
         let output = shell.output().await.unwrap();
         let stdout = String::from_utf8_lossy(&output.stdout).into_owned();
         assert!(output.status.success() && !stdout.is_empty(), "{line}: {output:?}");
-        ids = (word(&stdout, "evt_").unwrap_or(ids.0), word(&stdout, "run_").unwrap_or(ids.1));
+        for prefix in ["evt_", "run_", "task_", "cmd_"] {
+            if let Some(id) = word(&stdout, prefix) {
+                ids.insert(prefix, id);
+            }
+        }
         all += &stdout;
     }
     all

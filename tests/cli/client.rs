@@ -92,8 +92,11 @@ async fn check_logs(folder: &Folder, host: &Host, run: &str) {
     assert!(followed.success, "{followed:?}");
     assert_eq!((followed.stdout, followed.stderr), (log, format!("{run} completed\n")));
     let lines = ask(folder, host, &["run", "logs", run, "-f", "--json"]).await.good();
-    let last: serde_json::Value = serde_json::from_str(lines.lines().last().unwrap()).unwrap();
+    let lines: Vec<serde_json::Value> =
+        lines.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let [.., last, end] = &lines[..] else { panic!("{lines:?}") };
     assert_eq!((&last["seq"], &last["text"]), (&json!(2), &json!("triaged")));
+    assert_eq!((&end["type"], &end["run"]["status"]), (&json!("end"), &json!("completed")));
     let page = ask(folder, host, &["run", "logs", run, "--json"]).await.json();
     assert_eq!((&page["next_after"], &page["status"]), (&json!(2), &json!("completed")));
 }

@@ -10,6 +10,7 @@ mod firing;
 mod schedule;
 mod template;
 mod webhook;
+mod workers;
 
 use std::process::Output;
 

@@ -3,20 +3,20 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use hillock::model::command::{Claim, Token};
+use hillock::model::command::Token;
 use hillock::model::content::Content;
 use hillock::model::decision::{Decision, Verdict};
 use hillock::model::definition::{Agent, FireLimit, Priority, Retry};
 use hillock::model::envelope::{Arrival, Event, Origin, Payload, Source, Verified, Way};
 use hillock::model::id::{CommandId, EventId, GatheringId, RunId, TriggerId, WebhookId, WorkerId};
-use hillock::model::run::{NewRun, Owner, Run, Stages};
+use hillock::model::run::{NewRun, Owner, Run, Stages, Terms};
 use hillock::model::scope::Scope;
 use hillock::model::time::Time;
-use hillock::store::commands;
 use hillock::store::events::{self, Accepted, Activation, Delivery};
 use hillock::store::firing::Firing;
 use hillock::store::{PageRequest, Store, runs};
 
+use crate::harness::claims::{self, Held};
 use crate::harness::database::Database;
 
 /// Every fixture happens on this day, at so many seconds.
@@ -123,6 +123,9 @@ pub(super) async fn accepted(store: &Store, event: Event) -> EventId {
     id.clone()
 }
 
+/// How long these commands wait: the tests' clocks go far.
+const YEAR_MS: u64 = 365 * 24 * 60 * 60 * 1000;
+
 pub(super) fn new_run(scope: &Scope, event_id: &EventId, trigger: &str, agent: &str) -> NewRun {
     NewRun {
         id: run_id(),
@@ -147,6 +150,7 @@ pub(super) fn new_run(scope: &Scope, event_id: &EventId, trigger: &str, agent: &
             template: Some(origin("handlebars")),
             hooks: vec![origin("guard")],
         },
+        terms: Terms { queue_timeout_ms: Some(YEAR_MS), ..Terms::default() },
         created_at: at(3),
     }
 }
@@ -204,13 +208,13 @@ pub(super) async fn claim(
     worker: &WorkerId,
     agent: &Agent,
     now: Time,
-) -> Option<Claim> {
+) -> Option<Held> {
     let agents = std::slice::from_ref(agent);
-    commands::claim(store, worker, agents, vec![token()], u32::MAX, now).await.unwrap().pop()
+    claims::claim(store, worker, agents, vec![token()], u32::MAX, now).await.pop()
 }
 
 /// A run whose command a worker has claimed.
-pub(super) async fn claimed(store: &Store, agent: &Agent, now: Time) -> (WorkerId, Claim) {
+pub(super) async fn claimed(store: &Store, agent: &Agent, now: Time) -> (WorkerId, Held) {
     scheduled(store, agent).await;
     let worker = worker();
     let claim = claim(store, &worker, agent, now).await.unwrap();

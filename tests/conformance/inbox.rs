@@ -124,7 +124,7 @@ async fn events_wait_in_order_until_they_are_activated(database: Database) {
     let two = accepted(&store, late).await;
     let three = accepted(&store, event()).await;
     let listed = async |after, until, limit| {
-        let found = waiting(&store, after, until, limit).await.unwrap();
+        let found = waiting(&store, after, until, &BTreeSet::new(), limit).await.unwrap();
         found
             .into_iter()
             .map(|(place, event)| (place, event.unwrap().id.clone()))
@@ -140,8 +140,21 @@ async fn events_wait_in_order_until_they_are_activated(database: Database) {
     assert_eq!(ids(&listed(all[0].0, at(100), 10).await), [two.clone(), three.clone()]);
     assert_eq!(ids(&listed(0, at(49), 10).await), [one.clone(), three.clone()]);
 
+    let acme = Scope::parse("acme").unwrap();
+    let theirs = accepted(&store, event_in(&acme)).await;
+    for (without, wanted) in [
+        (vec![acme.clone()], vec![&one, &two, &three]),
+        (vec![Scope::Global], vec![&theirs]),
+        (vec![acme, Scope::Global], vec![]),
+    ] {
+        let without = without.into_iter().collect();
+        let found = waiting(&store, 0, at(100), &without, 10).await.unwrap();
+        let found: Vec<_> = found.into_iter().map(|(_, event)| event.unwrap().id.clone()).collect();
+        assert_eq!(found.iter().collect::<Vec<_>>(), wanted, "without {without:?}");
+    }
+
     assert_eq!(activate(&store, activation(&one, vec![])).await.unwrap(), Some(0));
-    assert_eq!(ids(&listed(0, at(100), 10).await), [two, three]);
+    assert_eq!(ids(&listed(0, at(100), 10).await), [two, three, theirs]);
     let (summary, _) = find(&store, &Scope::Global, &one).await.unwrap().unwrap();
     assert_eq!(summary.activated_at, Some(at(3)));
 }

@@ -5,10 +5,11 @@ use std::time::Duration;
 use hillock::model::command::LEASE;
 use hillock::model::run::{Ending, RunStatus};
 use hillock::store::commands::{
-    self, Fence, Renewed, finish, hand_back, release_expired, release_others, renew, start,
+    Fence, Renewed, finish, hand_back, release_expired, release_others, renew, start,
 };
 
 use super::fixture::{agent, at, claim, claimed, open, run, scheduled, token, tokens, worker};
+use crate::harness::claims;
 use crate::harness::database::Database;
 use crate::harness::on_both_databases;
 
@@ -106,16 +107,15 @@ async fn a_worker_loses_all_but_what_it_kept(database: Database) {
     }
     let (mine, others) = (worker(), worker());
     let agents = [agent];
-    let claims =
-        commands::claim(&store, &mine, &agents, tokens(3), u32::MAX, at(10)).await.unwrap();
-    commands::claim(&store, &others, &agents, tokens(1), u32::MAX, at(10)).await.unwrap();
+    let claims = claims::claim(&store, &mine, &agents, tokens(3), u32::MAX, at(10)).await;
+    claims::claim(&store, &others, &agents, tokens(1), u32::MAX, at(10)).await;
 
     let kept = [claims[1].id.clone()];
     assert_eq!(release_others(&store, &mine, &kept, at(11)).await.unwrap(), 2);
     assert_eq!(release_others(&store, &mine, &kept, at(11)).await.unwrap(), 0);
     let held = claims.into_iter().map(|claim| (claim.id, claim.token)).collect();
     assert_eq!(renew(&store, held, at(12)).await.unwrap().lost.len(), 2);
-    let back = commands::claim(&store, &mine, &agents, tokens(9), u32::MAX, at(12)).await.unwrap();
+    let back = claims::claim(&store, &mine, &agents, tokens(9), u32::MAX, at(12)).await;
     assert_eq!(back.len(), 2);
 }
 

@@ -1,6 +1,10 @@
 //! The store, function by function, on both databases, at times of the tests' choosing.
 
 mod activation;
+mod activity;
+mod approval;
+mod bounds;
+mod breaker;
 mod cancel;
 mod definitions;
 mod fixture;
@@ -10,10 +14,15 @@ mod keys;
 mod leases;
 mod limits;
 mod logs;
+mod order;
 mod pages;
+mod places;
 mod queue;
+mod recovery;
 mod retries;
+mod run_events;
 mod runs;
 mod source_states;
 mod transitions;
+mod workers;
 mod writes;

@@ -3,9 +3,9 @@
 use std::collections::BTreeSet;
 
 use hillock::model::definition::Agent;
-use hillock::store::commands;
 
 use super::fixture::{agent, at, claim, open, scheduled, scope, tokens, worker};
+use crate::harness::claims;
 use crate::harness::database::Database;
 use crate::harness::on_both_databases;
 
@@ -36,14 +36,11 @@ async fn a_claim_takes_as_many_as_it_has_room_for(database: Database) {
     let third = scheduled(&store, &one).await;
     let both = [one, two];
     for (room, wanted) in [(0, vec![]), (2, made.to_vec()), (5, vec![third]), (5, vec![])] {
-        let claims = commands::claim(&store, &worker(), &both, tokens(room), u32::MAX, at(10))
-            .await
-            .unwrap();
+        let claims = claims::claim(&store, &worker(), &both, tokens(room), u32::MAX, at(10)).await;
         let claimed: Vec<_> = claims.into_iter().map(|claim| claim.run_id).collect();
         assert_eq!(claimed, wanted, "room for {room}");
     }
-    let nobody =
-        commands::claim(&store, &worker(), &[], tokens(1), u32::MAX, at(10)).await.unwrap();
+    let nobody = claims::claim(&store, &worker(), &[], tokens(1), u32::MAX, at(10)).await;
     assert!(nobody.is_empty());
 }
 
@@ -71,9 +68,7 @@ async fn eight_claimants_never_share_a_command(database: Database) {
         let (worker, agents) = (worker(), std::slice::from_ref(&agent));
         let mut claimed = vec![];
         loop {
-            let claims = commands::claim(&store, &worker, agents, tokens(3), u32::MAX, at(10))
-                .await
-                .unwrap();
+            let claims = claims::claim(&store, &worker, agents, tokens(3), u32::MAX, at(10)).await;
             if claims.is_empty() {
                 return claimed;
             }

@@ -2,16 +2,18 @@
 
 use std::time::Duration;
 
-use hillock::model::command::{Claim, LEASE};
+use hillock::model::command::LEASE;
 use hillock::model::definition::{Agent, Priority, Retry};
 use hillock::model::id::RunId;
 use hillock::model::run::{Ending, NewRun, RunStatus};
 use hillock::model::scope::Scope;
 use hillock::model::time::Time;
-use hillock::store::commands::{self, Canceling, Fence, cancel, finish, release_expired, start};
+use hillock::store::commands::{Canceling, Fence, cancel, finish, release_expired, start};
 use hillock::store::{Store, logs};
 
 use super::fixture::{agent, at, claim, open, run, scheduled, scheduled_as, tokens, worker};
+use crate::harness::claims;
+use crate::harness::claims::Held;
 use crate::harness::database::Database;
 use crate::harness::on_both_databases;
 
@@ -35,13 +37,13 @@ fn backoff(max_retries: u32) -> impl FnOnce(NewRun) -> NewRun {
 }
 
 /// An attempt that was begun.
-async fn begun(store: &Store, agent: &Agent, now: Time) -> Claim {
+async fn begun(store: &Store, agent: &Agent, now: Time) -> Held {
     let claim = claim(store, &worker(), agent, now).await.unwrap();
     assert_eq!(start(store, &claim.id, &claim.token, now).await.unwrap(), Fence::Held);
     claim
 }
 
-async fn failed(store: &Store, claim: &Claim, now: Time) {
+async fn failed(store: &Store, claim: &Held, now: Time) {
     let ending = Ending::failed(format!("attempt {}", claim.attempt));
     assert_eq!(finish(store, &claim.id, &claim.token, ending, now).await.unwrap(), Fence::Held);
 }
@@ -178,10 +180,10 @@ async fn an_old_attempts_token_changes_nothing(database: Database) {
     let id = scheduled_as(&store, &agent, backoff(1)).await;
     let first = begun(&store, &agent, at(10)).await;
     failed(&store, &first, at(10)).await;
-    let Claim { id: command, token, .. } = &first;
+    let Held { id: command, token, .. } = &first;
     let fence = finish(&store, command, token, Ending::Completed, at(11)).await.unwrap();
     assert_eq!(fence, Fence::Lost);
-    let fence = logs::append(&store, command, token, 1, vec![]).await.unwrap();
+    let fence = logs::append(&store, command, token, 1, vec![], at(11)).await.unwrap();
     assert_eq!(fence, Fence::Lost);
     // Said again, a failure makes no second retry.
     failed(&store, &first, at(12)).await;
@@ -198,13 +200,12 @@ async fn no_more_runs_are_out_than_allowed(database: Database) {
         scheduled(&store, &agent).await;
     }
     let agents = [agent];
-    let take = async |most| {
-        commands::claim(&store, &worker(), &agents, tokens(4), most, at(10)).await.unwrap()
-    };
+    let take =
+        async |most| claims::claim(&store, &worker(), &agents, tokens(4), most, at(10)).await;
     let first = take(3).await;
     assert_eq!(first.len(), 3);
     assert!(take(3).await.is_empty());
-    let Claim { id, token, .. } = &first[0];
+    let Held { id, token, .. } = &first[0];
     finish(&store, id, token, Ending::Completed, at(11)).await.unwrap();
     assert_eq!(take(3).await.len(), 1);
     assert_eq!(take(4).await.len(), 1, "nobody was left behind");

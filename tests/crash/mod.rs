@@ -13,19 +13,16 @@ use rand::{RngExt as _, SeedableRng as _, rngs::ChaCha8Rng};
 use crate::contract;
 use crate::harness::database::Database;
 use crate::harness::on_both_databases;
+use crate::harness::seed::seed;
 use ledger::Ledger;
 use senders::Senders;
 
 on_both_databases!(no_accepted_event_is_lost);
 
 const KILLS: usize = 5;
-/// Where the next run's seed can be set, to repeat one.
-const SEED: &str = "HILLOCK_TEST_SEED";
 
 async fn no_accepted_event_is_lost(database: Database) {
-    let seed = std::env::var(SEED).ok().and_then(|text| text.parse().ok());
-    let seed = seed.unwrap_or_else(crate::harness::senders::now);
-    println!("{SEED}={seed}");
+    let seed = seed();
     let mut dice = ChaCha8Rng::seed_from_u64(seed);
     let folder = contract::folder_without_limit(database).await;
     let mut host = folder.serve().await;

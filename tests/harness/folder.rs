@@ -80,6 +80,11 @@ impl Folder {
         partial.persist(self.clock_file()).unwrap();
     }
 
+    /// Where the host's store is.
+    pub(crate) fn store_url(&self) -> &str {
+        &self.store_url
+    }
+
     pub(crate) fn path(&self) -> &Path {
         self.dir.path()
     }

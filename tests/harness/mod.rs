@@ -1,6 +1,7 @@
 //! What the tests stand on: a folder and a database of each test's own, the program as a process,
 //! a client, senders' payloads and signatures.
 
+pub(crate) mod claims;
 pub(crate) mod client;
 pub(crate) mod components;
 pub(crate) mod database;
@@ -8,6 +9,7 @@ pub(crate) mod folder;
 pub(crate) mod host;
 pub(crate) mod payloads;
 pub(crate) mod process;
+pub(crate) mod seed;
 pub(crate) mod senders;
 pub(crate) mod wait;
 

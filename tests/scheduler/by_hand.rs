@@ -20,6 +20,7 @@ on_both_databases!(
 );
 
 const HOUR: u64 = 3600;
+const SLOT: u64 = 600;
 
 /// It is disabled, and a run is under way.
 async fn a_job_is_fired_whatever_stands_against_it(database: Database) {
@@ -40,10 +41,10 @@ async fn a_job_is_fired_whatever_stands_against_it(database: Database) {
 
 async fn past_slots_are_fired_once(database: Database) {
     let host = Host::open(database).await;
-    let job = host.job("job", json!({ "every": "1h" }), json!({})).await;
-    host.tick(at(HOUR)).await;
+    let job = host.job("job", json!({ "every": "10m" }), json!({})).await;
+    host.tick(at(SLOT)).await;
     let stored = host.stored(&job).await;
-    let now = at(6 * HOUR + 60);
+    let now = at(6 * SLOT + 60);
     let fill = async |from, to| {
         schedule::backfill(&host.store, Clock, &Gate::default(), &stored, (at(from), at(to)), now)
             .await
@@ -51,10 +52,10 @@ async fn past_slots_are_fired_once(database: Database) {
     };
     let done = |fired, skipped| Backfilled { fired, skipped, ..Backfilled::default() };
     // Both ends count; 1 has its run.
-    assert_eq!(fill(HOUR, 4 * HOUR).await, done(3, 1));
-    assert_eq!(fill(HOUR, 5 * HOUR).await, done(1, 4));
-    assert_eq!(fill(HOUR + 1, 2 * HOUR - 1).await, done(0, 0));
-    let slots: Vec<_> = (1..=5).map(|n| at(n * HOUR)).collect();
+    assert_eq!(fill(SLOT, 4 * SLOT).await, done(3, 1));
+    assert_eq!(fill(SLOT, 5 * SLOT).await, done(1, 4));
+    assert_eq!(fill(SLOT + 1, 2 * SLOT - 1).await, done(0, 0));
+    let slots: Vec<_> = (1..=5).map(|n| at(n * SLOT)).collect();
     assert_eq!(host.slots(&job).await, slots);
     // One after the other, behind what is under way, though the policy is to skip.
     for run in host.runs(&job).await {
@@ -68,7 +69,7 @@ async fn past_slots_are_fired_once(database: Database) {
         schedule::backfill(&host.store, Clock, &Gate::default(), &stored, (at(9), at(8)), now)
             .await;
     assert!(matches!(backwards, Err(ByHandError::Backwards)), "{backwards:?}");
-    let later = (at(0), at(7 * HOUR));
+    let later = (at(0), at(7 * SLOT));
     let future =
         schedule::backfill(&host.store, Clock, &Gate::default(), &stored, later, now).await;
     assert!(matches!(future, Err(ByHandError::Future)), "{future:?}");

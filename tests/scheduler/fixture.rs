@@ -19,6 +19,7 @@ use hillock::store::schedules::{self, SchedulerState, StoredJob};
 use hillock::store::{PageRequest, Store, commands};
 use serde_json::{Value, json};
 
+use crate::harness::claims;
 use crate::harness::database::Database;
 
 /// When everything begins: a Thursday.
@@ -162,11 +163,11 @@ impl Host {
     }
 
     /// The runs that a worker would get now, as many as there are.
-    pub(super) async fn claim(&self, now: Time) -> Vec<hillock::model::command::Claim> {
+    pub(super) async fn claim(&self, now: Time) -> Vec<claims::Held> {
         let agents = [Agent { scope: Scope::Global, name: AGENT.parse().unwrap() }];
         let tokens = (0..100).map(|_| Token::mint(Clock.random())).collect();
         let worker = Clock.worker_id();
-        commands::claim(&self.store, &worker, &agents, tokens, 100, now).await.unwrap()
+        claims::claim(&self.store, &worker, &agents, tokens, 100, now).await
     }
 
     /// Has a worker complete everything that waits.

@@ -19,6 +19,7 @@ on_both_databases!(
 );
 
 const HOUR: u64 = 3600;
+const SLOT: u64 = 600;
 
 /// Every hour from 1 on; the host stops after 2, and comes back at 20:30.
 async fn a_stopped_host_does_what_each_policy_says(database: Database) {
@@ -83,9 +84,9 @@ async fn what_is_caught_up_with_is_a_chain(database: Database) {
     let host = Host::open(database).await;
     for overlap in ["skip", "queue", "replace"] {
         let fields = json!({ "catch_up_policy": "catch_up", "overlap": overlap });
-        let job = host.job(overlap, json!({ "every": "1h" }), fields).await;
-        host.tick(at(HOUR)).await;
-        let back = at(4 * HOUR + 1800);
+        let job = host.job(overlap, json!({ "every": "10m" }), fields).await;
+        host.tick(at(SLOT)).await;
+        let back = at(4 * SLOT + 300);
         assert_eq!(host.tick(back).await.fired, 3, "{overlap}");
         assert_in_turn(&host, &job, 4, back).await;
         host.delete(&job).await;

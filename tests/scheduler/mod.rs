@@ -3,6 +3,7 @@
 mod by_hand;
 mod changes;
 mod fixture;
+mod handover;
 mod hooks;
 mod limits;
 mod misfires;

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use hillock::clock::Clock;
-use hillock::model::definition::Job;
+use hillock::model::definition::{Definitions, Job};
 use hillock::model::id::FireId;
 use hillock::model::run::RunStatus;
 use hillock::model::time::Time;
@@ -77,7 +77,7 @@ async fn a_run_knows_its_slot(database: Database) {
     let run = host.runs(&job).await.remove(0);
     let fire = run.made.fire.unwrap();
     assert_eq!((fire.id.clone(), fire.scheduled_at), (FireId::of(&job.id, at(3600)), at(3600)));
-    assert_eq!((run.status, run.made.created_at), (RunStatus::Scheduled, at(3601)));
+    assert_eq!((run.status, run.made.created_at), (RunStatus::Delegated, at(3601)));
     assert_eq!(run.made.prompt, "say \"it's\" done\u{fffd}");
     assert_eq!(run.made.task.unwrap().owner.as_deref(), Some("ops"));
     assert_eq!((run.made.priority, run.made.retry), (job.priority, job.retry));
@@ -89,7 +89,7 @@ async fn a_run_knows_its_slot(database: Database) {
     assert_eq!((state.next_run_at, state.due_at), (Some(at(7200)), Some(at(7200))));
     let claims = host.claim(at(3601)).await;
     assert_eq!(claims.len(), 1);
-    assert_eq!(claims[0].run_id, run.made.id);
+    assert_eq!(claims[0].run_id, run.delegation.unwrap().task_run_id);
 }
 
 async fn jitter_delays_the_fire_and_not_the_slot(database: Database) {
@@ -153,7 +153,7 @@ async fn a_job_that_has_changed_meanwhile_is_left_to_the_next_tick(database: Dat
     ] {
         let job = host.job("hourly", json!({ "every": "1h" }), json!({})).await;
         let due = schedules::due(&host.store, at(3600), 10).await.unwrap();
-        let turns = schedule::turns(due, Clock, at(3600)).await.unwrap().0;
+        let turns = schedule::turns(due, &Definitions::default(), Clock, at(3600)).await.unwrap().0;
         assert_eq!(turns.len(), 1);
         host.database.execute(&change.replace("{id}", job.id.as_str())).await;
         let claimed = schedules::claim(&host.store, turns, at(3600)).await.unwrap();

@@ -3,10 +3,14 @@
 //! The agents' programs are shell scripts that wait for a file to appear, so that a test decides
 //! when they go on.
 
+mod bounds;
+mod joining;
 mod keys;
 mod loss;
 mod programs;
-mod protocol;
+pub(crate) mod protocol;
+mod stand_in;
+mod telling;
 
 use std::time::Duration;
 

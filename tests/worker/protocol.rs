@@ -4,6 +4,7 @@ use futures_util::{SinkExt as _, StreamExt as _};
 use hillock::clock::Clock;
 use hillock::dispatch::protocol::{Held, PATH, Served, ToHost, ToWorker, VERSION};
 use hillock::model::command::Token;
+use hillock::model::routing::Offer;
 use hillock::model::run::{Ending, LogLine, Stream};
 use serde_json::json;
 use tokio::net::TcpStream;
@@ -15,7 +16,7 @@ use super::{host_folder, run};
 use crate::harness::host::Host;
 
 /// A worker's end of a connection.
-struct Link(WebSocketStream<MaybeTlsStream<TcpStream>>);
+pub(crate) struct Link(WebSocketStream<MaybeTlsStream<TcpStream>>);
 
 impl Link {
     async fn open(host: &Host) -> Self {
@@ -27,7 +28,7 @@ impl Link {
     }
 
     /// A connection that has introduced itself as a worker for `agent`.
-    async fn greeted(host: &Host) -> Self {
+    pub(crate) async fn greeted(host: &Host) -> Self {
         let mut link = Self::open(host).await;
         link.say(&hello(VERSION)).await;
         let welcome = link.hear().await;
@@ -35,7 +36,7 @@ impl Link {
         link
     }
 
-    async fn say(&mut self, message: &ToHost) {
+    pub(crate) async fn say(&mut self, message: &ToHost) {
         self.send(Message::text(serde_json::to_string(message).unwrap())).await;
     }
 
@@ -44,7 +45,7 @@ impl Link {
     }
 
     /// What the host says next; none when it has closed the connection.
-    async fn hear(&mut self) -> Option<ToWorker> {
+    pub(crate) async fn hear(&mut self) -> Option<ToWorker> {
         let hearing = async {
             loop {
                 match self.0.next().await? {
@@ -58,7 +59,7 @@ impl Link {
         tokio::time::timeout(deadline, hearing).await.expect("the host says something")
     }
 
-    async fn order(&mut self) -> Held {
+    pub(crate) async fn order(&mut self) -> Held {
         match self.hear().await {
             Some(ToWorker::Run { held, .. }) => held,
             other => panic!("{other:?}"),
@@ -73,6 +74,7 @@ fn hello(version: u32) -> ToHost {
         name: "by hand".to_owned(),
         agents: vec![Served { workspace_id: String::new(), name: "agent".parse().unwrap() }],
         capacity: 1,
+        offer: Offer::default(),
         active: vec![],
     }
 }

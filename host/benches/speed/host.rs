@@ -30,9 +30,27 @@ pub(crate) struct Host {
 }
 
 /// A process that ends with this.
-struct Running {
+pub(crate) struct Running {
     child: Child,
     address: String,
+    key: String,
+}
+
+impl Running {
+    /// `host:port`.
+    pub(crate) fn address(&self) -> &str {
+        &self.address
+    }
+
+    /// The admin's key.
+    pub(crate) fn key(&self) -> &str {
+        &self.key
+    }
+
+    /// The process.
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
+    }
 }
 
 impl Drop for Running {
@@ -69,6 +87,14 @@ impl Host {
             );
             std::fs::write(folder.path().join(format!("{name}.toml")), config).expect("a file");
         }
+        let workers = r#"
+            server = { listen = "127.0.0.1:0", data_dir = "data" }
+            store = { url = "sqlite://workers.db" }
+            agents = [{ name = "nobody" }, { name = "nobody-else" }]
+            triggers = [{ name = "by-hand", event = "webhook", agent = "nobody",
+                          prompt = "Look after it.", fire_limit = "none" }]
+        "#;
+        std::fs::write(folder.path().join("workers.toml"), workers).expect("a file");
         Self { folder }
     }
 
@@ -101,7 +127,11 @@ impl Host {
     }
 
     async fn start(&self, trigger: Trigger) -> Running {
-        let name = if trigger == Trigger::None { "none" } else { "refuses" };
+        self.start_named(if trigger == Trigger::None { "none" } else { "refuses" }).await
+    }
+
+    /// A host with one of the configurations of [`Host::prepare`].
+    pub(crate) async fn start_named(&self, name: &str) -> Running {
         let folder = self.folder.path();
         let address = folder.join("data").join("address");
         let _ = std::fs::remove_file(&address);
@@ -112,9 +142,11 @@ impl Host {
             .env("HILLOCK_LOG", "error")
             .spawn()
             .expect("the host starts");
-        let mut running = Running { child, address: String::new() };
+        let mut running = Running { child, address: String::new(), key: String::new() };
         running.address = published(&address).await;
         ready(&running.address).await;
+        let key = std::fs::read_to_string(folder.join("data").join("admin.key"));
+        running.key = key.expect("a key").trim().to_owned();
         running
     }
 
@@ -129,7 +161,7 @@ impl Host {
         let stdout = child.stdout.take().expect("its output");
         std::io::BufRead::read_line(&mut std::io::BufReader::new(stdout), &mut line)
             .expect("its address");
-        Running { child, address: line.trim().to_owned() }
+        Running { child, address: line.trim().to_owned(), key: String::new() }
     }
 }
 
@@ -158,7 +190,7 @@ async fn answers(address: &str) -> std::io::Result<Vec<u8>> {
     Ok(answer)
 }
 
-fn resident_mib(pid: u32) -> f64 {
+pub(crate) fn resident_mib(pid: u32) -> f64 {
     let status = std::fs::read_to_string(format!("/proc/{pid}/status")).expect("a live process");
     let line = status.lines().find(|line| line.starts_with("VmRSS:")).expect("its memory");
     let kib: f64 = line.split_whitespace().nth(1).and_then(|n| n.parse().ok()).expect("a number");

@@ -1,14 +1,12 @@
 //! A tick of the scheduler, by how many jobs are stored and how many of them are due.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use hillock::clock::Clock;
 use hillock::schedule;
 use hillock::store::Store;
-use sqlx::{AssertSqlSafe, ConnectOptions as _, Connection as _};
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::{TcpListener, TcpStream};
 
+use crate::place::Place;
 use crate::spread;
 
 const FEW: u32 = 1_000;
@@ -16,8 +14,6 @@ const MANY: u32 = 100_000;
 const DUE: u32 = 100;
 const DUE_AT_ONCE: u32 = 1_000;
 const ROUNDS: usize = 15;
-/// How long the way to a PostgreSQL on another machine takes, there and back.
-const ROUND_TRIP: Duration = Duration::from_millis(1);
 const AT_ONCE_MS_MAX: f64 = 1000.0;
 
 pub(crate) async fn measure() {
@@ -57,12 +53,6 @@ async fn compare(title: &str, few: Place, many: Place) {
     );
 }
 
-/// Where a database is, for who prepares it and for the host.
-enum Place {
-    Sqlite(String),
-    Postgres { near: String, far: String },
-}
-
 struct Jobs {
     place: Place,
     store: Store,
@@ -71,7 +61,7 @@ struct Jobs {
 impl Jobs {
     async fn define(place: Place, count: u32) -> Self {
         let store = Store::open(&place.url()).await.expect("a store");
-        let id = place.id();
+        let id = id(&place);
         place
             .execute(format!(
                 r#"INSERT INTO definitions (id, kind, workspace_id, name, source, enabled, spec,
@@ -95,7 +85,7 @@ impl Jobs {
 
     /// Makes so many jobs due, and says how many milliseconds it takes until they have fired.
     async fn tick(&self, due: u32) -> f64 {
-        let (now, id) = (Clock.now(), self.place.id());
+        let (now, id) = (Clock.now(), id(&self.place));
         let ms = now.as_millis();
         self.place
             .execute(format!(
@@ -121,89 +111,10 @@ impl Jobs {
     }
 }
 
-impl Place {
-    async fn postgres(server: &str, name: &str) -> Self {
-        let admin: sqlx::postgres::PgConnectOptions = server.parse().expect("a URL");
-        let mut connection = admin.connect().await.expect("a server");
-        for statement in [
-            format!("DROP DATABASE IF EXISTS {name} WITH (FORCE)"),
-            format!("CREATE DATABASE {name}"),
-        ] {
-            let statement = sqlx::raw_sql(AssertSqlSafe(statement));
-            statement.execute(&mut connection).await.expect("a database");
-        }
-        connection.close().await.expect("an end");
-        let mut near: reqwest::Url = server.parse().expect("a URL");
-        near.set_path(name);
-        let mut far = near.clone();
-        let address = (near.host_str().expect("a host"), near.port().unwrap_or(5432));
-        far.set_port(Some(delay(format!("{}:{}", address.0, address.1)).await)).expect("a port");
-        Self::Postgres { near: near.into(), far: far.into() }
-    }
-
-    fn url(&self) -> String {
-        match self {
-            Self::Sqlite(file) => format!("sqlite://{file}"),
-            Self::Postgres { far, .. } => far.clone(),
-        }
-    }
-
-    /// The identifier of job number `i`.
-    fn id(&self) -> &'static str {
-        match self {
-            Self::Sqlite(_) => "'job_' || printf('%032d', i)",
-            Self::Postgres { .. } => "'job_' || lpad(i::text, 32, '0')",
-        }
-    }
-
-    async fn execute(&self, statements: String) {
-        let statements = sqlx::raw_sql(AssertSqlSafe(statements));
-        match self {
-            Self::Sqlite(file) => {
-                let options = sqlx::sqlite::SqliteConnectOptions::new().filename(file);
-                let mut connection = options.connect().await.expect("a file");
-                statements.execute(&mut connection).await.expect("statements");
-                connection.close().await.expect("an end");
-            }
-            Self::Postgres { near, .. } => {
-                let options: sqlx::postgres::PgConnectOptions = near.parse().expect("a URL");
-                let mut connection = options.connect().await.expect("a server");
-                statements.execute(&mut connection).await.expect("statements");
-                connection.close().await.expect("an end");
-            }
-        }
-    }
-}
-
-/// The port of a way to `server` that takes [`ROUND_TRIP`] longer.
-async fn delay(server: String) -> u16 {
-    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
-    let port = listener.local_addr().expect("an address").port();
-    #[expect(clippy::disallowed_methods, reason = "it ends with the program")]
-    tokio::spawn(async move {
-        while let Ok((client, _)) = listener.accept().await {
-            tokio::spawn(pass(client, server.clone()));
-        }
-    });
-    port
-}
-
-async fn pass(client: TcpStream, server: String) {
-    let server = TcpStream::connect(server).await.expect("a server");
-    client.set_nodelay(true).and(server.set_nodelay(true)).expect("sockets");
-    let (mut from_client, mut to_client) = client.into_split();
-    let (mut from_server, mut to_server) = server.into_split();
-    let requests = async {
-        let mut buffer = vec![0; 1 << 16];
-        while let Ok(read @ 1..) = from_client.read(&mut buffer).await {
-            tokio::time::sleep(ROUND_TRIP).await;
-            if to_server.write_all(&buffer[..read]).await.is_err() {
-                return;
-            }
-        }
-    };
-    tokio::select! {
-        () = requests => {}
-        _ = tokio::io::copy(&mut from_server, &mut to_client) => {}
+/// The identifier of job number `i`.
+fn id(place: &Place) -> &'static str {
+    match place {
+        Place::Sqlite(_) => "'job_' || printf('%032d', i)",
+        Place::Postgres { .. } => "'job_' || lpad(i::text, 32, '0')",
     }
 }

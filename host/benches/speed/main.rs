@@ -6,7 +6,10 @@
 //! | a filter call, a prompt | their limits, 10 µs and 50 µs |
 //! | a tick with 100 jobs due of 100 000 stored | the same of 1 000 stored |
 //! | 1 000 jobs due at once, claimed | its limit, 1 s; on PostgreSQL a millisecond away |
+//! | a claim with 1 000 000 commands queued, by one worker and by 16 at once | the same with 1 000 |
 //! | idle memory, time to ready | their limits, 60 MiB and 300 ms |
+//! | memory of 1 000 idle workers | its limit, 100 MiB more than none |
+//! | a command's way from the API call to the worker | its limit, 20 ms at the median |
 //!
 //! Server and load generator share this machine's cores; the two servers take turns.
 
@@ -16,6 +19,9 @@ mod host;
 mod jobs;
 mod load;
 mod payload;
+mod place;
+mod queue;
+mod workers;
 
 use std::time::Duration;
 
@@ -32,6 +38,8 @@ fn main() {
             let rate = runtime().block_on(load::rate(address, path, ROUND));
             return println!("{rate:.0}/s");
         }
+        ["queue"] => return runtime().block_on(queue::measure()),
+        ["workers"] => return runtime().block_on(workers::measure(&host::Host::prepare())),
         ["jobs"] => return runtime().block_on(jobs::measure()),
         _ => {}
     }
@@ -41,6 +49,8 @@ fn main() {
         host.measure_start().await;
         accepted(&host).await;
         jobs::measure().await;
+        queue::measure().await;
+        workers::measure(&host).await;
     });
 }
 

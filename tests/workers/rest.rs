@@ -1,0 +1,116 @@
+//! Workers that are to take nothing new.
+
+use hillock::dispatch::protocol::{ToHost, ToWorker};
+use hillock::model::command::Control;
+use reqwest::Method;
+use serde_json::json;
+
+use super::link::{Introduction, Link, Witness};
+use super::{Member, folder, run};
+use crate::harness::database::Database;
+use crate::harness::on_both_databases;
+use crate::harness::wait;
+
+on_both_databases!(
+    who_is_drained_or_disabled_finishes_and_gets_nothing_new,
+    who_leaves_gets_nothing_until_it_comes_again,
+    a_worker_is_told_another_capacity_and_says_so,
+);
+
+async fn who_is_drained_or_disabled_finishes_and_gets_nothing_new(database: Database) {
+    let folder = folder(database).await;
+    let host = folder.serve().await;
+    let member = Member::joined(&host, "one", json!({ "approve": true })).await;
+    let introduction = Introduction { capacity: 4, ..Introduction::new("agent").of(&member) };
+    let mut link = Link::welcome(&host, &member.credential, &introduction).await;
+    let mut witness = Witness::new(&host).await;
+    for (stop, go, wanted) in [
+        ("drain", "undrain", ["active", "draining"]),
+        ("disable", "enable", ["disabled", "online"]),
+    ] {
+        run(&host, "agent").await;
+        let held = link.order().await;
+        for _ in 0..2 {
+            let row = member.make(&host, stop).await;
+            assert_eq!([&row["admin_state"], &row["health"]], wanted, "{stop}");
+        }
+        let second = run(&host, "agent").await;
+        witness.saw_all(&host).await;
+        // What it has is its own to finish.
+        link.finish(&held).await;
+        witness.saw_all(&host).await;
+        link.nothing_so_far().await;
+        assert_eq!(member.row(&host).await["health"], wanted[1], "after a heartbeat");
+
+        // A new connection does not undo it.
+        let mut anew = Link::welcome(&host, &member.credential, &introduction).await;
+        witness.saw_all(&host).await;
+        anew.nothing_so_far().await;
+        let row = member.make(&host, go).await;
+        assert_eq!([&row["admin_state"], &row["health"]], ["active", "online"], "{go}");
+        let held = anew.order().await;
+        anew.finish(&held).await;
+        host.run_with_status(&second, "completed").await;
+        link = anew;
+    }
+}
+
+async fn who_leaves_gets_nothing_until_it_comes_again(database: Database) {
+    let folder = folder(database).await;
+    let host = folder.serve().await;
+    let member = Member::joined(&host, "one", json!({ "approve": true })).await;
+    let introduction = Introduction::new("agent").of(&member);
+    let mut link = Link::welcome(&host, &member.credential, &introduction).await;
+    link.say(&ToHost::Draining).await;
+    wait::until("the worker to be seen draining", async || {
+        let row = member.row(&host).await;
+        (row["health"] == "draining" && row["draining"] == true).then_some(())
+    })
+    .await;
+    run(&host, "agent").await;
+    Witness::new(&host).await.saw_all(&host).await;
+    link.nothing_so_far().await;
+    let mut anew = Link::welcome(&host, &member.credential, &introduction).await;
+    anew.order().await;
+    assert_eq!(member.row(&host).await["health"], "online");
+}
+
+async fn a_worker_is_told_another_capacity_and_says_so(database: Database) {
+    let folder = folder(database).await;
+    let host = folder.serve().await;
+    let member = Member::joined(&host, "one", json!({ "approve": true })).await;
+    let introduction = Introduction::new("agent").of(&member);
+    let mut link = Link::welcome(&host, &member.credential, &introduction).await;
+    let path = format!("workers/{}", member.id);
+    for bad in [json!({}), json!({ "capacity": 0 }), json!({ "capacity": 2, "name": "x" })] {
+        let answer = host.send(Method::PATCH, &path, &bad).await;
+        assert_eq!(answer.problem(422), "invalid_body", "{bad}");
+    }
+    let answer = host.send(Method::PATCH, &path, &json!({ "capacity": 2 })).await;
+    assert_eq!(answer.status, 202, "{answer:?}");
+    let heard = link.hear().await;
+    let Ok(ToWorker::Control { held, control }) = heard else { panic!("{heard:?}") };
+    assert_eq!(control, Control::ConfigUpdate { capacity: Some(2) });
+    assert_eq!(answer.json()["command_id"], held.command_id.as_str());
+    link.finish(&held).await;
+
+    link.say(&ToHost::Heartbeat { active: vec![], capacity: Some(2), offer: None }).await;
+    wait::until("the capacity to be known", async || {
+        (member.row(&host).await["capacity"] == 2).then_some(())
+    })
+    .await;
+    for _ in 0..2 {
+        run(&host, "agent").await;
+    }
+    let (one, two) = (link.order().await, link.order().await);
+    assert_ne!(one, two);
+
+    let answer = host.post(&format!("{path}/health-check")).await;
+    assert_eq!(answer.status, 202, "{answer:?}");
+    let heard = link.hear().await;
+    let control = Control::HealthCheck;
+    assert!(
+        matches!(&heard, Ok(ToWorker::Control { control: c, .. }) if *c == control),
+        "{heard:?}"
+    );
+}
