@@ -16,6 +16,7 @@ on_both_databases!(
     a_burst_fires_when_it_is_quiet,
     a_burst_does_not_wait_for_ever,
     a_full_batch_fires_at_once,
+    what_is_due_together_fires_together,
     what_is_held_outlives_a_crash,
 );
 
@@ -138,6 +139,20 @@ async fn a_full_batch_fires_at_once(database: Database) {
     assert_eq!(prompts(&host, 1).await, ["batch 1 2 3"]);
     folder.lead(minutes(61));
     assert_eq!(prompts(&host, 2).await, ["batch 1 2 3", "batch 4"]);
+}
+
+async fn what_is_due_together_fires_together(database: Database) {
+    let apart = BURST.replace("window = \"1h\"", "window = \"1h\", key = \"data.n\"");
+    let folder = folder(database, &[&format!("{apart}fire_limit = \"none\"\n")]).await;
+    let mut host = folder.serve().await;
+    for n in 1..=30 {
+        deliver(&host, n).await;
+    }
+    host.process.kill().await;
+    folder.lead(minutes(61));
+    // One that has counted nothing yet counts while it renders.
+    host = folder.serve().await;
+    assert_eq!(prompts(&host, 30).await[29], "burst 30");
 }
 
 async fn what_is_held_outlives_a_crash(database: Database) {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures_util::StreamExt as _;
+use futures_util::future;
 use sha2::{Digest, Sha256};
 
 use super::{Activator, Unfired};
@@ -47,14 +47,14 @@ impl Activator {
         loop {
             let due = gatherings::complete(&self.store, now, GATHERINGS_MAX).await?;
             let last = due.len() < GATHERINGS_MAX as usize;
-            // Rendered side by side, and fired in the order in which they were due.
-            let wishes = futures_util::stream::iter(due).map(async |gathering: Gathering| {
-                let wish = self.wish(&gathering).await;
-                (gathering, wish)
-            });
-            let mut wishes = wishes.buffered(AT_ONCE);
-            while let Some((gathering, wish)) = wishes.next().await {
-                runs += usize::from(self.settle(gathering, wish).await?);
+            // Rendered side by side, and fired in the order in which they were due. A handful is
+            // rendered to its end before one of it is fired: half a rendering, left alone, may hold
+            // the very lock that firing waits for.
+            for handful in due.chunks(AT_ONCE) {
+                let wishes = future::join_all(handful.iter().map(|one| self.wish(one))).await;
+                for (gathering, wish) in handful.iter().zip(wishes) {
+                    runs += usize::from(self.settle(gathering.clone(), wish).await?);
+                }
             }
             if last {
                 return Ok(runs);
