@@ -75,6 +75,8 @@ struct Connection {
     draining: bool,
     /// Its last sign of life, in the order of all of them.
     heard: u64,
+    /// What it was given and did not name in its last heartbeat: that may have crossed.
+    unnamed: HashSet<CommandId>,
     outbox: Slot,
 }
 
@@ -110,6 +112,7 @@ impl Hub {
             seated: false,
             draining: false,
             heard,
+            unnamed: HashSet::new(),
             outbox: slot,
         };
         connections.by_worker.insert(worker.clone(), connection);
@@ -124,13 +127,18 @@ impl Hub {
         self.work.notify_one();
     }
 
-    /// Notes that the worker is alive.
-    pub fn heard(&self, place: &Place) {
+    /// Notes that the worker is alive, and what it says it holds. What it has not named twice in a
+    /// row it does not hold: whoever took that from it need not have been this replica.
+    pub fn heard(&self, place: &Place, active: &[CommandId]) {
         let mut connections = self.lock();
         let heard = connections.sign_of_life();
-        if let Some(connection) = connections.at(place) {
-            connection.heard = heard;
-        }
+        let Some(connection) = connections.at(place) else { return };
+        connection.heard = heard;
+        let holds = &mut connection.introduction.holds;
+        holds.retain(|held| active.contains(held) || !connection.unnamed.contains(held));
+        connection.unnamed = holds.iter().filter(|held| !active.contains(*held)).cloned().collect();
+        drop(connections);
+        self.work.notify_one();
     }
 
     /// Gives a place up, unless a later connection has taken it; says whether it did.
@@ -370,7 +378,22 @@ mod tests {
         let kept = ids.each_ref().map(enter);
         let order = || hub.vacancies().into_iter().map(|vacancy| vacancy.id).collect::<Vec<_>>();
         assert_eq!(order(), [ids[2].clone(), ids[1].clone(), ids[0].clone()]);
-        hub.heard(&kept[1].0);
+        hub.heard(&kept[1].0, &[]);
         assert_eq!(order(), [ids[1].clone(), ids[2].clone(), ids[0].clone()]);
+    }
+
+    #[test]
+    fn what_a_worker_does_not_name_twice_it_does_not_hold() {
+        let (hub, id) = (Hub::default(), Clock.worker_id());
+        let (kept, forgotten) = (Clock.command_id(), Clock.command_id());
+        let holds = HashSet::from([kept.clone(), forgotten]);
+        let introduction = Introduction { holds, ..introduction(&id, 2) };
+        let greeting = ToWorker::Welcome { version: 1, heartbeat_ms: 1 };
+        let (place, _messages) = hub.enter(introduction, greeting);
+        hub.seat(&place);
+        hub.heard(&place, std::slice::from_ref(&kept));
+        assert!(hub.vacancies().is_empty(), "the heartbeat may have crossed the command");
+        hub.heard(&place, std::slice::from_ref(&kept));
+        assert_eq!(hub.vacancies()[0].room, 1);
     }
 }

@@ -148,12 +148,14 @@ impl Link {
             ToHost::Hello { .. } => Err(LinkError::Hello),
             ToHost::Acknowledged { held } => {
                 let (Held { command_id, token }, now) = (&held, self.clock.now());
-                match commands::acknowledge(&self.store, command_id, token, now).await? {
-                    Fence::Held => Ok(()),
-                    Fence::Lost => self.refuse(held),
-                }
+                let fence = commands::acknowledge(&self.store, command_id, token, now).await?;
+                self.unless_lost(held, fence)
             }
-            ToHost::Started { held } => self.started(held).await,
+            ToHost::Started { held } => {
+                let (Held { command_id, token }, now) = (&held, self.clock.now());
+                let fence = commands::start(&self.store, command_id, token, now).await?;
+                self.unless_lost(held, fence)
+            }
             ToHost::Logs { held, first, lines } => self.logged(held, first, lines).await,
             ToHost::Events { held, first, events } => self.noted(held, first, events).await,
             ToHost::Finished { held, ending } => {
@@ -167,6 +169,9 @@ impl Link {
                 self.settled(held, fence)
             }
             ToHost::Heartbeat { active, capacity, offer } => {
+                let ids: Vec<CommandId> =
+                    active.iter().map(|held| held.command_id.clone()).collect();
+                self.hub.heard(&self.place, &ids);
                 self.lives(capacity, offer).await?;
                 self.renew(active).await
             }
@@ -205,7 +210,6 @@ impl Link {
 
     /// Notes that the worker is alive, and what has changed of it.
     async fn lives(&self, capacity: Option<u32>, offer: Option<Offer>) -> Result<(), LinkError> {
-        self.hub.heard(&self.place);
         let capacity = capacity.map(|capacity| capacity.clamp(1, CAPACITY_MAX));
         let (presence, now) = (&self.presence, self.clock.now());
         let heard = workers::heard(&self.store, presence, capacity, offer.as_ref(), now);
@@ -217,9 +221,8 @@ impl Link {
         Ok(())
     }
 
-    async fn started(&self, held: Held) -> Result<(), LinkError> {
-        let Held { command_id, token } = &held;
-        match commands::start(&self.store, command_id, token, self.clock.now()).await? {
+    fn unless_lost(&self, held: Held, fence: Fence) -> Result<(), LinkError> {
+        match fence {
             Fence::Held => Ok(()),
             Fence::Lost => self.refuse(held),
         }
