@@ -47,20 +47,10 @@ pub struct Seat {
     pub active: u32,
 }
 
-// The heads of each queue and priority, of which the best is taken. What has waited for something
-// else than a worker may have longer than its row says: the sweep decides. The state is looked at again by
-// the update: somebody may have called it off meanwhile.
-const CLAIM: Sql = Sql {
-    sqlite: concat!(
-        "\
-WITH lots AS MATERIALIZED (
-     SELECT value ->> '$.queue' AS queue, value ->> '$.class_id' AS class_id,
-            value ->> '$.workspace_id' AS workspace_id, value ->> '$.lane' AS lane,
-            value ->> '$.class_max' AS class_max, value ->> '$.lane_max' AS lane_max,
-            value ->> '$.workspace_max' AS workspace_max, value ->> '$.bonus' AS bonus,
-            value ->> '$.failures_max' AS failures_max, value ->> '$.cooldown' AS cooldown
-       FROM json_each($1)),
-     active AS MATERIALIZED (
+/// The lots that something may be claimed of, with how much of their workspace is out.
+macro_rules! open_lots {
+    () => {
+        "     active AS MATERIALIZED (
      SELECT class_id, lane, workspace_id, sent_at
        FROM commands
       WHERE state IN ('sent', 'acknowledged', 'running')
@@ -82,7 +72,39 @@ WITH lots AS MATERIALIZED (
                  AND NOT EXISTS (SELECT 1 FROM active a
                                   WHERE a.class_id = l.class_id
                                     AND a.sent_at >= k.failed_at)))),
-     heads AS MATERIALIZED (
+"
+    };
+}
+
+/// Leases the best one out.
+macro_rules! take_best {
+    () => {
+        "UPDATE commands
+   SET state = 'sent', worker_id = $3, token_hash = $4, token_prefix = $5, token_expires_at = $6,
+       lease_expires_at = $7, sent_at = $2, dispatch_attempts = dispatch_attempts + 1,
+       log_lines = 0, events = 0
+ WHERE seq = (SELECT seq FROM best)
+   AND state = 'pending'
+RETURNING id, type, run_id, attempt, prompt, control, session_id"
+    };
+}
+
+// The heads of each queue and priority, of which the best is taken. What has waited for something
+// else than a worker may have longer than its row says: the sweep decides. The state is looked at
+// again by the update: somebody may have called it off meanwhile.
+const CLAIM: Sql = Sql {
+    sqlite: concat!(
+        "\
+WITH lots AS MATERIALIZED (
+     SELECT value ->> '$.queue' AS queue, value ->> '$.class_id' AS class_id,
+            value ->> '$.workspace_id' AS workspace_id, value ->> '$.lane' AS lane,
+            value ->> '$.class_max' AS class_max, value ->> '$.lane_max' AS lane_max,
+            value ->> '$.workspace_max' AS workspace_max, value ->> '$.bonus' AS bonus,
+            value ->> '$.failures_max' AS failures_max, value ->> '$.cooldown' AS cooldown
+       FROM json_each($1)),
+",
+        open_lots!(),
+        "     heads AS MATERIALIZED (
      SELECT o.bonus, o.active,
             (SELECT c.seq
                FROM commands c
@@ -109,13 +131,8 @@ WITH lots AS MATERIALIZED (
         " DESC,
                c.seq
       LIMIT 1)
-UPDATE commands
-   SET state = 'sent', worker_id = $3, token_hash = $4, token_prefix = $5, token_expires_at = $6,
-       lease_expires_at = $7, sent_at = $2, dispatch_attempts = dispatch_attempts + 1,
-       log_lines = 0, events = 0
- WHERE seq = (SELECT seq FROM best)
-   AND state = 'pending'
-RETURNING id, type, run_id, attempt, prompt, control, session_id",
+",
+        take_best!(),
     ),
     postgres: concat!(
         "\
@@ -126,29 +143,9 @@ WITH lots AS MATERIALIZED (
          AS l (queue text, class_id text, workspace_id text, lane text, class_max bigint,
                lane_max bigint, workspace_max bigint, bonus bigint, failures_max bigint,
                cooldown bigint)),
-     active AS MATERIALIZED (
-     SELECT class_id, lane, workspace_id, sent_at
-       FROM commands
-      WHERE state IN ('sent', 'acknowledged', 'running')
-        AND class_id IS NOT NULL),
-     open AS MATERIALIZED (
-     SELECT l.queue, l.bonus,
-            (SELECT count(*) FROM active a WHERE a.workspace_id = l.workspace_id) AS active
-       FROM lots l
-       JOIN classes k ON k.id = l.class_id
-      WHERE (l.class_max IS NULL
-             OR (SELECT count(*) FROM active a WHERE a.class_id = l.class_id) < l.class_max)
-        AND (l.lane_max IS NULL
-             OR (SELECT count(*) FROM active a WHERE a.lane = l.lane) < l.lane_max)
-        AND (l.workspace_max IS NULL
-             OR (SELECT count(*) FROM active a WHERE a.workspace_id = l.workspace_id)
-                < l.workspace_max)
-        AND (k.failures < l.failures_max
-             OR (k.failed_at + l.cooldown <= $2
-                 AND NOT EXISTS (SELECT 1 FROM active a
-                                  WHERE a.class_id = l.class_id
-                                    AND a.sent_at >= k.failed_at)))),
-     heads AS MATERIALIZED (
+",
+        open_lots!(),
+        "     heads AS MATERIALIZED (
      SELECT o.bonus, o.active, head.seq
        FROM open o
        JOIN (VALUES (1000), (750), (500), (250)) AS base (points) ON true
@@ -177,13 +174,8 @@ WITH lots AS MATERIALIZED (
         " DESC,
                c.seq
       LIMIT 1)
-UPDATE commands
-   SET state = 'sent', worker_id = $3, token_hash = $4, token_prefix = $5, token_expires_at = $6,
-       lease_expires_at = $7, sent_at = $2, dispatch_attempts = dispatch_attempts + 1,
-       log_lines = 0, events = 0
- WHERE seq = (SELECT seq FROM best)
-   AND state = 'pending'
-RETURNING id, type, run_id, attempt, prompt, control, session_id",
+",
+        take_best!(),
     ),
 };
 
