@@ -19,18 +19,23 @@ use crate::caps::Caps;
 use crate::catalog::Catalog;
 use crate::clock::Clock;
 use crate::config::{self, Config};
-use crate::controllers::{self, Registrar, ReloadError};
+use crate::controllers::{
+    self, Controllers, Driver, Registrar, ReloadError, Scheduler, SessionReconciler,
+};
 use crate::dispatch::hub::Hub;
 use crate::dispatch::limits::Limits;
 use crate::dispatch::poll::Polls;
 use crate::egress::{Network, System};
-use crate::ingress::{Extensions, Lifecycle, Observers, Webhooks, inbox};
+use crate::ingress::inbox::{self, Tray};
+use crate::ingress::{Extensions, Lifecycle, Observers, Webhooks};
+use crate::model::id::ReplicaId;
 use crate::model::problem::Problems;
 use crate::model::secret::Secret;
 use crate::sandbox::Sandbox;
 use crate::schedule::Gate;
 use crate::store::Store;
 use crate::worker;
+use crate::worker::identity::{self, Identity};
 pub use data_dir::DataDir;
 
 /// How long the worker inside the host may take to stop its programs and hand their commands back.
@@ -48,6 +53,8 @@ pub struct Host {
     draining: CancellationToken,
     stop: CancellationToken,
     worker: Option<Embedded>,
+    /// Its own for as long as it lives.
+    _replica: Identity<ReplicaId>,
 }
 
 /// The worker inside the host.
@@ -79,6 +86,8 @@ impl Host {
         let own = own_secrets(&config, &key);
         let registrar = Registrar::open(config.clone(), store.clone(), checker, clock, own).await?;
         let registrar = Arc::new(registrar);
+        let replica = identity::claim(data_dir.path(), identity::REPLICA, || clock.replica_id())?;
+        let replica_id = replica.id.clone();
         let mut host = Self {
             address,
             store,
@@ -88,10 +97,11 @@ impl Host {
             worker: None,
             registrar,
             config,
+            _replica: replica,
         };
         let stopped = host.stop.clone();
         host.tasks.spawn(async move { stopped.run_until_cancelled(led).await });
-        host.serve(listener, sandbox, network, clock)?;
+        host.serve(listener, sandbox, network, replica_id, clock)?;
         data_dir.publish_address(address)?;
         host.employ(&data_dir, key, clock)?;
         tracing::info!("ready on http://{address}");
@@ -103,6 +113,7 @@ impl Host {
         listener: TcpListener,
         sandbox: Arc<Sandbox>,
         network: Network,
+        replica: ReplicaId,
         clock: Clock,
     ) -> anyhow::Result<()> {
         let (store, hub) = (self.store.clone(), Hub::default());
@@ -121,6 +132,8 @@ impl Host {
             slot.clone(),
         );
         self.watch(Arc::new(network), &sandbox, &catalog, &slot, clock);
+        let controllers = self.drive(&activator, &hub, &gate, replica, clock);
+        self.look_after(lifecycle, &activator, &hub, &limits, tray, clock);
         let webhooks = Webhooks::new(store.clone(), sandbox, clock, catalog.clone(), slot);
         let api = Api {
             store: store.clone(),
@@ -131,47 +144,98 @@ impl Host {
             gate: gate.clone(),
             caps,
             limits: limits.clone(),
-            catalog: catalog.clone(),
-            registrar: Arc::clone(&registrar),
+            catalog,
+            registrar,
+            controllers,
             clock,
             body_room: api::body_room(),
             stream_room: api::stream_room(),
             draining: self.draining.clone(),
             stop: self.stop.clone(),
         };
-        let stop = || self.stop.clone();
-        let gatherings =
-            controllers::gatherings(Arc::clone(&activator), hub.clone(), clock, stop());
-        self.tasks.spawn(gatherings);
-        let inbox = controllers::inbox(store.clone(), activator, hub.clone(), clock, tray, stop());
-        self.tasks.spawn(inbox);
-        self.tasks.spawn(controllers::lifecycle(lifecycle, stop()));
-        self.tasks.spawn(controllers::definitions(registrar, stop()));
-        self.tasks.spawn(controllers::hints(store.clone(), hub.clone(), self.draining.clone()));
-        self.tasks.spawn(controllers::leases(store.clone(), hub.clone(), clock, stop()));
-        let recovery = controllers::command_recovery(store.clone(), hub.clone(), clock, stop());
-        self.tasks.spawn(recovery);
-        self.tasks.spawn(controllers::worker_health(store.clone(), hub.clone(), clock, stop()));
-        self.tasks.spawn(controllers::sessions(
-            store.clone(),
-            hub.clone(),
-            clock,
-            controllers::SESSIONS_INTERVAL,
-            stop(),
-        ));
-        let draining = self.draining.clone();
-        let scheduler = controllers::scheduler(
-            store.clone(),
-            hub.clone(),
-            clock,
-            catalog.clone(),
-            gate,
-            draining.clone(),
-        );
-        self.tasks.spawn(scheduler);
-        self.tasks.spawn(controllers::dispatch(store, hub, clock, limits, draining));
-        self.tasks.spawn(api::serve(listener, api::router(Arc::new(api)), stop()));
+        self.tasks.spawn(api::serve(listener, api::router(Arc::new(api)), self.stop.clone()));
         Ok(())
+    }
+
+    /// Begins what puts stored state right.
+    fn drive(
+        &self,
+        activator: &Arc<Activator>,
+        hub: &Hub,
+        gate: &Gate,
+        replica: ReplicaId,
+        clock: Clock,
+    ) -> Controllers {
+        let (store, hub) = (|| self.store.clone(), || hub.clone());
+        let settings = self.config.controllers.clone();
+        let mut driver = Driver::new(store(), clock, replica, settings, self.draining.clone());
+        driver.register(controllers::WorkerHealth::new(store(), hub(), clock));
+        driver.register(controllers::CommandRecovery::new(store(), hub(), clock));
+        driver.register(SessionReconciler { store: store(), hub: hub(), clock });
+        driver.register(controllers::RunRecovery::new(store(), hub(), clock));
+        driver.register(controllers::Inbox::new(store(), Arc::clone(activator), hub(), clock));
+        let scheduler = Scheduler { store: store(), hub: hub(), clock, gate: gate.clone() };
+        let bell = driver.register(scheduler);
+        let (mut changes, stop) = (self.registrar.catalog().changes(), self.draining.clone());
+        self.tasks.spawn(async move {
+            // Jobs may be among what has changed.
+            while let Some(Ok(())) = stop.run_until_cancelled(changes.changed()).await {
+                bell.notify_one();
+            }
+        });
+        driver.start(&self.tasks)
+    }
+
+    /// Begins what this replica has to do for itself.
+    fn look_after(
+        &self,
+        lifecycle: Lifecycle,
+        activator: &Arc<Activator>,
+        hub: &Hub,
+        limits: &Limits,
+        tray: Tray,
+        clock: Clock,
+    ) {
+        let (store, stop, draining) = (&self.store, &self.stop, &self.draining);
+        self.tasks.spawn(controllers::tray(Arc::clone(activator), hub.clone(), tray, stop.clone()));
+        let lifecycle = Arc::new(lifecycle);
+        self.supervise("lifecycle", {
+            let stop = stop.clone();
+            move || controllers::lifecycle(Arc::clone(&lifecycle), stop.clone())
+        });
+        self.supervise("gatherings", {
+            let (activator, hub, stop) = (Arc::clone(activator), hub.clone(), stop.clone());
+            move || {
+                controllers::gatherings(Arc::clone(&activator), hub.clone(), clock, stop.clone())
+            }
+        });
+        self.supervise("definitions", {
+            let (registrar, stop) = (Arc::clone(&self.registrar), stop.clone());
+            move || controllers::definitions(Arc::clone(&registrar), stop.clone())
+        });
+        self.supervise("hints", {
+            let (store, hub, draining) = (store.clone(), hub.clone(), draining.clone());
+            move || controllers::hints(store.clone(), hub.clone(), draining.clone())
+        });
+        self.supervise("attendance", {
+            let (store, hub, stop) = (store.clone(), hub.clone(), stop.clone());
+            move || controllers::attendance(store.clone(), hub.clone(), clock, stop.clone())
+        });
+        self.supervise("dispatch", {
+            let (store, hub, limits) = (store.clone(), hub.clone(), limits.clone());
+            let draining = draining.clone();
+            move || {
+                let (limits, draining) = (limits.clone(), draining.clone());
+                controllers::dispatch(store.clone(), hub.clone(), clock, limits, draining)
+            }
+        });
+    }
+
+    fn supervise<L>(&self, name: &'static str, begin: impl Fn() -> L + Send + Sync + 'static)
+    where
+        L: Future<Output = ()> + Send + 'static,
+    {
+        self.tasks.spawn(controllers::supervised(name, begin));
     }
 
     /// Reads the configuration again and takes what it says, if all of it is right; else says in
@@ -224,7 +288,7 @@ impl Host {
     /// Begins the worker inside the host, if there is one. It speaks to the host as any other does.
     fn employ(&mut self, data_dir: &DataDir, key: String, clock: Clock) -> anyhow::Result<()> {
         let Some(worker) = self.config.worker.clone() else { return Ok(()) };
-        let identity = worker::identity::claim(data_dir.path(), || clock.worker_id())?;
+        let identity = identity::claim(data_dir.path(), identity::WORKER, || clock.worker_id())?;
         let (tasks, stop) = (TaskTracker::new(), CancellationToken::new());
         let settings = worker::Settings {
             host: format!("http://{}", self.address),

@@ -13,7 +13,8 @@ use tokio::sync::watch;
 use crate::model::definition::DefinitionKind;
 use crate::model::id::{
     AgentId, BootstrapId, CommandId, EventId, ExtensionId, GatheringId, HookId, InputId, JobId,
-    KeyId, NoticeId, ObserverId, RunId, SessionId, TaskId, TriggerId, WebhookId, WorkerId,
+    KeyId, NoticeId, ObserverId, ReplicaId, RunId, SessionId, TaskId, TriggerId, WebhookId,
+    WorkerId,
 };
 use crate::model::time::Time;
 
@@ -126,6 +127,8 @@ impl Clock {
         input_id: InputId;
         /// An identifier for a new bootstrap token.
         bootstrap_id: BootstrapId;
+        /// An identifier for a new replica of the host.
+        replica_id: ReplicaId;
     }
 
     /// An identifier for a new definition of this kind.

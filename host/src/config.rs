@@ -4,6 +4,7 @@
 //! that is wrong is reported at once, each with its dotted path.
 
 mod automations;
+mod controllers;
 pub mod definitions;
 mod file;
 mod queue;
@@ -17,6 +18,7 @@ use crate::model::definition::{Agent, Definitions, Plugin};
 use crate::model::problem::Problems;
 use crate::model::routing::Offer;
 pub use automations::to_json;
+pub use controllers::ControllerSettings;
 use definitions::Declared;
 pub use queue::{QueueLimits, WorkspaceLimits};
 
@@ -57,6 +59,8 @@ pub struct Config {
     pub max_concurrent_runs: u32,
     /// What the queue holds, and lets out.
     pub queue: QueueLimits,
+    /// How the background loops are driven.
+    pub controllers: ControllerSettings,
 }
 
 /// What a guest may use in one call. Exceeding one ends the call with an error that names it.
@@ -300,6 +304,7 @@ impl Config {
             ("logs", self.logs != other.logs),
             ("worker", self.worker != other.worker),
             ("queue", self.queue != other.queue),
+            ("controllers", self.controllers != other.controllers),
             ("plugins", self.plugins != other.plugins),
         ];
         sections.into_iter().filter(|(_, differs)| *differs).map(|(section, _)| section).collect()

@@ -15,6 +15,7 @@ mod leases;
 mod limits;
 mod logs;
 mod order;
+mod orphans;
 mod pages;
 mod places;
 mod queue;

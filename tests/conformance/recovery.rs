@@ -26,7 +26,7 @@ const MOMENT: Duration = Duration::from_millis(1);
 
 /// Recovers, and a second time, which finds nothing.
 async fn recovered(store: &Store, now: hillock::model::time::Time) -> (usize, usize) {
-    let Recovered { expired, released } = recover(store, now, true).await.unwrap();
+    let Recovered { expired, released, .. } = recover(store, now, true).await.unwrap();
     assert_eq!(recover(store, now, true).await.unwrap(), Recovered::default(), "again");
     (expired, released)
 }

@@ -8,6 +8,7 @@ mod body;
 mod classes;
 mod commands;
 mod config;
+mod controllers;
 mod definitions;
 mod events;
 mod explain;
@@ -43,7 +44,7 @@ use crate::activation::Activator;
 use crate::caps::Caps;
 use crate::catalog::Catalog;
 use crate::clock::Clock;
-use crate::controllers::Registrar;
+use crate::controllers::{Controllers, Registrar};
 use crate::dispatch::hub::Hub;
 use crate::dispatch::limits::Limits;
 use crate::dispatch::poll::Polls;
@@ -76,6 +77,8 @@ pub struct Api {
     pub catalog: Catalog,
     /// Who changes it.
     pub registrar: Arc<Registrar>,
+    /// The background loops.
+    pub controllers: Controllers,
     /// The time.
     pub clock: Clock,
     /// Room for the bodies of webhooks at hand, a permit a byte.
@@ -117,6 +120,7 @@ pub fn router(api: Arc<Api>) -> Router {
         .route("/api/v1/stats", get(stats::show))
         .route("/api/v1/config/reload", post(config::reload))
         .merge(commands::routes())
+        .merge(controllers::routes())
         .merge(definitions::routes())
         .merge(inputs::routes())
         .merge(jobs::routes())

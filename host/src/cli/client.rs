@@ -155,6 +155,19 @@ impl Client {
         self.call(self.api(Method::POST, path)).await
     }
 
+    /// Asks for what `path` stands for, which may take as long as `patience`.
+    ///
+    /// # Errors
+    /// When the host does not answer, or refuses.
+    pub async fn order(
+        &self,
+        path: &[&str],
+        query: &impl serde::Serialize,
+        patience: Duration,
+    ) -> Result<Answer, ClientError> {
+        self.call(self.api(Method::POST, path).query(query).timeout(patience)).await
+    }
+
     /// Makes something of this content at `path`.
     ///
     /// # Errors

@@ -10,6 +10,7 @@ pub mod client;
 pub mod command;
 pub mod completions;
 pub mod config;
+pub mod controller;
 pub mod definition;
 pub mod demands;
 pub mod dev;
@@ -96,6 +97,9 @@ pub enum Command {
     /// Look at conversations, and at who works in them.
     #[command(subcommand)]
     Session(session::Command),
+    /// Look at the background loops, and have one look at once.
+    #[command(subcommand)]
+    Controller(controller::Command),
     /// Say which standing rules there are: what event makes which agent do what.
     #[command(subcommand)]
     Trigger(trigger::Command),
@@ -151,6 +155,7 @@ pub async fn main(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Stats => stats::run(&globals).await,
         Command::Task(command) => task::run(&globals, command).await,
         Command::Session(command) => session::run(&globals, command).await,
+        Command::Controller(command) => controller::run(&globals, command).await,
         Command::Trigger(command) => trigger::run(&globals, command).await,
         Command::Job(command) => job::run(&globals, command).await,
         Command::Endpoint(command) => definition::run(&globals, command).await,

@@ -9,6 +9,7 @@ use serde::Deserialize;
 use serde::de::IgnoredAny;
 
 use super::automations::Automations;
+use super::controllers::ControllersTable;
 use super::definitions::Declared;
 use super::queue::QueueTable;
 use super::{
@@ -41,6 +42,8 @@ pub(super) struct File {
     queue: QueueTable,
     #[serde(default)]
     logs: LogsTable,
+    #[serde(default)]
+    controllers: ControllersTable,
     worker: Option<WorkerTable>,
     // Read apart, so that everything wrong in them is reported at once.
     #[serde(default, rename = "agents")]
@@ -159,6 +162,7 @@ impl File {
         let egress = self.egress.into_limits(folder, problems);
         let queue = self.queue.into_limits(problems);
         let logs = self.logs.into_limits(problems);
+        let controllers = self.controllers.into_settings(problems);
         let worker = self.worker.map(|worker| worker.into_worker(folder, problems));
         let Automations { declared, plugins } = automations;
         if let Some(Some(worker)) = &worker {
@@ -185,6 +189,7 @@ impl File {
             drain_grace,
             max_concurrent_runs,
             queue,
+            controllers,
         })
     }
 }

@@ -4,18 +4,25 @@
 
 use std::time::{Duration, Instant};
 
-use tokio_util::sync::CancellationToken;
-
+use super::driver::{Controller, Done, Failure};
+use super::grace::Grace;
 use crate::clock::Clock;
 use crate::dispatch::hub::Hub;
+use crate::model::controller::ControllerName;
 use crate::model::time::Time;
 use crate::store::{Store, StoreError, commands};
 
-/// How often to look.
-const INTERVAL: Duration = Duration::from_secs(60);
-/// How long workers have to come back after nobody could renew a lease: after this host's start,
-/// after the store was away, and after the machine slept.
-const GRACE: Duration = Duration::from_secs(30);
+/// How long one pass goes on finding more, before others have their turn.
+const BUDGET: Duration = Duration::from_secs(20);
+
+/// Puts commands right.
+#[derive(Debug)]
+pub struct CommandRecovery {
+    store: Store,
+    hub: Hub,
+    clock: Clock,
+    grace: Grace,
+}
 
 /// What was put right.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -24,33 +31,31 @@ pub struct Recovered {
     pub expired: usize,
     /// How many were taken from their workers.
     pub released: usize,
+    /// Whether there may be more to put right.
+    pub more: bool,
 }
 
-/// Puts commands right until `stop` is called.
-pub async fn command_recovery(store: Store, hub: Hub, clock: Clock, stop: CancellationToken) {
-    let mut pause = GRACE;
-    loop {
-        let (begin, began) = (Instant::now(), clock.now());
-        let until = clock.sleep_until(began + pause);
-        if stop.run_until_cancelled(until).await.is_none() {
-            return;
+impl CommandRecovery {
+    /// Puts the commands of this store right.
+    pub fn new(store: Store, hub: Hub, clock: Clock) -> Self {
+        Self { store, hub, clock, grace: Grace::new(clock.now()) }
+    }
+}
+
+impl Controller for CommandRecovery {
+    const NAME: ControllerName = ControllerName::CommandRecovery;
+
+    async fn pass(&self) -> Result<Done, Failure> {
+        let now = self.clock.now();
+        let grace = self.grace.until_despite_sleep(now);
+        let recovered = recover(&self.store, now, grace.is_none()).await;
+        let recovered = recovered.inspect_err(|_| self.grace.renew(now))?;
+        let Recovered { expired, released, more } = recovered;
+        if released > 0 {
+            self.hub.notify();
         }
-        let now = clock.now();
-        // The clock was put forward, or the machine slept: nobody could renew a lease.
-        let jumped = now.since(began) > begin.elapsed() + GRACE;
-        pause = match recover(&store, now, !jumped).await {
-            Ok(recovered) => {
-                if recovered != Recovered::default() {
-                    tracing::warn!(?recovered, "commands were put right");
-                    hub.notify();
-                }
-                if jumped { GRACE } else { INTERVAL }
-            }
-            Err(error) => {
-                tracing::error!(%error, "commands could not be put right");
-                GRACE
-            }
-        };
+        let counts = [("expired", expired as u64), ("released", released as u64)];
+        Ok(Done::of(counts).again_at(more.then_some(now).or(grace)))
     }
 }
 
@@ -59,20 +64,15 @@ pub async fn command_recovery(store: Store, hub: Hub, clock: Clock, stop: Cancel
 /// # Errors
 /// When the store fails; what was put right before stays so.
 pub async fn recover(store: &Store, now: Time, leases: bool) -> Result<Recovered, StoreError> {
-    let mut recovered = Recovered::default();
-    loop {
-        match commands::expire(store, now).await? {
-            0 => break,
-            expired => recovered.expired += expired,
+    let (begin, mut recovered) = (Instant::now(), Recovered::default());
+    while begin.elapsed() < BUDGET {
+        let expired = commands::expire(store, now).await?;
+        let released = if leases { commands::release_stuck(store, now).await? } else { 0 };
+        if expired + released == 0 {
+            return Ok(recovered);
         }
+        recovered.expired += expired;
+        recovered.released += released;
     }
-    if !leases {
-        return Ok(recovered);
-    }
-    loop {
-        match commands::release_stuck(store, now).await? {
-            0 => return Ok(recovered),
-            released => recovered.released += released,
-        }
-    }
+    Ok(Recovered { more: true, ..recovered })
 }

@@ -2,55 +2,75 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
-use std::time::Duration;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
 
 use tokio::task::JoinSet;
-use tokio::time::{MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 
+use super::driver::{Controller, Done, Failure};
 use crate::activation::{ActivationError, Activator};
 use crate::clock::Clock;
 use crate::dispatch::hub::Hub;
 use crate::ingress::inbox::Tray;
+use crate::model::controller::ControllerName;
 use crate::model::envelope::Event;
-use crate::store::{Store, events};
+use crate::model::id::EventId;
+use crate::model::time::Time;
+use crate::store::{Store, StoreError, events};
 
-/// How long an event may wait before somebody looks for it in the store.
-const INTERVAL: Duration = Duration::from_secs(5);
+/// How long an event is left to those who had it handed over.
+const GRACE: Duration = Duration::from_secs(5);
 /// How many events are activated at the same time: more than one component's share of the calls, so
 /// that a slow one holds up only its own.
 const AT_ONCE: usize = 64;
 /// How many events are read from the store at a time.
 const BATCH: u32 = 64;
 
-/// Activates events until `stop` is called: first what was left behind, then what comes.
-pub async fn inbox(
+/// How long one pass goes on finding more, before it begins anew.
+const BUDGET: Duration = Duration::from_secs(2);
+
+/// Activates what ingress hands over, until `stop` is called.
+pub async fn tray(activator: Arc<Activator>, hub: Hub, mut tray: Tray, stop: CancellationToken) {
+    let mut hands = Hands { activator, hub, busy: JoinSet::new() };
+    while let Some(Some(event)) = stop.run_until_cancelled(tray.take()).await {
+        hands.take(event).await;
+    }
+    hands.finish().await;
+}
+
+/// Activates what was not handed over, or was set aside.
+#[derive(Debug)]
+pub struct Inbox {
     store: Store,
     activator: Arc<Activator>,
     hub: Hub,
     clock: Clock,
-    mut tray: Tray,
-    stop: CancellationToken,
-) {
-    let mut hands = Hands { activator, hub, busy: JoinSet::new() };
-    let mut sweep = interval(INTERVAL);
-    sweep.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let mut grace = Duration::ZERO;
-    loop {
-        tokio::select! {
-            biased;
-            () = stop.cancelled() => break,
-            _ = sweep.tick() => {
-                hands.sweep(&store, clock, grace, &stop).await;
-                grace = INTERVAL;
-            }
-            event = tray.take() => match event {
-                Some(event) => hands.take(event).await,
-                None => break,
-            },
-        }
+    /// Whether what was left behind by another process has been looked at.
+    began: AtomicBool,
+}
+
+impl Inbox {
+    /// Looks through this store's inbox.
+    pub fn new(store: Store, activator: Arc<Activator>, hub: Hub, clock: Clock) -> Self {
+        Self { store, activator, hub, clock, began: AtomicBool::new(false) }
     }
-    while hands.busy.join_next().await.is_some() {}
+}
+
+impl Controller for Inbox {
+    const NAME: ControllerName = ControllerName::Inbox;
+
+    async fn pass(&self) -> Result<Done, Failure> {
+        // Who has handed nothing over yet has nothing to wait for.
+        let grace = if self.began.load(Ordering::Relaxed) { GRACE } else { Duration::ZERO };
+        let (activator, hub) = (Arc::clone(&self.activator), self.hub.clone());
+        let mut hands = Hands { activator, hub, busy: JoinSet::new() };
+        let begin = self.clock.now();
+        let (taken, more) = hands.sweep(&self.store, begin - grace).await?;
+        hands.finish().await;
+        self.began.store(true, Ordering::Relaxed);
+        Ok(Done::of([("taken_up", taken)]).again_at(more.then_some(begin)))
+    }
 }
 
 struct Hands {
@@ -60,42 +80,34 @@ struct Hands {
 }
 
 impl Hands {
-    /// Activates every event that has waited longer than `grace`.
-    async fn sweep(
-        &mut self,
-        store: &Store,
-        clock: Clock,
-        grace: Duration,
-        stop: &CancellationToken,
-    ) {
-        let until = clock.now() - grace;
-        let mut after = 0;
+    /// Takes up the events that came before `until`, as many as the time allows. How many, and
+    /// whether there may be more.
+    async fn sweep(&mut self, store: &Store, until: Time) -> Result<(u64, bool), StoreError> {
+        let (begin, mut after, mut taken) = (Instant::now(), 0, 0);
         // What waits for room does not keep the others from being looked at.
         let mut full = BTreeSet::new();
-        while !stop.is_cancelled() {
-            let waiting = match events::waiting(store, after, until, &full, BATCH).await {
-                Ok(waiting) => waiting,
-                Err(error) => return tracing::error!(%error, "the inbox could not be read"),
-            };
-            let Some((last, _)) = waiting.last() else { return };
+        while begin.elapsed() < BUDGET {
+            let waiting = events::waiting(store, after, until, &full, BATCH).await?;
+            let Some((last, _)) = waiting.last() else { return Ok((taken, false)) };
             after = *last;
             for (_, event) in waiting {
                 match event {
                     Ok(event) if full.contains(&event.scope) => {}
-                    Ok(event) => match self.activator.has_room(&event.scope).await {
-                        Ok(Ok(())) => self.take(event).await,
-                        Ok(Err(why)) => {
+                    Ok(event) => match self.activator.has_room(&event.scope).await? {
+                        Ok(()) => {
+                            taken += 1;
+                            self.take(event).await;
+                        }
+                        Err(why) => {
                             tracing::warn!(%why, "events wait");
                             full.insert(event.scope.clone());
-                        }
-                        Err(error) => {
-                            return tracing::error!(%error, "the queue could not be counted");
                         }
                     },
                     Err(error) => tracing::error!(%error, "an event cannot be read"),
                 }
             }
         }
+        Ok((taken, true))
     }
 
     async fn take(&mut self, event: Arc<Event>) {
@@ -109,13 +121,13 @@ impl Hands {
             report(&id, activator.activate(event).await, &hub);
         });
     }
+
+    async fn finish(mut self) {
+        while self.busy.join_next().await.is_some() {}
+    }
 }
 
-fn report(
-    id: &crate::model::id::EventId,
-    activated: Result<Option<usize>, ActivationError>,
-    hub: &Hub,
-) {
+fn report(id: &EventId, activated: Result<Option<usize>, ActivationError>, hub: &Hub) {
     match activated {
         Ok(Some(runs)) => {
             tracing::debug!(event = %id, runs, "activated");

@@ -1,5 +1,6 @@
 //! Points of the host's own life that wait to become events.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::sleep;
@@ -11,7 +12,7 @@ use crate::ingress::Lifecycle;
 const INTERVAL: Duration = Duration::from_millis(500);
 
 /// Settles notices until `stop` is called.
-pub async fn lifecycle(lifecycle: Lifecycle, stop: CancellationToken) {
+pub async fn lifecycle(lifecycle: Arc<Lifecycle>, stop: CancellationToken) {
     loop {
         match lifecycle.settle_some().await {
             Ok(true) if !stop.is_cancelled() => continue,

@@ -1,33 +1,41 @@
-//! The background loops that put stored state right.
+//! The background loops that put stored state right, and their driver.
 //!
-//! Each takes no input but the store, can be run twice without harm, and goes on after an error.
-//! A signal makes one run at once; the interval is what a lost signal costs.
+//! Controllers proper take no input but the store, have one pass at a time over all replicas, and
+//! can have one twice without harm. The other loops are each replica's own: they hand over what this
+//! process has in memory. A signal makes one look at once; the interval is what a lost signal costs.
 
+mod attendance;
 mod command_recovery;
 mod definitions;
 mod dispatch;
+mod driver;
 mod extensions;
 mod gatherings;
+mod grace;
 mod hints;
 mod inbox;
-mod leases;
 mod lifecycle;
 mod looks;
 mod observers;
+mod run_recovery;
 mod scheduler;
 mod sessions;
+mod supervisor;
 mod worker_health;
 
-pub use command_recovery::{Recovered, command_recovery, recover};
+pub use attendance::attendance;
+pub use command_recovery::{CommandRecovery, Recovered, recover};
 pub use definitions::{Registrar, ReloadError, Reloaded, definitions};
 pub use dispatch::dispatch;
+pub use driver::{Controller, Controllers, Done, Driver, Failure, Ran, RunError};
 pub use extensions::extensions;
 pub use gatherings::gatherings;
 pub use hints::hints;
-pub use inbox::inbox;
-pub use leases::leases;
+pub use inbox::{Inbox, tray};
 pub use lifecycle::lifecycle;
 pub use observers::observers;
-pub use scheduler::scheduler;
-pub use sessions::{SESSIONS_INTERVAL, sessions};
-pub use worker_health::worker_health;
+pub use run_recovery::RunRecovery;
+pub use scheduler::Scheduler;
+pub use sessions::SessionReconciler;
+pub use supervisor::supervised;
+pub use worker_health::WorkerHealth;

@@ -1,59 +1,57 @@
-//! Workers that have fallen silent, and those that may not stay or may not work any more.
+//! Workers that have fallen silent, and the commands whose leases ran out with them.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use tokio_util::sync::CancellationToken;
-
+use super::driver::{Controller, Done, Failure};
+use super::grace::Grace;
 use crate::clock::Clock;
-use crate::dispatch::attendance;
 use crate::dispatch::hub::Hub;
-use crate::store::{Store, StoreError, workers};
+use crate::model::controller::ControllerName;
+use crate::model::time::Time;
+use crate::store::{Store, StoreError, commands, workers};
 
-/// How often silent workers are looked for.
-const INTERVAL: Duration = Duration::from_secs(30);
-/// How long a change of a worker by another replica of the host may take to reach a silent
-/// connection.
-const ATTENDANCE: Duration = Duration::from_secs(5);
+/// How long one pass goes on finding more, before others have their turn.
+const BUDGET: Duration = Duration::from_secs(10);
 
-/// Looks after the workers until `stop` is called.
-pub async fn worker_health(store: Store, hub: Hub, clock: Clock, stop: CancellationToken) {
-    let health = async {
-        loop {
-            note(sweep(&store, clock).await);
-            clock.sleep(INTERVAL).await;
+/// Looks after the workers.
+#[derive(Debug)]
+pub struct WorkerHealth {
+    store: Store,
+    hub: Hub,
+    clock: Clock,
+    grace: Grace,
+}
+
+impl WorkerHealth {
+    /// Looks after the workers of this store.
+    pub fn new(store: Store, hub: Hub, clock: Clock) -> Self {
+        Self { store, hub, clock, grace: Grace::new(clock.now()) }
+    }
+
+    async fn look(&self, now: Time, leases: bool) -> Result<Done, StoreError> {
+        let silent = workers::sweep(&self.store, now).await?;
+        let (begin, mut released, mut more) = (Instant::now(), 0, leases);
+        while more && begin.elapsed() < BUDGET {
+            let some = commands::release_expired(&self.store, now).await?;
+            released += some;
+            more = some > 0;
         }
-    };
-    let attendance = async {
-        loop {
-            note(attend(&store, &hub, clock).await);
-            clock.sleep(ATTENDANCE).await;
+        if released > 0 {
+            self.hub.notify();
         }
-    };
-    tokio::select! {
-        () = stop.cancelled() => {}
-        () = health => {}
-        () = attendance => {}
+        let done = Done::of([("fell_silent", silent as u64), ("leases_released", released as u64)]);
+        Ok(done.again_at(more.then_some(now)))
     }
 }
 
-fn note(done: Result<(), StoreError>) {
-    if let Err(error) = done {
-        tracing::error!(%error, "the workers could not be looked after");
-    }
-}
+impl Controller for WorkerHealth {
+    const NAME: ControllerName = ControllerName::WorkerHealth;
 
-async fn sweep(store: &Store, clock: Clock) -> Result<(), StoreError> {
-    match workers::sweep(store, clock.now()).await? {
-        0 => {}
-        gone => tracing::warn!(gone, "workers fell silent"),
+    async fn pass(&self) -> Result<Done, Failure> {
+        let now = self.clock.now();
+        let grace = self.grace.until(now);
+        let done = self.look(now, grace.is_none()).await;
+        let done = done.inspect_err(|_| self.grace.renew(now))?;
+        Ok(Done { next_at: done.next_at.or(grace), ..done })
     }
-    Ok(())
-}
-
-async fn attend(store: &Store, hub: &Hub, clock: Clock) -> Result<(), StoreError> {
-    match attendance::check(store, hub, clock.now()).await? {
-        0 => {}
-        closed => tracing::info!(closed, "connections of workers were closed"),
-    }
-    Ok(())
 }

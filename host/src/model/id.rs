@@ -140,6 +140,8 @@ ids! {
     InputId = "inp_";
     /// A bootstrap token, with which workers register.
     BootstrapId = "btk_";
+    /// A replica of the host.
+    ReplicaId = "rpl_";
 }
 
 impl FireId {

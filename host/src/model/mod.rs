@@ -7,6 +7,7 @@
 pub mod activity;
 pub mod command;
 pub mod content;
+pub mod controller;
 pub mod decision;
 pub mod definition;
 pub mod egress;

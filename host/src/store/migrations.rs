@@ -19,10 +19,18 @@ macro_rules! migrations {
     };
 }
 
-const SQLITE: [(i64, &str, &str); 3] =
-    migrations!("sqlite": 1 "0001_inbox_runs_queue", 2 "0002_automations", 3 "0003_dispatch");
-const POSTGRES: [(i64, &str, &str); 3] =
-    migrations!("postgres": 1 "0001_inbox_runs_queue", 2 "0002_automations", 3 "0003_dispatch");
+const SQLITE: [(i64, &str, &str); 4] = migrations!(
+    "sqlite": 1 "0001_inbox_runs_queue",
+    2 "0002_automations",
+    3 "0003_dispatch",
+    4 "0004_controllers",
+);
+const POSTGRES: [(i64, &str, &str); 4] = migrations!(
+    "postgres": 1 "0001_inbox_runs_queue",
+    2 "0002_automations",
+    3 "0003_dispatch",
+    4 "0004_controllers",
+);
 
 pub(super) async fn sqlite(connection: &mut SqliteConnection) -> Result<(), StoreError> {
     // A table whose columns change is made anew under its old name; rows of other tables that

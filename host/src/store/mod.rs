@@ -16,6 +16,7 @@
 pub mod activity;
 pub mod classes;
 pub mod commands;
+pub mod controllers;
 pub mod definitions;
 mod error;
 pub mod events;
@@ -28,6 +29,7 @@ pub mod listen;
 pub mod logs;
 mod migrations;
 pub mod notices;
+pub mod orphans;
 mod page;
 mod postgres;
 pub mod queues;

@@ -36,7 +36,7 @@ pub struct Pass {
 
 #[derive(Debug)]
 enum Lock {
-    Identity { _identity: Identity },
+    Identity { _identity: Identity<WorkerId> },
     Credential { _keep: Keep },
 }
 
@@ -91,7 +91,7 @@ pub async fn obtain(
 fn with_key(globals: &Globals, data_dir: &Path) -> anyhow::Result<Pass> {
     let key = globals.key()?.value;
     let key = String::from_utf8(key.expose().to_vec()).context("the API key is not text")?;
-    let identity = identity::claim(data_dir, || Clock.worker_id())?;
+    let identity = identity::claim(data_dir, identity::WORKER, || Clock.worker_id())?;
     let id = identity.id.clone();
     Ok(Pass { id, key, kept_in: None, _lock: Lock::Identity { _identity: identity } })
 }

@@ -1,0 +1,145 @@
+//! Controllers: how the background loops fare, and passes at once.
+
+use std::sync::Arc;
+
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::routing::{get, post};
+use axum::{Json, Router};
+use serde::{Deserialize, Serialize};
+
+use super::Api;
+use super::extract::{Parameters, Segment};
+use super::problem::Problem;
+use crate::controllers::{Ran, RunError};
+use crate::model::controller::{Controller, ControllerName, Items, Pass, PassResult};
+use crate::model::id::ReplicaId;
+use crate::model::time::Time;
+
+pub(super) fn routes() -> Router<Arc<Api>> {
+    Router::new()
+        .route("/api/v1/controllers", get(list))
+        .route("/api/v1/controllers/{name}/run", post(run))
+}
+
+#[derive(Debug, Serialize)]
+struct ControllersJson {
+    /// The replica that answers.
+    replica: ReplicaId,
+    items: Vec<ControllerJson>,
+}
+
+#[derive(Debug, Serialize)]
+struct ControllerJson {
+    name: ControllerName,
+    what: &'static str,
+    interval_ms: u128,
+    /// The replica that has a pass in hand.
+    holder: Option<ReplicaId>,
+    next_at: Option<Time>,
+    last: Option<PassJson>,
+    passes: u64,
+    failures: u64,
+}
+
+#[derive(Debug, Serialize)]
+struct PassJson {
+    at: Time,
+    replica: ReplicaId,
+    result: PassResult,
+    error: Option<String>,
+    items: Items,
+}
+
+#[derive(Debug, Deserialize)]
+struct RunQuery {
+    #[serde(default)]
+    dry_run: bool,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(untagged)]
+enum RanJson {
+    Pass(PassJson),
+    Rehearsal { dry_run: bool, items: Items },
+}
+
+async fn list(State(api): State<Arc<Api>>) -> Result<Json<ControllersJson>, Problem> {
+    let controllers = api.controllers.list().await?.into_iter();
+    let items = controllers.map(|(name, interval, standing)| ControllerJson {
+        name,
+        what: name.what(),
+        interval_ms: interval.as_millis(),
+        ..standing.map_or_else(|| ControllerJson::new(name), ControllerJson::from)
+    });
+    let items = items.collect();
+    Ok(Json(ControllersJson { replica: api.controllers.replica().clone(), items }))
+}
+
+async fn run(
+    State(api): State<Arc<Api>>,
+    Segment(name): Segment,
+    Parameters(query): Parameters<RunQuery>,
+) -> Result<Json<RanJson>, Problem> {
+    let name =
+        name.parse().map_err(|reason: String| Problem::not_found("controller").detail(reason))?;
+    Ok(Json(match api.controllers.run(name, query.dry_run).await? {
+        Ran::Pass(pass) => RanJson::Pass(pass.into()),
+        Ran::Rehearsal(items) => RanJson::Rehearsal { dry_run: true, items },
+    }))
+}
+
+impl ControllerJson {
+    /// One that has had no pass.
+    fn new(name: ControllerName) -> Self {
+        Self {
+            name,
+            what: name.what(),
+            interval_ms: 0,
+            holder: None,
+            next_at: None,
+            last: None,
+            passes: 0,
+            failures: 0,
+        }
+    }
+}
+
+impl From<Controller> for ControllerJson {
+    fn from(controller: Controller) -> Self {
+        Self {
+            holder: controller.holder.map(|holder| holder.replica),
+            next_at: Some(controller.next_at),
+            last: controller.last.map(PassJson::from),
+            passes: controller.passes,
+            failures: controller.failures,
+            ..Self::new(controller.name)
+        }
+    }
+}
+
+impl From<Pass> for PassJson {
+    fn from(pass: Pass) -> Self {
+        let Pass { at, replica, result, error, items } = pass;
+        Self { at, replica, result, error, items }
+    }
+}
+
+impl From<RunError> for Problem {
+    fn from(error: RunError) -> Self {
+        let title = "the controller cannot have a pass now";
+        match error {
+            RunError::Store(error) => error.into(),
+            RunError::Absent => Self::not_found("controller").detail(error),
+            RunError::Held(_) => {
+                Self::new(StatusCode::CONFLICT, "controller_held", title).detail(error).retry()
+            }
+            RunError::Busy => Self::unavailable("controller_busy", title).detail(error),
+            RunError::NoRehearsal => Self::parameter("dry_run", error),
+            RunError::Rehearsal(_) => {
+                tracing::error!(%error, "a rehearsal failed");
+                Self::unavailable("store_unavailable", title)
+            }
+        }
+    }
+}

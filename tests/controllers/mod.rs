@@ -1,0 +1,6 @@
+//! The controllers: their driver through the library, and how they are looked at and ordered through
+//! the program.
+
+mod driver;
+mod orders;
+mod replicas;
