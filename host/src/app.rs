@@ -1,6 +1,7 @@
 //! The host as a whole: what is opened, in which order it begins, and in which it ends.
 
 mod data_dir;
+mod service;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -104,6 +105,8 @@ impl Host {
         host.serve(listener, sandbox, network, replica_id, clock)?;
         data_dir.publish_address(address)?;
         host.employ(&data_dir, key, clock)?;
+        host.tasks.spawn(service::stay_alive(host.stop.clone()));
+        service::ready(address);
         tracing::info!("ready on http://{address}");
         Ok(host)
     }
@@ -318,6 +321,7 @@ impl Host {
     /// accepted is in the store.
     pub async fn stop(self) {
         tracing::info!("stopping");
+        service::stopping();
         self.draining.cancel();
         if let Some(Embedded { tasks, stop }) = &self.worker {
             stop.cancel();

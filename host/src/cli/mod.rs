@@ -40,6 +40,7 @@ pub mod sign;
 mod signals;
 pub mod source;
 pub mod stats;
+pub mod systemd;
 pub mod target;
 pub mod task;
 pub mod template;
@@ -133,6 +134,8 @@ pub enum Command {
     /// Send webhooks.
     #[command(subcommand)]
     Webhook(webhook::Command),
+    /// Print a systemd unit that runs this program as a host.
+    Systemd,
     /// Print the completion script of a shell.
     Completions(completions::Args),
 }
@@ -167,6 +170,7 @@ pub async fn main(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Template(command) => template::run(&globals, command).await,
         Command::Filter(command) => filter::run(&globals, command).await,
         Command::Webhook(command) => webhook::run(&globals, command).await,
+        Command::Systemd => systemd::run(),
         Command::Completions(args) => completions::run(&args),
     };
     done.or_else(unless_nobody_reads)

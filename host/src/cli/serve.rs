@@ -31,6 +31,7 @@ pub async fn run(globals: &Globals, args: Args) -> anyhow::Result<ExitCode> {
     };
     let stop = signals::stop()?;
     let mut reload = signals::reload()?;
+    signals::withstand_file_limits()?;
     let config = Config::load(globals.config.as_deref(), &overrides)?;
     let host = tokio::select! {
         host = Host::start(config) => host?,

@@ -26,6 +26,14 @@ pub(super) fn stop() -> std::io::Result<CancellationToken> {
     Ok(stop)
 }
 
+/// Makes a write beyond the limit of a file's size fail (SIGXFSZ), instead of ending the process.
+///
+/// # Errors
+/// When signals cannot be listened to.
+pub(super) fn withstand_file_limits() -> std::io::Result<()> {
+    signal(SignalKind::from_raw(nix::sys::signal::Signal::SIGXFSZ as i32)).map(drop)
+}
+
 /// Requests to read the configuration again.
 pub(super) struct Reload(Signal);
 
