@@ -17,10 +17,12 @@
 //! tasks         tasks, sessions and run input, in the store and through the program
 //! worker        a worker of its own: logs, cancel, drain, loss
 //! workers       as a host knows them: joining, approval, health, being sent away
+//! controllers   the background loops: their driver, orders, several replicas
 //! crash         kill -9 under load, and the ledger afterwards
 //! unruly        workers that die, hang, come back late or lie, and the ledger afterwards
 //! definitions   made, changed and removed while a host runs; configuration read again
 //! logs          what runs say: streams, cursors, limits, redaction, and following them
+//! operations    service managers, rolling restarts, a full disk
 //! cli           the commands, what they print and how they fail
 //! imports       who imports whom
 //! readme        what the README shows
@@ -32,6 +34,7 @@ mod activation;
 mod cli;
 mod conformance;
 mod contract;
+mod controllers;
 mod crash;
 mod definitions;
 mod dispatch;
@@ -39,6 +42,7 @@ mod harness;
 mod hostile;
 mod imports;
 mod logs;
+mod operations;
 mod providers;
 mod queue;
 mod readme;
