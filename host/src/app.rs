@@ -244,7 +244,7 @@ impl Host {
     /// Reads the configuration again and takes what it says, if all of it is right; else says in
     /// the log what is not.
     pub async fn reload(&self) {
-        match self.registrar.reload().await {
+        match self.registrar.reload(&self.store).await {
             Ok(_) => {}
             Err(ReloadError::Config { error, .. }) => {
                 let problems = error.problems();

@@ -14,7 +14,7 @@ use hillock::model::time::Time;
 use hillock::store::commands::{self, Fence, Seat};
 use hillock::store::inputs::{self, Given};
 use hillock::store::tasks::{self, Created};
-use hillock::store::{PageRequest, Store, queues, runs};
+use hillock::store::{PageRequest, Store, audit, queues, runs};
 
 use crate::harness::claims::lot;
 use crate::harness::database::Database;
@@ -73,6 +73,14 @@ impl Host {
 
     pub(super) async fn run(&self, id: &RunId) -> Run {
         runs::find(&self.store, &Scope::Global, id).await.unwrap().unwrap()
+    }
+
+    /// What the audit says was done, in that order.
+    pub(super) async fn audited(&self) -> Vec<String> {
+        let (scope, filter) = (Scope::Global, audit::AuditFilter::default());
+        let page = PageRequest::new(200, None).unwrap();
+        let page = audit::list(&self.store, &scope, &filter, page).await.unwrap();
+        page.items.into_iter().rev().map(|row| row.action).collect()
     }
 
     /// The task's runs, in the order they were made.

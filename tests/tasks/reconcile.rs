@@ -99,6 +99,7 @@ async fn a_stop_is_said_again_and_then_forced(database: Database) {
     assert_eq!((after.state, after.lease.is_none()), (SessionState::Idle, true));
     let late = commands::finish(&host.store, &held.id, &held.token, Ending::Completed, at(611));
     assert_eq!(late.await.unwrap(), Fence::Lost);
+    assert_eq!(host.audited().await, ["task.create", "task.cancel", "session.force"]);
 }
 
 async fn a_start_is_asked_after_and_then_taken_back(database: Database) {
@@ -152,4 +153,5 @@ async fn a_stale_lease_is_freed_when_its_execution_is_over(database: Database) {
         let after = session(&host).await;
         assert_eq!((after.state, after.lease.is_none()), (SessionState::Idle, true));
     }
+    assert_eq!(host.audited().await, ["task.create", "session.free", "session.free"]);
 }

@@ -14,7 +14,7 @@ use crate::model::name::KindPattern;
 use crate::model::problem::Problems;
 use crate::model::sample::{self, Defaults};
 use crate::sandbox::SandboxError;
-use crate::store::{StoreError, firing};
+use crate::store::{Store, StoreError, firing};
 
 /// What a trigger is fired for.
 #[derive(Clone, Debug)]
@@ -55,13 +55,18 @@ impl From<Unfired> for FireError {
 }
 
 impl Activator {
-    /// Fires a trigger now. Its filter is not asked and nothing is waited for; all else is as for
+    /// Fires a trigger now, in the hands that the store is in. Its filter is not asked and nothing is waited for; all else is as for
     /// an event that comes in. The run is no event's: one that the event has led to stands beside
     /// it.
     ///
     /// # Errors
     /// When there is no run, says why.
-    pub async fn fire(&self, trigger: &Trigger, occasion: Occasion) -> Result<RunId, FireError> {
+    pub async fn fire(
+        &self,
+        store: &Store,
+        trigger: &Trigger,
+        occasion: Occasion,
+    ) -> Result<RunId, FireError> {
         if !trigger.enabled {
             return Err(FireError::Because(Verdict::Disabled));
         }
@@ -77,7 +82,7 @@ impl Activator {
         } else {
             firing.run.stages.source = None;
         }
-        match firing::by_hand(&self.store, firing, self.clock.now()).await? {
+        match firing::by_hand(store, firing, self.clock.now()).await? {
             Verdict::Fired(run_id) => Ok(run_id),
             verdict => Err(FireError::Because(verdict)),
         }

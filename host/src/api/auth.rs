@@ -9,21 +9,23 @@ use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 
-use super::Api;
 use super::problem::Problem;
+use super::{Api, author};
+use crate::model::audit::Actor;
+use crate::model::id::{KeyId, WorkerId};
 use crate::model::scope::Scope;
 use crate::model::worker::{Bearer, Dismissal, Pass};
 use crate::store::keys;
 use crate::store::workers::{self, Admission};
 
-/// Lets through who has a key.
+/// Lets through who has a key, and notes which.
 pub(super) async fn require_key(
     State(api): State<Arc<Api>>,
     request: Request,
     next: Next,
 ) -> Response {
-    match has_key(&api, request.headers()).await {
-        Ok(()) => next.run(request).await,
+    match key(&api, request.headers()).await {
+        Ok(key) => next.run(noted(request, Actor::Key(key))).await,
         Err(problem) => problem.into_response(),
     }
 }
@@ -31,11 +33,12 @@ pub(super) async fn require_key(
 /// Lets workers through, by a key or a credential of their own, and notes which in a [`Pass`].
 pub(super) async fn require_worker(
     State(api): State<Arc<Api>>,
-    mut request: Request,
+    request: Request,
     next: Next,
 ) -> Response {
     match pass(&api, request.headers()).await {
-        Ok(pass) => {
+        Ok((pass, actor)) => {
+            let mut request = noted(request, actor);
             request.extensions_mut().insert(pass);
             next.run(request).await
         }
@@ -43,17 +46,24 @@ pub(super) async fn require_worker(
     }
 }
 
-/// By whom a worker may be registered, where the administrator means this scope.
+fn noted(mut request: Request, actor: Actor) -> Request {
+    author::note(&mut request, actor);
+    request
+}
+
+/// By what this worker may be registered, where the administrator means this scope; and by whom:
+/// who has a bootstrap token registers itself.
 pub(super) async fn admission(
     api: &Api,
     headers: &HeaderMap,
     scope: Scope,
-) -> Result<Admission, Barred> {
+    worker: &WorkerId,
+) -> Result<(Admission, Actor), Barred> {
     match bearer(headers) {
         Some(token) if token.starts_with(Bearer::BOOTSTRAP) => {
-            Ok(Admission::Token(Bearer::hash_of(token)))
+            Ok((Admission::Token(Bearer::hash_of(token)), Actor::Worker(worker.clone())))
         }
-        _ => has_key(api, headers).await.map(|()| Admission::Administrator(scope)),
+        _ => Ok((Admission::Administrator(scope), Actor::Key(key(api, headers).await?))),
     }
 }
 
@@ -61,25 +71,32 @@ pub(super) async fn admission(
 #[derive(Debug)]
 pub(super) struct Barred(Problem);
 
-async fn has_key(api: &Api, headers: &HeaderMap) -> Result<(), Barred> {
+async fn key(api: &Api, headers: &HeaderMap) -> Result<KeyId, Barred> {
     let key = bearer(headers).ok_or_else(unauthorized)?;
-    match keys::is_known(&api.store, Bearer::hash_of(key)).await {
-        Ok(true) => Ok(()),
-        Ok(false) => Err(unauthorized()),
+    match keys::find(&api.store, Bearer::hash_of(key)).await {
+        Ok(Some(id)) => Ok(id),
+        Ok(None) => Err(unauthorized()),
         Err(error) => Err(Barred(error.into())),
     }
 }
 
-async fn pass(api: &Api, headers: &HeaderMap) -> Result<Pass, Barred> {
+async fn pass(api: &Api, headers: &HeaderMap) -> Result<(Pass, Actor), Barred> {
     let Some(credential) = bearer(headers).filter(|bearer| bearer.starts_with(Bearer::CREDENTIAL))
     else {
-        return has_key(api, headers).await.map(|()| Pass::Key);
+        return Ok((Pass::Key, Actor::Key(key(api, headers).await?)));
     };
     match workers::admitted(&api.store, Bearer::hash_of(credential)).await {
-        Ok(Some(Ok(pass))) => Ok(pass),
+        Ok(Some(Ok(pass))) => Ok((pass.clone(), actor(pass))),
         Ok(Some(Err(why))) => Err(Barred(forbidden(&why))),
         Ok(None) => Err(unauthorized()),
         Err(error) => Err(Barred(error.into())),
+    }
+}
+
+fn actor(pass: Pass) -> Actor {
+    match pass {
+        Pass::Credential { worker_id, .. } => Actor::Worker(worker_id),
+        Pass::Key => Actor::Host,
     }
 }
 

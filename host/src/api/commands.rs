@@ -10,6 +10,7 @@ use axum::{Json, Router};
 use serde::{Deserialize, Serialize};
 
 use super::Api;
+use super::author::Acting;
 use super::extract::{Parameters, Segment};
 use super::json::{InScope, Listing, Paging, ScopeJson, optional};
 use super::problem::Problem;
@@ -131,28 +132,31 @@ async fn show(
 
 async fn approve(
     api: State<Arc<Api>>,
+    acting: Acting,
     id: Segment,
     scope: Parameters<InScope>,
 ) -> Result<Json<DetailJson>, Problem> {
-    decide(api, id, scope, Decision::Approve).await
+    decide(api, acting, id, scope, Decision::Approve).await
 }
 
 async fn deny(
     api: State<Arc<Api>>,
+    acting: Acting,
     id: Segment,
     scope: Parameters<InScope>,
 ) -> Result<Json<DetailJson>, Problem> {
-    decide(api, id, scope, Decision::Deny).await
+    decide(api, acting, id, scope, Decision::Deny).await
 }
 
 async fn decide(
     State(api): State<Arc<Api>>,
+    Acting(store): Acting,
     Segment(id): Segment,
     Parameters(scope): Parameters<InScope>,
     decision: Decision,
 ) -> Result<Json<DetailJson>, Problem> {
     let (scope, id) = (scope.scope()?, read(&id)?);
-    let decided = commands::decide(&api.store, &scope, &id, decision, api.clock.now()).await?;
+    let decided = commands::decide(&store, &scope, &id, decision, api.clock.now()).await?;
     match decided.ok_or_else(missing)? {
         Decided::Done => api.hub.notify(),
         Decided::NotBlocked(state) => {
@@ -166,11 +170,12 @@ async fn decide(
 
 async fn cancel(
     State(api): State<Arc<Api>>,
+    Acting(store): Acting,
     Segment(id): Segment,
     Parameters(scope): Parameters<InScope>,
 ) -> Result<(StatusCode, Json<DetailJson>), Problem> {
     let (scope, id) = (scope.scope()?, read(&id)?);
-    let canceling = commands::call_off(&api.store, &scope, &id, api.clock.now()).await?;
+    let canceling = commands::call_off(&store, &scope, &id, api.clock.now()).await?;
     let status = match canceling.ok_or_else(missing)? {
         Canceling::Ended => StatusCode::OK,
         Canceling::Asked { .. } => {

@@ -8,6 +8,7 @@ use axum::http::StatusCode;
 use serde::Serialize;
 
 use super::Api;
+use super::author::Acting;
 use super::problem::Problem;
 use crate::controllers::{ReloadError, Reloaded};
 use crate::store::definitions::Counts;
@@ -19,8 +20,11 @@ pub(super) struct ReloadedJson {
     restart_needed: Vec<&'static str>,
 }
 
-pub(super) async fn reload(State(api): State<Arc<Api>>) -> Result<Json<ReloadedJson>, Problem> {
-    let Reloaded { counts, restart_needed } = api.registrar.reload().await?;
+pub(super) async fn reload(
+    State(api): State<Arc<Api>>,
+    Acting(store): Acting,
+) -> Result<Json<ReloadedJson>, Problem> {
+    let Reloaded { counts, restart_needed } = api.registrar.reload(&store).await?;
     Ok(Json(ReloadedJson { counts, restart_needed }))
 }
 

@@ -21,6 +21,7 @@ use serde_json::Value;
 use self::conditions::IfMatch;
 use self::shape::DefinitionJson;
 use super::Api;
+use super::author::Acting;
 use super::extract::{Body, Parameters, Segment};
 use super::json::{InScope, Listing, Paging, optional};
 use super::problem::Problem;
@@ -29,6 +30,7 @@ use crate::model::definition::{DefinitionKind, DefinitionSource};
 use crate::model::merge_patch;
 use crate::model::problem::Problems;
 use crate::model::scope::Scope;
+use crate::store::Store;
 use crate::store::definitions::{self, Change, DefinitionFilter, Refusal, Stored};
 
 /// How often a change is tried that others come before.
@@ -89,6 +91,7 @@ async fn show(
 
 async fn create(
     State(api): State<Arc<Api>>,
+    Acting(store): Acting,
     Extension(kind): Extension<DefinitionKind>,
     Parameters(scope): Parameters<InScope>,
     Body(spec): Body,
@@ -96,7 +99,7 @@ async fn create(
     let spec = placed(kind, &scope.scope()?, spec).map_err(|problems| invalid(kind, &problems))?;
     let id = api.clock.definition_id(kind);
     let declared = read(&api, kind, &id, spec).await?;
-    let created = definitions::create(&api.store, id, declared, api.clock.now()).await?;
+    let created = definitions::create(&store, id, declared, api.clock.now()).await?;
     let stored = created.map_err(|refusal| refused(kind, refusal))?;
     take_effect(&api).await;
     let location = shape::location(&stored);
@@ -109,6 +112,7 @@ async fn create(
 
 async fn patch(
     State(api): State<Arc<Api>>,
+    Acting(store): Acting,
     Extension(kind): Extension<DefinitionKind>,
     Segment(id): Segment,
     Parameters(scope): Parameters<InScope>,
@@ -116,42 +120,46 @@ async fn patch(
     Body(patch): Body,
 ) -> Result<Response, Problem> {
     let meant = Meant { kind, scope: scope.scope()?, id, if_match: IfMatch::read(&headers)? };
-    fulfil(&api, meant, Wish::Patch(patch)).await
+    fulfil(&api, &store, meant, Wish::Patch(patch)).await
 }
 
 async fn delete(
     State(api): State<Arc<Api>>,
+    Acting(store): Acting,
     Extension(kind): Extension<DefinitionKind>,
     Segment(id): Segment,
     Parameters(scope): Parameters<InScope>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let meant = Meant { kind, scope: scope.scope()?, id, if_match: IfMatch::read(&headers)? };
-    fulfil(&api, meant, Wish::Delete).await
+    fulfil(&api, &store, meant, Wish::Delete).await
 }
 
 async fn enable(
     api: State<Arc<Api>>,
+    acting: Acting,
     kind: Extension<DefinitionKind>,
     id: Segment,
     scope: Parameters<InScope>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    switch(api, kind, id, scope, headers, true).await
+    switch(api, acting, kind, id, scope, headers, true).await
 }
 
 async fn disable(
     api: State<Arc<Api>>,
+    acting: Acting,
     kind: Extension<DefinitionKind>,
     id: Segment,
     scope: Parameters<InScope>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    switch(api, kind, id, scope, headers, false).await
+    switch(api, acting, kind, id, scope, headers, false).await
 }
 
 async fn switch(
     State(api): State<Arc<Api>>,
+    Acting(store): Acting,
     Extension(kind): Extension<DefinitionKind>,
     Segment(id): Segment,
     Parameters(scope): Parameters<InScope>,
@@ -159,7 +167,7 @@ async fn switch(
     enabled: bool,
 ) -> Result<Response, Problem> {
     let meant = Meant { kind, scope: scope.scope()?, id, if_match: IfMatch::read(&headers)? };
-    fulfil(&api, meant, Wish::Switch(enabled)).await
+    fulfil(&api, &store, meant, Wish::Switch(enabled)).await
 }
 
 /// Which definition a client means, in which state.
@@ -179,13 +187,13 @@ enum Wish {
 
 /// Changes a definition as it is found, again when somebody else has changed it meanwhile and the
 /// client has not said which revision it means; then brings the change into effect.
-async fn fulfil(api: &Api, meant: Meant, wish: Wish) -> Result<Response, Problem> {
+async fn fulfil(api: &Api, store: &Store, meant: Meant, wish: Wish) -> Result<Response, Problem> {
     for _ in 0..TRIES_MAX {
         let found = find(api, meant.kind, &meant.scope, &meant.id).await?;
         if !meant.if_match.allows(found.revision) {
             return Err(conditions::stale(found.revision));
         }
-        match attempt(api, &found, &wish).await? {
+        match attempt(api, store, &found, &wish).await? {
             Ok(stored) => {
                 take_effect(api).await;
                 return Ok(match stored {
@@ -212,6 +220,7 @@ async fn take_effect(api: &Api) {
 /// What becomes of the definition; none when it is no more.
 async fn attempt(
     api: &Api,
+    store: &Store,
     found: &Stored,
     wish: &Wish,
 ) -> Result<Result<Option<Stored>, Refusal>, Problem> {
@@ -221,7 +230,6 @@ async fn attempt(
         revision: found.revision,
         now: api.clock.now(),
     };
-    let store = &api.store;
     let is_ours = found.source == DefinitionSource::Dynamic;
     Ok(match wish {
         Wish::Switch(enabled) => definitions::set_enabled(store, change, *enabled).await?.map(Some),

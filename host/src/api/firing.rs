@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::Api;
+use super::author::Acting;
 use super::extract::{Body, Parameters, Segment};
 use super::json::InScope;
 use super::problem::{Problem, admit};
@@ -83,6 +84,7 @@ pub(super) async fn test(
 
 pub(super) async fn fire(
     State(api): State<Arc<Api>>,
+    Acting(store): Acting,
     Segment(name): Segment,
     Parameters(scope): Parameters<InScope>,
     Body(body): Body,
@@ -99,7 +101,7 @@ pub(super) async fn fire(
         FireBody { event_id: None, data } => Occasion::Data(data.unwrap_or_else(|| json!({}))),
     };
     admit(&api, &trigger.scope).await?;
-    let fired = api.activator.fire(&trigger, occasion).await;
+    let fired = api.activator.fire(&store, &trigger, occasion).await;
     let run_id = fired.map_err(|error| not_fired(&api, error))?;
     api.hub.notify();
     Ok((StatusCode::CREATED, Json(FiredJson { run_id })))

@@ -9,6 +9,7 @@ use axum::{Json, Router};
 use serde::Serialize;
 use serde_json::{Value, json};
 
+use super::author::Acting;
 use super::extract::{Body, Parameters, Segment};
 use super::json::InScope;
 use super::problem::Problem;
@@ -22,7 +23,7 @@ use crate::model::scope::Scope;
 use crate::model::task::{Idempotency, TaskStatus};
 use crate::model::time::Time;
 use crate::store::inputs::{self, Given};
-use crate::store::{self, runs};
+use crate::store::{self, Store, runs};
 
 pub(super) fn routes() -> Router<Arc<Api>> {
     Router::new()
@@ -82,28 +83,31 @@ struct Sent {
 
 async fn give_run(
     State(api): State<Arc<Api>>,
+    Acting(store): Acting,
     Segment(id): Segment,
     Parameters(scope): Parameters<InScope>,
     headers: HeaderMap,
     Body(body): Body,
 ) -> Result<(StatusCode, Json<GivenJson>), Problem> {
     let id = id.parse().map_err(|_| Problem::not_found("run"))?;
-    give(&api, scope.scope()?, Addressee::Run(id), read(body, &headers)?).await
+    give(&api, &store, scope.scope()?, Addressee::Run(id), read(body, &headers)?).await
 }
 
 async fn give_task(
     State(api): State<Arc<Api>>,
+    Acting(store): Acting,
     Segment(id): Segment,
     Parameters(scope): Parameters<InScope>,
     headers: HeaderMap,
     Body(body): Body,
 ) -> Result<(StatusCode, Json<GivenJson>), Problem> {
     let id = tasks::parse(&id)?;
-    give(&api, scope.scope()?, Addressee::Task(id), read(body, &headers)?).await
+    give(&api, &store, scope.scope()?, Addressee::Task(id), read(body, &headers)?).await
 }
 
 async fn give(
     api: &Api,
+    store: &Store,
     scope: Scope,
     to: Addressee,
     sent: Sent,
@@ -123,7 +127,7 @@ async fn give(
         command_id: api.clock.command_id(),
         now: api.clock.now(),
     };
-    let given = inputs::give(&api.store, input).await?;
+    let given = inputs::give(store, input).await?;
     let (status, input, deduplicated) = match given.ok_or_else(|| Problem::not_found(what))? {
         Given::New(input) => (StatusCode::CREATED, input, false),
         Given::Known(input) => (StatusCode::OK, input, true),

@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::Api;
+use super::author::Acting;
 use super::extract::{Body, Parameters, Segment};
 use super::json::{InScope, Listing, Paging, optional};
 use super::problem::{Problem, admit};
@@ -133,12 +134,13 @@ async fn preview(
 
 async fn trigger(
     State(api): State<Arc<Api>>,
+    Acting(store): Acting,
     Segment(id): Segment,
     Parameters(scope): Parameters<InScope>,
 ) -> Result<Response, Problem> {
     let stored = find(&api, &id, &scope).await?;
     admit(&api, &stored.scope).await?;
-    match schedule::trigger(&api.store, api.clock, &api.gate, &stored, api.clock.now()).await {
+    match schedule::trigger(&store, api.clock, &api.gate, &stored, api.clock.now()).await {
         Ok(run) => {
             api.hub.notify();
             let run = runs::find(&api.store, &stored.scope, &run).await?;
@@ -151,6 +153,7 @@ async fn trigger(
 
 async fn backfill(
     State(api): State<Arc<Api>>,
+    Acting(store): Acting,
     Segment(id): Segment,
     Parameters(scope): Parameters<InScope>,
     Body(body): Body,
@@ -158,9 +161,7 @@ async fn backfill(
     let range = range(&body)?;
     let stored = find(&api, &id, &scope).await?;
     admit(&api, &stored.scope).await?;
-    match schedule::backfill(&api.store, api.clock, &api.gate, &stored, range, api.clock.now())
-        .await
-    {
+    match schedule::backfill(&store, api.clock, &api.gate, &stored, range, api.clock.now()).await {
         Ok(done) => {
             api.hub.notify();
             let Backfilled { fired, skipped, limited, retry_at } = done;

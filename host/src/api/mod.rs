@@ -4,6 +4,7 @@
 //! turn its answer into JSON; errors are RFC 9457 problems.
 
 mod auth;
+mod author;
 mod body;
 mod classes;
 mod commands;
@@ -101,8 +102,8 @@ pub fn stream_room() -> Arc<Semaphore> {
     Arc::new(Semaphore::new(stream::STREAMS_MAX))
 }
 
-/// Every route.
-pub fn router(api: Arc<Api>) -> Router {
+/// The routes below `/api/v1` by what opens them: a key, a worker's credential, a bootstrap token.
+pub fn routes() -> [Router<Arc<Api>>; 3] {
     let resources = Router::new()
         .route("/api/v1/events", get(events::list))
         .route("/api/v1/events/{id}", get(events::show))
@@ -127,16 +128,22 @@ pub fn router(api: Arc<Api>) -> Router {
         .merge(sessions::routes())
         .merge(source_states::routes())
         .merge(workers::routes())
-        .merge(tasks::routes())
-        .route_layer(axum::middleware::from_fn_with_state(Arc::clone(&api), auth::require_key));
+        .merge(tasks::routes());
     let for_workers = Router::new()
         .route(protocol::PATH, get(worker_socket::connect))
-        .route(protocol::POLL_PATH, post(worker_poll::poll))
-        .route_layer(axum::middleware::from_fn_with_state(Arc::clone(&api), auth::require_worker));
+        .route(protocol::POLL_PATH, post(worker_poll::poll));
+    [resources, for_workers, workers::registration()]
+}
+
+/// Every route.
+pub fn router(api: Arc<Api>) -> Router {
+    let [resources, for_workers, registration] = routes();
+    let with_key = axum::middleware::from_fn_with_state(Arc::clone(&api), auth::require_key);
+    let as_worker = axum::middleware::from_fn_with_state(Arc::clone(&api), auth::require_worker);
     Router::new()
-        .merge(resources)
-        .merge(for_workers)
-        .merge(workers::registration())
+        .merge(resources.route_layer(with_key))
+        .merge(for_workers.route_layer(as_worker))
+        .merge(registration)
         .route("/webhooks/{last}", any(webhooks::receive))
         .route("/webhooks/{workspace}/{last}", any(webhooks::receive_in_workspace))
         .route(protocol::SCHEMA_PATH, get(worker_poll::schema))

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::Api;
+use super::author::Acting;
 use super::extract::{Parameters, Segment};
 use super::json::{InScope, Listing, Paging, ScopeJson, optional};
 use super::problem::Problem;
@@ -112,12 +113,13 @@ pub(super) async fn show(
 
 pub(super) async fn cancel(
     State(api): State<Arc<Api>>,
+    Acting(store): Acting,
     Segment(id): Segment,
     Parameters(scope): Parameters<InScope>,
 ) -> Result<(StatusCode, Json<RunJson>), Problem> {
     let scope = scope.scope()?;
     let run_id = id.parse().map_err(|_| Problem::not_found("run"))?;
-    let canceling = commands::cancel(&api.store, &scope, &run_id, api.clock.now()).await?;
+    let canceling = commands::cancel(&store, &scope, &run_id, api.clock.now()).await?;
     let status = match canceling.ok_or_else(|| Problem::not_found("run"))? {
         Canceling::Ended => StatusCode::OK,
         Canceling::Asked { .. } => {

@@ -9,6 +9,7 @@ use axum::extract::{Extension, Request, State};
 use axum::http::StatusCode;
 
 use super::Api;
+use super::author::Acting;
 use super::body;
 use super::problem::Problem;
 use crate::dispatch::link::{Link, LinkError};
@@ -16,16 +17,18 @@ use crate::dispatch::poll::PollError;
 use crate::dispatch::protocol::{MESSAGE_BYTES_MAX, Poll, Polled, ToHost, WAIT_MS_MAX};
 use crate::dispatch::schema;
 use crate::model::worker::{Dismissal, Pass};
+use crate::store::Store;
 
 pub(super) async fn poll(
     State(api): State<Arc<Api>>,
+    Acting(store): Acting,
     Extension(pass): Extension<Pass>,
     request: Request,
 ) -> Result<Json<Polled>, Problem> {
     let Poll { place, messages, wait_ms } = read(request).await?;
     let (place, messages) = match place {
         Some(place) => (place, messages),
-        None => open(&api, pass, messages).await?,
+        None => open(&api, store, pass, messages).await?,
     };
     let said = api.polls.poll(&place, messages, Duration::from_millis(wait_ms)).await;
     let messages = said.map_err(refused)?;
@@ -52,13 +55,14 @@ async fn read(request: Request) -> Result<Poll, Problem> {
 /// Gives a worker that says hello a place, and what it says beside.
 async fn open(
     api: &Api,
+    store: Store,
     pass: Pass,
     messages: Vec<ToHost>,
 ) -> Result<(String, Vec<ToHost>), Problem> {
     let mut messages = messages.into_iter();
     let hello = messages.next().filter(|first| matches!(first, ToHost::Hello { .. }));
     let hello = hello.ok_or_else(|| refused(PollError::HelloNeeded))?;
-    let opened = Link::open(api.store.clone(), api.hub.clone(), api.clock, pass, hello).await;
+    let opened = Link::open(store, api.hub.clone(), api.clock, pass, hello).await;
     let (link, outbox) = opened.map_err(|error| refused(PollError::Link(error)))?;
     Ok((api.polls.keep(link, outbox), messages.collect()))
 }

@@ -13,6 +13,7 @@ use futures_util::{SinkExt, StreamExt};
 use tokio::time::{interval, timeout};
 
 use super::Api;
+use super::author::Acting;
 use super::problem::Problem;
 use crate::dispatch::link::{Link, LinkError};
 use crate::dispatch::outbox::Outbox;
@@ -21,6 +22,7 @@ use crate::dispatch::protocol::{
 };
 use crate::model::text::shortened;
 use crate::model::worker::{Dismissal, Pass};
+use crate::store::Store;
 
 /// How long a worker may take over its first message.
 const HELLO_TIMEOUT: Duration = Duration::from_secs(10);
@@ -36,6 +38,7 @@ const REASON_BYTES_MAX: usize = 120;
 
 pub(super) async fn connect(
     State(api): State<Arc<Api>>,
+    Acting(store): Acting,
     Extension(pass): Extension<Pass>,
     upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
 ) -> Response {
@@ -49,7 +52,7 @@ pub(super) async fn connect(
         .max_frame_size(MESSAGE_BYTES_MAX)
         .read_buffer_size(BUFFER_BYTES)
         .write_buffer_size(BUFFER_BYTES)
-        .on_upgrade(move |socket| async move { attend(&api, pass, socket).await })
+        .on_upgrade(move |socket| async move { attend(&api, store, pass, socket).await })
 }
 
 /// Why a connection ended.
@@ -67,9 +70,9 @@ enum End {
     Link(#[from] LinkError),
 }
 
-async fn attend(api: &Api, pass: Pass, socket: WebSocket) {
+async fn attend(api: &Api, store: Store, pass: Pass, socket: WebSocket) {
     let (mut sink, mut stream) = socket.split();
-    let end = match converse(api, pass, &mut sink, &mut stream).await {
+    let end = match converse(api, store, pass, &mut sink, &mut stream).await {
         Ok(()) => return,
         Err(end) => end,
     };
@@ -90,13 +93,14 @@ async fn attend(api: &Api, pass: Pass, socket: WebSocket) {
 
 async fn converse(
     api: &Api,
+    store: Store,
     pass: Pass,
     sink: &mut SplitSink<WebSocket, Message>,
     stream: &mut SplitStream<WebSocket>,
 ) -> Result<(), End> {
     let hello = timeout(HELLO_TIMEOUT, next(stream)).await.map_err(|_| End::Lost)??;
     let Frame::Said(hello) = hello else { return Ok(()) };
-    let opened = Link::open(api.store.clone(), api.hub.clone(), api.clock, pass, *hello).await;
+    let opened = Link::open(store, api.hub.clone(), api.clock, pass, *hello).await;
     if let Err(LinkError::Version(_)) = &opened {
         // The worker learns which version it would have to speak.
         let welcome = ToWorker::Welcome { version: VERSION, heartbeat_ms: HEARTBEAT_MS };

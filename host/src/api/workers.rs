@@ -18,11 +18,13 @@ use serde_json::json;
 
 use super::Api;
 use super::auth::{self, Barred};
+use super::author::{Acting, Sent};
 use super::extract::{Body, Parameters, Segment};
 use super::json::{InScope, Listing, Paging, ScopeJson, optional};
 use super::problem::Problem;
 use crate::dispatch::attendance;
 use crate::dispatch::protocol::Served;
+use crate::model::audit::Author;
 use crate::model::command::Control;
 use crate::model::definition::Agent;
 use crate::model::id::WorkerId;
@@ -30,6 +32,7 @@ use crate::model::routing::Offer;
 use crate::model::scope::Scope;
 use crate::model::time::Time;
 use crate::model::worker::{AdminState, Approval, Bearer, Dismissal, Health, Worker};
+use crate::store::Store;
 use crate::store::workers::{self, Change, Named, NewWorker, Refusal, WorkerFilter};
 
 /// The routes for who has a key.
@@ -114,22 +117,25 @@ async fn show(
 
 async fn register(
     State(api): State<Arc<Api>>,
+    Sent(place): Sent,
     Parameters(scope): Parameters<InScope>,
     headers: HeaderMap,
     Body(body): Body,
 ) -> Result<Response, Response> {
     let scope = scope.scope().map_err(Problem::into_response)?;
-    let admission = auth::admission(&api, &headers, scope).await.map_err(Barred::into_response)?;
+    let id = api.clock.worker_id();
+    let admission = auth::admission(&api, &headers, scope, &id).await;
+    let (admission, actor) = admission.map_err(Barred::into_response)?;
     let name = asked::name(&body).map_err(Problem::into_response)?;
     let credential = Bearer::credential(api.clock.random());
     let worker = NewWorker {
-        id: api.clock.worker_id(),
+        id: id.clone(),
         name,
         credential_hash: credential.hash(),
         credential_prefix: credential.prefix().to_owned(),
     };
-    let id = worker.id.clone();
-    let registered = workers::register(&api.store, worker, admission, api.clock.now()).await;
+    let store = api.store.acting(Author { actor, place });
+    let registered = workers::register(&store, worker, admission, api.clock.now()).await;
     let approval = registered
         .map_err(|error| Problem::from(error).into_response())?
         .ok_or_else(|| auth::unauthorized().into_response())?;
@@ -140,13 +146,14 @@ async fn register(
 
 async fn change(
     State(api): State<Arc<Api>>,
+    Acting(store): Acting,
     Extension(wish): Extension<Change>,
     Segment(id): Segment,
     Parameters(scope): Parameters<InScope>,
 ) -> Result<Json<WorkerJson>, Problem> {
     let scope = scope.scope()?;
     let id = find(&api, &scope, &id).await?.id;
-    let changed = workers::change(&api.store, &scope, &id, wish, api.clock.now()).await?;
+    let changed = workers::change(&store, &scope, &id, wish, api.clock.now()).await?;
     changed.map_err(refused)?;
     if let Some(why) = wish.dismissal() {
         attendance::dismiss(&api.store, &api.hub, &id, why, api.clock.now()).await?;
@@ -158,6 +165,7 @@ async fn change(
 
 async fn rotate(
     State(api): State<Arc<Api>>,
+    Acting(store): Acting,
     Segment(id): Segment,
     Parameters(scope): Parameters<InScope>,
 ) -> Result<Response, Problem> {
@@ -165,7 +173,7 @@ async fn rotate(
     let id = find(&api, &scope, &id).await?.id;
     let credential = Bearer::credential(api.clock.random());
     let (hash, prefix, now) = (credential.hash(), credential.prefix(), api.clock.now());
-    let rotated = workers::rotate(&api.store, &scope, &id, hash, prefix, now).await?;
+    let rotated = workers::rotate(&store, &scope, &id, hash, prefix, now).await?;
     rotated.map_err(refused)?;
     attendance::dismiss(&api.store, &api.hub, &id, Dismissal::Rotated, now).await?;
     Ok(Json(json!({ "id": id, "credential": credential.expose() })).into_response())
@@ -173,30 +181,39 @@ async fn rotate(
 
 async fn health_check(
     State(api): State<Arc<Api>>,
+    Acting(store): Acting,
     Segment(id): Segment,
     Parameters(scope): Parameters<InScope>,
 ) -> Result<Response, Problem> {
-    tell(&api, &scope.scope()?, &id, Control::HealthCheck).await
+    tell(&api, &store, &scope.scope()?, &id, Control::HealthCheck).await
 }
 
 async fn patch(
     State(api): State<Arc<Api>>,
+    Acting(store): Acting,
     Segment(id): Segment,
     Parameters(scope): Parameters<InScope>,
     Body(body): Body,
 ) -> Result<Response, Problem> {
     let (scope, capacity) = (scope.scope()?, asked::capacity(&body)?);
-    tell(&api, &scope, &id, Control::ConfigUpdate { capacity: Some(capacity) }).await
+    let control = Control::ConfigUpdate { capacity: Some(capacity) };
+    tell(&api, &store, &scope, &id, control).await
 }
 
 /// Queues a word to the worker, which has an answer when it says so.
-async fn tell(api: &Api, scope: &Scope, id: &str, control: Control) -> Result<Response, Problem> {
+async fn tell(
+    api: &Api,
+    store: &Store,
+    scope: &Scope,
+    id: &str,
+    control: Control,
+) -> Result<Response, Problem> {
     let worker = find(api, scope, id).await?;
     if worker.admin_state == AdminState::Revoked {
         return Err(refused(Refusal::Revoked));
     }
     let (id, now) = (api.clock.command_id(), api.clock.now());
-    workers::tell(&api.store, scope, &worker.id, &id, control, now).await?;
+    workers::tell(store, scope, &worker.id, &id, control, now).await?;
     api.hub.notify();
     Ok((StatusCode::ACCEPTED, Json(json!({ "id": worker.id, "command_id": id }))).into_response())
 }

@@ -8,6 +8,7 @@ use super::driver::{Controller, Done, Failure};
 use super::grace::Grace;
 use crate::clock::Clock;
 use crate::dispatch::hub::Hub;
+use crate::model::audit::Author;
 use crate::model::controller::ControllerName;
 use crate::model::time::Time;
 use crate::store::{Store, StoreError, commands};
@@ -64,6 +65,7 @@ impl Controller for CommandRecovery {
 /// # Errors
 /// When the store fails; what was put right before stays so.
 pub async fn recover(store: &Store, now: Time, leases: bool) -> Result<Recovered, StoreError> {
+    let store = &store.acting(Author::controller(CommandRecovery::NAME.as_str()));
     let (begin, mut recovered) = (Instant::now(), Recovered::default());
     while begin.elapsed() < BUDGET {
         let expired = commands::expire(store, now).await?;

@@ -107,7 +107,7 @@ impl Registrar {
             loaded: Mutex::new(-1),
             taking: Mutex::new(()),
         };
-        registrar.take(&config).await?;
+        registrar.take(&config, None).await?;
         Ok(registrar)
     }
 
@@ -126,11 +126,12 @@ impl Registrar {
         self.places.read().unwrap_or_else(PoisonError::into_inner).get(id).cloned()
     }
 
-    /// Reads the files again and takes what they say, if all of it is right.
+    /// Reads the files again and takes what they say, if all of it is right, for whoever has the
+    /// store in hand.
     ///
     /// # Errors
     /// When anything is wrong with them, or the store fails.
-    pub async fn reload(&self) -> Result<Reloaded, ReloadError> {
+    pub async fn reload(&self, store: &Store) -> Result<Reloaded, ReloadError> {
         let _taking = self.taking.lock().await;
         let config = self.started.read_again()?;
         let restart_needed = self.started.restart_needed(&config);
@@ -138,7 +139,7 @@ impl Registrar {
             let sections = restart_needed.join(", ");
             tracing::warn!(sections, "what has changed there takes effect at a start only");
         }
-        match self.take(&config).await {
+        match self.take(&config, Some(store)).await {
             Ok(counts) => Ok(Reloaded { counts, restart_needed }),
             Err(ReloadError::Config { error, .. }) => {
                 Err(ReloadError::Config { error, restart_needed })
@@ -147,11 +148,15 @@ impl Registrar {
         }
     }
 
-    async fn take(&self, config: &Config) -> Result<Counts, ReloadError> {
+    async fn take(&self, config: &Config, by: Option<&Store>) -> Result<Counts, ReloadError> {
         let invalid = |problems| ConfigError::Invalid { path: config.path.clone(), problems };
         self.examine(&config.declared).await.map_err(invalid)?;
-        let synced = definitions::sync(&self.store, config.declared.clone(), self.clock.now());
-        let Synced { counts, bereft } = synced.await?.map_err(invalid)?;
+        let (declared, now) = (config.declared.clone(), self.clock.now());
+        let synced = match by {
+            Some(store) => definitions::reload(store, declared, now).await?,
+            None => definitions::sync(&self.store, declared, now).await?,
+        };
+        let Synced { counts, bereft } = synced.map_err(invalid)?;
         let places = config.declared.iter().map(|one| (one.id(), one.path.clone())).collect();
         *self.places.write().unwrap_or_else(PoisonError::into_inner) = places;
         for dependant in bereft {

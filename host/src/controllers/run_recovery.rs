@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use super::driver::{Controller, Done, Failure};
 use crate::clock::Clock;
 use crate::dispatch::hub::Hub;
+use crate::model::audit::Author;
 use crate::model::controller::ControllerName;
 use crate::store::{Store, orphans};
 
@@ -30,7 +31,8 @@ impl Controller for RunRecovery {
 
     async fn pass(&self) -> Result<Done, Failure> {
         let after = self.after.load(Ordering::Relaxed);
-        let look = orphans::end(&self.store, after, self.clock.now()).await?;
+        let store = self.store.acting(Author::controller(Self::NAME.as_str()));
+        let look = orphans::end(&store, after, self.clock.now()).await?;
         self.after.store(look.after, Ordering::Relaxed);
         if look.ended > 0 {
             // What waited for them may go out.

@@ -3,6 +3,7 @@
 use super::driver::{Controller, Done, Failure};
 use crate::clock::Clock;
 use crate::dispatch::hub::Hub;
+use crate::model::audit::Author;
 use crate::model::controller::ControllerName;
 use crate::store::{Store, sessions};
 
@@ -21,7 +22,8 @@ impl Controller for SessionReconciler {
     const NAME: ControllerName = ControllerName::SessionReconciler;
 
     async fn pass(&self) -> Result<Done, Failure> {
-        let done = sessions::reconcile(&self.store, self.clock.now()).await?;
+        let store = self.store.acting(Author::controller(Self::NAME.as_str()));
+        let done = sessions::reconcile(&store, self.clock.now()).await?;
         if done != sessions::Reconciled::default() {
             self.hub.notify();
         }

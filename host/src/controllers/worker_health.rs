@@ -6,6 +6,7 @@ use super::driver::{Controller, Done, Failure};
 use super::grace::Grace;
 use crate::clock::Clock;
 use crate::dispatch::hub::Hub;
+use crate::model::audit::Author;
 use crate::model::controller::ControllerName;
 use crate::model::time::Time;
 use crate::store::{Store, StoreError, commands, workers};
@@ -29,10 +30,11 @@ impl WorkerHealth {
     }
 
     async fn look(&self, now: Time, leases: bool) -> Result<Done, StoreError> {
-        let silent = workers::sweep(&self.store, now).await?;
+        let store = self.store.acting(Author::controller(Self::NAME.as_str()));
+        let silent = workers::sweep(&store, now).await?;
         let (begin, mut released, mut more) = (Instant::now(), 0, leases);
         while more && begin.elapsed() < BUDGET {
-            let some = commands::release_expired(&self.store, now).await?;
+            let some = commands::release_expired(&store, now).await?;
             released += some;
             more = some > 0;
         }

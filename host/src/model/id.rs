@@ -142,6 +142,8 @@ ids! {
     BootstrapId = "btk_";
     /// A replica of the host.
     ReplicaId = "rpl_";
+    /// A row of the audit.
+    AuditId = "aud_";
 }
 
 impl FireId {

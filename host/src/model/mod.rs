@@ -5,6 +5,7 @@
 //! knows the shape of a table or of an API answer.
 
 pub mod activity;
+pub mod audit;
 pub mod command;
 pub mod content;
 pub mod controller;

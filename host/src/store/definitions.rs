@@ -15,18 +15,20 @@ mod sync;
 
 use std::path::Path;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
+use super::audit::Deed;
 use super::sql::{Reader, Row, Sql, binds};
 use super::{Page, PageRequest, Store, StoreError, events};
 use crate::config::definitions as specs;
+use crate::model::audit::Digest;
 use crate::model::definition::{Definition, DefinitionKind, DefinitionSource, Definitions};
 use crate::model::name::Name;
 use crate::model::problem::Problems;
 use crate::model::scope::Scope;
 use crate::model::time::Time;
 pub use change::{Change, Dependant, Refusal, create, delete, set_enabled, update};
-pub use sync::{Counts, Synced, sync};
+pub use sync::{Counts, Synced, reload, sync};
 
 /// A definition as it is kept.
 #[derive(Clone, Debug, PartialEq)]
@@ -59,6 +61,19 @@ impl Stored {
     /// Whether it is in effect.
     pub fn is_enabled(&self) -> bool {
         self.overlay.unwrap_or(self.own_enabled)
+    }
+
+    /// Of all that its author and whoever switches it on and off have said.
+    fn digest(&self) -> Digest {
+        let Self { kind, scope, name, source, own_enabled, overlay, spec, .. } = self;
+        let source = source.as_str();
+        Digest::of(&json!([kind, scope.workspace_id(), name, source, own_enabled, overlay, spec]))
+    }
+
+    /// What is done to it, as the audit has it.
+    fn deed(&self, action: &'static str, at: Time) -> Deed<'_> {
+        let deed = Deed::new(action, self.kind.as_str(), self.scope.workspace_id(), at);
+        deed.on(&self.id).named(&self.name)
     }
 
     /// What it means, switched on or off as it is in effect. Relative paths in it are below

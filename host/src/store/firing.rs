@@ -1,12 +1,16 @@
 //! Runs about to be made, held against their fire limits.
 
+use std::sync::Arc;
+
 use serde_json::json;
 
+use super::audit::Deed;
 use super::commands::{self, First};
 use super::notices::{self, Notice};
 use super::sql::Tx;
 use super::write::{Write, WriteError};
 use super::{Store, StoreError, limits, runs};
+use crate::model::audit::Author;
 use crate::model::decision::Verdict;
 use crate::model::definition::{FireLimit, Point};
 use crate::model::id::{CommandId, NoticeId};
@@ -82,12 +86,13 @@ impl Firing {
 /// # Errors
 /// When the store fails; then there is no run.
 pub async fn by_hand(store: &Store, firing: Firing, now: Time) -> Result<Verdict, StoreError> {
-    store.write(ByHand { firing, now }).await
+    store.write(ByHand { firing, now, author: store.author() }).await
 }
 
 struct ByHand {
     firing: Firing,
     now: Time,
+    author: Arc<Author>,
 }
 
 impl Write for ByHand {
@@ -97,6 +102,12 @@ impl Write for ByHand {
     async fn apply(&self, tx: &mut Tx<'_>) -> Result<Verdict, WriteError> {
         let verdict = self.firing.verdict(tx, self.now).await?;
         self.firing.settle(tx, &verdict, self.now).await?;
+        if let Verdict::Fired(run_id) = &verdict {
+            let NewRun { owner, scope, .. } = &self.firing.run;
+            let deed = Deed::new("trigger.fire", "trigger", scope.workspace_id(), self.now);
+            let deed = deed.on(owner.id()).named(owner.name().as_str());
+            deed.with(json!({ "run_id": run_id })).record(tx, &self.author).await?;
+        }
         Ok(verdict)
     }
 }

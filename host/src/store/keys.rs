@@ -1,8 +1,14 @@
 //! API keys, as hashes.
 
-use super::sql::{Tx, binds};
+use std::sync::Arc;
+
+use serde_json::json;
+
+use super::audit::Deed;
+use super::sql::{Reader, Tx, binds};
 use super::write::{Write, WriteError};
 use super::{Store, StoreError};
+use crate::model::audit::{Author, Digest};
 use crate::model::id::KeyId;
 use crate::model::time::Time;
 
@@ -26,22 +32,23 @@ pub async fn admit(
     id: KeyId,
     created_at: Time,
 ) -> Result<(), StoreError> {
-    store.write(Admit { hash, id, created_at }).await
+    store.write(Admit { hash, id, created_at, author: store.author() }).await
 }
 
-/// Whether the key with this SHA-256 is known. Looking up a hash tells nothing of a key by timing.
+/// The key with this SHA-256, if it is known. Looking up a hash tells nothing of a key by timing.
 ///
 /// # Errors
 /// When the store fails.
-pub async fn is_known(store: &Store, hash: [u8; 32]) -> Result<bool, StoreError> {
+pub async fn find(store: &Store, hash: [u8; 32]) -> Result<Option<KeyId>, StoreError> {
     let rows = store.read("look up a key", SELECT, &binds![&hash[..]]).await?;
-    Ok(!rows.is_empty())
+    rows.first().map(|row| Reader::new("keys", row).text("id")).transpose()
 }
 
 struct Admit {
     hash: [u8; 32],
     id: KeyId,
     created_at: Time,
+    author: Arc<Author>,
 }
 
 impl Write for Admit {
@@ -50,7 +57,11 @@ impl Write for Admit {
 
     async fn apply(&self, tx: &mut Tx<'_>) -> Result<(), WriteError> {
         let binds = binds![&self.hash[..], self.id.as_str(), self.created_at];
-        tx.execute(INSERT, &binds).await?;
-        Ok(())
+        if tx.execute(INSERT, &binds).await? == 0 {
+            return Ok(());
+        }
+        let form = Digest::of(&json!([self.id, "admin", hex::encode(self.hash)]));
+        let deed = Deed::new("key.create", "key", "", self.created_at).on(self.id.as_str());
+        deed.turned(None, Some(form)).record(tx, &self.author).await
     }
 }

@@ -14,6 +14,7 @@
 //! Times are bound, never the database's own. What a function returns has been committed.
 
 pub mod activity;
+pub mod audit;
 pub mod classes;
 pub mod commands;
 pub mod controllers;
@@ -49,8 +50,11 @@ pub mod workers;
 mod write;
 mod writer;
 
+use std::sync::Arc;
+
 use sqlx::PgPool;
 
+use crate::model::audit::Author;
 use commands::Fence;
 pub use error::StoreError;
 pub use page::{Page, PageRequest};
@@ -66,6 +70,7 @@ use write::Write;
 pub struct Store {
     database: Database,
     record: Record,
+    author: Arc<Author>,
 }
 
 #[derive(Clone, Debug)]
@@ -86,7 +91,7 @@ impl Store {
         } else {
             Database::Postgres(postgres::open(url).await?)
         };
-        Ok(Self { database, record: Record::default() })
+        Ok(Self { database, record: Record::default(), author: Arc::default() })
     }
 
     /// Whether the store answers, and takes writes.

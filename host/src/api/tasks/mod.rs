@@ -11,6 +11,7 @@ use axum::{Json, Router};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::author::Acting;
 use super::extract::{Body, Parameters, Segment};
 use super::json::{InScope, Listing, Paging, ScopeJson, optional};
 use super::problem::Problem;
@@ -106,6 +107,7 @@ struct ResultJson {
 
 async fn create(
     State(api): State<Arc<Api>>,
+    Acting(store): Acting,
     Parameters(scope): Parameters<InScope>,
     headers: HeaderMap,
     Body(body): Body,
@@ -116,12 +118,11 @@ async fn create(
     let task = task.map_err(|problems| invalid(&problems))?;
     problem::admit(&api, &scope).await?;
     let (run_id, command_id) = (api.clock.run_id(), api.clock.command_id());
-    let (status, id, deduplicated) =
-        match tasks::create(&api.store, task, run_id, command_id).await? {
-            Created::New => (StatusCode::CREATED, id, false),
-            Created::Known(task) => (StatusCode::OK, task.made.id, true),
-            Created::Mismatch => return Err(idempotency::mismatch()),
-        };
+    let (status, id, deduplicated) = match tasks::create(&store, task, run_id, command_id).await? {
+        Created::New => (StatusCode::CREATED, id, false),
+        Created::Known(task) => (StatusCode::OK, task.made.id, true),
+        Created::Mismatch => return Err(idempotency::mismatch()),
+    };
     api.hub.notify();
     let task = shown(&api, find(&api, id.as_str(), &scope).await?).await?;
     Ok((status, Json(CreatedJson { task, deduplicated })))
@@ -172,11 +173,12 @@ async fn show(
 
 async fn cancel(
     State(api): State<Arc<Api>>,
+    Acting(store): Acting,
     Segment(id): Segment,
     Parameters(scope): Parameters<InScope>,
 ) -> Result<(StatusCode, Json<TaskJson>), Problem> {
     let (scope, task_id) = (scope.scope()?, parse(&id)?);
-    let canceling = tasks::cancel(&api.store, &scope, &task_id, api.clock.now()).await?;
+    let canceling = tasks::cancel(&store, &scope, &task_id, api.clock.now()).await?;
     let status = match canceling.ok_or_else(missing)? {
         TaskCanceling::Ended => StatusCode::OK,
         TaskCanceling::Asked => StatusCode::ACCEPTED,
@@ -193,11 +195,12 @@ async fn cancel(
 
 async fn archive(
     State(api): State<Arc<Api>>,
+    Acting(store): Acting,
     Segment(id): Segment,
     Parameters(scope): Parameters<InScope>,
 ) -> Result<Json<TaskJson>, Problem> {
     let (scope, task_id) = (scope.scope()?, parse(&id)?);
-    let archiving = tasks::archive(&api.store, &scope, &task_id, api.clock.now()).await?;
+    let archiving = tasks::archive(&store, &scope, &task_id, api.clock.now()).await?;
     match archiving.ok_or_else(missing)? {
         Archiving::Archived => {
             let task = find(&api, &id, &scope).await?;

@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use super::asked;
 use crate::api::Api;
+use crate::api::author::Acting;
 use crate::api::extract::{Body, Parameters, Segment};
 use crate::api::json::{InScope, Listing, Paging, ScopeJson};
 use crate::api::problem::Problem;
@@ -57,6 +58,7 @@ struct CreatedJson {
 
 async fn create(
     State(api): State<Arc<Api>>,
+    Acting(store): Acting,
     Parameters(scope): Parameters<InScope>,
     Body(body): Body,
 ) -> Result<Response, Problem> {
@@ -72,8 +74,9 @@ async fn create(
         created_at: now,
         expires_at: now + asked.expires_in,
     };
-    workers::create_token(&api.store, new.clone()).await?;
-    let made = CreatedJson { token: token.expose().to_owned(), kept: TokenJson::from(new) };
+    workers::create_token(&store, new.clone()).await?;
+    let made =
+        CreatedJson { token: token.expose().to_owned(), kept: BootstrapToken::from(new).into() };
     Ok((StatusCode::CREATED, Json(made)).into_response())
 }
 
@@ -88,12 +91,13 @@ async fn list(
 
 async fn revoke(
     State(api): State<Arc<Api>>,
+    Acting(store): Acting,
     Segment(id): Segment,
     Parameters(scope): Parameters<InScope>,
 ) -> Result<Json<TokenJson>, Problem> {
     let missing = || Problem::not_found("bootstrap token");
     let (scope, id) = (scope.scope()?, id.parse().map_err(|_| missing())?);
-    let revoked = workers::revoke_token(&api.store, &scope, &id, api.clock.now()).await?;
+    let revoked = workers::revoke_token(&store, &scope, &id, api.clock.now()).await?;
     Ok(Json(revoked.ok_or_else(missing)?.into()))
 }
 
@@ -108,21 +112,6 @@ impl From<BootstrapToken> for TokenJson {
             created_at: token.created_at,
             expires_at: token.expires_at,
             revoked_at: token.revoked_at,
-        }
-    }
-}
-
-impl From<NewToken> for TokenJson {
-    fn from(token: NewToken) -> Self {
-        Self {
-            id: token.id,
-            prefix: token.prefix,
-            scope: ScopeJson::from(&token.scope),
-            uses_left: token.uses,
-            approve: token.approves,
-            created_at: token.created_at,
-            expires_at: token.expires_at,
-            revoked_at: None,
         }
     }
 }

@@ -1,13 +1,16 @@
 //! Calling runs off.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::{Value, json};
 
+use super::super::audit::Deed;
 use super::super::sql::{Reader, Row, Sql, Tx, binds};
 use super::super::write::{Write, WriteError};
 use super::super::{Store, StoreError, notices, runs, sessions, tasks};
 use super::{Canceling, Current, Word, insert_control, select_current};
+use crate::model::audit::Author;
 use crate::model::command::{CommandState, Control, LEASE};
 use crate::model::definition::Point;
 use crate::model::id::{CommandId, RunId, WorkerId};
@@ -97,6 +100,8 @@ pub struct Stop {
     pub command_id: CommandId,
     /// Who holds it, and is to be told.
     pub worker_id: WorkerId,
+    /// Whether it had been asked before.
+    pub told: bool,
 }
 
 /// Calls a run off. None when there is no such run.
@@ -112,13 +117,15 @@ pub async fn cancel(
     if runs::find(store, scope, run_id).await?.is_none() {
         return Ok(None);
     }
-    store.write(Cancel { scope: scope.clone(), run_id: run_id.clone(), now }).await.map(Some)
+    let (scope, run_id, author) = (scope.clone(), run_id.clone(), store.author());
+    store.write(Cancel { scope, run_id, now, author }).await.map(Some)
 }
 
 struct Cancel {
     scope: Scope,
     run_id: RunId,
     now: Time,
+    author: Arc<Author>,
 }
 
 impl Write for Cancel {
@@ -135,7 +142,11 @@ impl Write for Cancel {
         };
         let Some(row) = found else { return self.cancel_task(tx).await };
         let command = Current::read(&row)?;
-        command.call_off(tx, self.scope.workspace_id(), self.now).await
+        let canceling = command.call_off(tx, self.scope.workspace_id(), self.now).await?;
+        if !command.cancel_requested {
+            self.record(tx).await?;
+        }
+        Ok(canceling)
     }
 }
 
@@ -146,10 +157,18 @@ impl Cancel {
         let Some(stops) = tasks::cancel_delegated(tx, &[run], self.now).await? else {
             return Ok(Canceling::Over);
         };
+        if stops.iter().all(|stop| !stop.told) {
+            self.record(tx).await?;
+        }
         Ok(match stops.into_iter().next() {
-            Some(Stop { command_id, worker_id }) => Canceling::Asked { command_id, worker_id },
+            Some(Stop { command_id, worker_id, .. }) => Canceling::Asked { command_id, worker_id },
             None => Canceling::Ended,
         })
+    }
+
+    async fn record(&self, tx: &mut Tx<'_>) -> Result<(), WriteError> {
+        let deed = Deed::new("run.cancel", "run", self.scope.workspace_id(), self.now);
+        deed.on(self.run_id.as_str()).record(tx, &self.author).await
     }
 }
 
@@ -289,6 +308,6 @@ impl Active {
     }
 
     fn stop(self) -> Option<Stop> {
-        Some(Stop { command_id: self.id, worker_id: self.worker_id? })
+        Some(Stop { command_id: self.id, worker_id: self.worker_id?, told: self.told })
     }
 }

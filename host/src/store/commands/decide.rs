@@ -1,11 +1,17 @@
 //! What people decide of single commands: that one may go out, that it may not, that it is called
 //! off.
 
+use std::sync::Arc;
+
+use serde_json::json;
+
+use super::super::audit::Deed;
 use super::super::sql::{Reader, Sql, Tx, binds};
 use super::super::write::{Write, WriteError};
 use super::super::{Store, StoreError, queues, runs};
 use super::cancel::Held;
 use super::{Canceling, Current, select_current};
+use crate::model::audit::{Author, Digest};
 use crate::model::command::CommandState;
 use crate::model::id::CommandId;
 use crate::model::policy::{Ask, Policy};
@@ -28,10 +34,17 @@ const SELECT: Sql = Sql {
     ),
 };
 
-const SELECT_POLICY: &str = "\
-SELECT id, policy
+const SELECT_CLASS: Sql = Sql {
+    sqlite: "\
+SELECT id, workspace_id, agent, lane, policy, approved_at
   FROM classes
- WHERE id = $1";
+ WHERE id = $1",
+    postgres: "\
+SELECT id, workspace_id, agent, lane, policy, approved_at
+  FROM classes
+ WHERE id = $1
+   FOR UPDATE",
+};
 
 // From now on it waits for a worker, as long as it would have.
 const APPROVE: &str = "\
@@ -81,7 +94,8 @@ pub async fn decide(
     decision: Decision,
     now: Time,
 ) -> Result<Option<Decided>, StoreError> {
-    store.write(Decide { scope: scope.clone(), id: id.clone(), decision, now }).await
+    let (scope, id, author) = (scope.clone(), id.clone(), store.author());
+    store.write(Decide { scope, id, decision, now, author }).await
 }
 
 /// Calls a command off, and its run with it: one that waits ends at once, one that a worker has is
@@ -95,7 +109,8 @@ pub async fn call_off(
     id: &CommandId,
     now: Time,
 ) -> Result<Option<Canceling>, StoreError> {
-    store.write(CallOff { scope: scope.clone(), id: id.clone(), now }).await
+    let (scope, id, author) = (scope.clone(), id.clone(), store.author());
+    store.write(CallOff { scope, id, now, author }).await
 }
 
 struct Decide {
@@ -103,6 +118,7 @@ struct Decide {
     id: CommandId,
     decision: Decision,
     now: Time,
+    author: Arc<Author>,
 }
 
 impl Write for Decide {
@@ -114,10 +130,17 @@ impl Write for Decide {
         if command.state != CommandState::Blocked {
             return Ok(Some(Decided::NotBlocked(command.state)));
         }
-        match self.decision {
-            Decision::Approve => command.approve(tx, self.now).await?,
-            Decision::Deny => command.deny(tx, self.now).await?,
-        }
+        let action = match self.decision {
+            Decision::Approve => {
+                command.approve(tx, &self.author, self.now).await?;
+                "command.approve"
+            }
+            Decision::Deny => {
+                command.deny(tx, self.now).await?;
+                "command.deny"
+            }
+        };
+        command.deed(action, self.now).record(tx, &self.author).await?;
         Ok(Some(Decided::Done))
     }
 }
@@ -126,6 +149,7 @@ struct CallOff {
     scope: Scope,
     id: CommandId,
     now: Time,
+    author: Arc<Author>,
 }
 
 impl Write for CallOff {
@@ -138,7 +162,11 @@ impl Write for CallOff {
             return Ok(Some(Canceling::Over));
         }
         let workspace = self.scope.workspace_id();
-        command.call_off(tx, workspace, self.now).await.map(Some)
+        let canceling = command.call_off(tx, workspace, self.now).await?;
+        if !command.cancel_requested {
+            command.deed("command.cancel", self.now).record(tx, &self.author).await?;
+        }
+        Ok(Some(canceling))
     }
 }
 
@@ -152,11 +180,19 @@ async fn found(
 }
 
 impl Current {
-    async fn approve(&self, tx: &mut Tx<'_>, now: Time) -> Result<(), WriteError> {
-        match self.class_id.as_deref() {
-            Some(class) if asks_once(tx, class).await? => {
-                tx.execute(REMEMBER, &binds![class, now]).await?;
-                tx.execute(APPROVE_CLASS, &binds![class, now]).await?;
+    /// What is done to it, as the audit has it.
+    fn deed(&self, action: &'static str, now: Time) -> Deed<'_> {
+        Deed::new(action, "command", &self.workspace_id, now)
+            .on(self.id.as_str())
+            .with(json!({ "run_id": self.run_id }))
+    }
+
+    async fn approve(&self, tx: &mut Tx<'_>, author: &Author, now: Time) -> Result<(), WriteError> {
+        match Class::of(tx, self.class_id.as_deref()).await? {
+            Some(class) if class.asks_once => {
+                tx.execute(REMEMBER, &binds![class.id.as_str(), now]).await?;
+                tx.execute(APPROVE_CLASS, &binds![class.id.as_str(), now]).await?;
+                class.record_approval(tx, author, now).await?;
             }
             _ => drop(tx.execute(APPROVE, &binds![self.id.as_str(), now]).await?),
         }
@@ -196,8 +232,48 @@ impl Current {
     }
 }
 
-async fn asks_once(tx: &mut Tx<'_>, class: &str) -> Result<bool, WriteError> {
-    let Some(row) = tx.row(SELECT_POLICY, &binds![class]).await? else { return Ok(false) };
-    let policy: Option<Policy> = Reader::new("classes", &row).json_if_any("policy")?;
-    Ok(policy.is_some_and(|policy| policy.ask == Ask::OnMiss))
+/// The execution class of a command that is decided on.
+struct Class {
+    id: String,
+    workspace_id: String,
+    agent: String,
+    lane: Option<String>,
+    policy: Option<Policy>,
+    asks_once: bool,
+    approved: bool,
+}
+
+impl Class {
+    async fn of(tx: &mut Tx<'_>, id: Option<&str>) -> Result<Option<Self>, WriteError> {
+        let Some(id) = id else { return Ok(None) };
+        let Some(row) = tx.row(SELECT_CLASS, &binds![id]).await? else { return Ok(None) };
+        let r = Reader::new("classes", &row);
+        let policy: Option<Policy> = r.json_if_any("policy")?;
+        Ok(Some(Self {
+            id: r.get("id")?,
+            workspace_id: r.get("workspace_id")?,
+            agent: r.get("agent")?,
+            lane: r.get("lane")?,
+            asks_once: policy.as_ref().is_some_and(|policy| policy.ask == Ask::OnMiss),
+            policy,
+            approved: r.time_if_any("approved_at")?.is_some(),
+        }))
+    }
+
+    fn digest(&self, approved: bool) -> Digest {
+        let Self { id, workspace_id, agent, lane, policy, .. } = self;
+        Digest::of(&json!([id, workspace_id, agent, lane, policy, approved]))
+    }
+
+    /// Tells the audit that all of it may go out from now on, unless it might before.
+    async fn record_approval(
+        &self,
+        tx: &mut Tx<'_>,
+        author: &Author,
+        now: Time,
+    ) -> Result<(), WriteError> {
+        let deed = Deed::new("class.approve", "class", &self.workspace_id, now);
+        let turned = (Some(self.digest(self.approved)), Some(self.digest(true)));
+        deed.on(&self.id).named(&self.agent).turned(turned.0, turned.1).record(tx, author).await
+    }
 }

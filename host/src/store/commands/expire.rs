@@ -1,9 +1,13 @@
 //! Commands that waited too long for a worker.
 
+use std::sync::Arc;
+
+use super::super::audit;
 use super::super::sql::{Sql, Tx, binds};
 use super::super::write::{Write, WriteError};
 use super::super::{Store, StoreError, inputs, notices, runs};
 use super::{Current, select_current};
+use crate::model::audit::Author;
 use crate::model::command::CommandState;
 use crate::model::definition::Point;
 use crate::model::run::Ending;
@@ -58,11 +62,12 @@ const SELECT: Sql = Sql {
 /// # Errors
 /// When the store fails.
 pub async fn expire(store: &Store, now: Time) -> Result<usize, StoreError> {
-    store.write(Expire { now }).await
+    store.write(Expire { now, author: store.author() }).await
 }
 
 struct Expire {
     now: Time,
+    author: Arc<Author>,
 }
 
 impl Write for Expire {
@@ -71,9 +76,13 @@ impl Write for Expire {
 
     async fn apply(&self, tx: &mut Tx<'_>) -> Result<usize, WriteError> {
         let rows = tx.rows(SELECT, &binds![self.now, BATCH]).await?;
+        let mut whose = Vec::new();
         for row in &rows {
-            Current::read(row)?.expire(tx, self.now).await?;
+            let command = Current::read(row)?;
+            command.expire(tx, self.now).await?;
+            whose.push(command.workspace_id);
         }
+        audit::forced(tx, &self.author, "command.expire", "command", whose, self.now).await?;
         Ok(rows.len())
     }
 }

@@ -5,10 +5,14 @@
 //! this host or another one; if it comes without it, it has not seen it, and the hand-over does not
 //! count against the command. A worker that does not come again lets the lease run out.
 
+use std::sync::Arc;
+
+use super::super::audit;
 use super::super::sql::{Row, Sql, Tx, binds};
 use super::super::write::{Write, WriteError};
 use super::super::{Store, StoreError};
 use super::{Current, select_current};
+use crate::model::audit::Author;
 use crate::model::command::CommandState;
 use crate::model::id::{CommandId, WorkerId};
 use crate::model::time::Time;
@@ -77,7 +81,7 @@ pub async fn release_others(
 /// # Errors
 /// When the store fails.
 pub async fn release_expired(store: &Store, now: Time) -> Result<usize, StoreError> {
-    store.write(ReleaseExpired { now }).await
+    store.write(ReleaseExpired { now, author: store.author() }).await
 }
 
 /// A command that a worker has, which nobody else changes until the transaction ends.
@@ -134,6 +138,7 @@ impl Write for ReleaseOthers {
 
 struct ReleaseExpired {
     now: Time,
+    author: Arc<Author>,
 }
 
 impl Write for ReleaseExpired {
@@ -142,17 +147,22 @@ impl Write for ReleaseExpired {
 
     async fn apply(&self, tx: &mut Tx<'_>) -> Result<usize, WriteError> {
         let rows = tx.rows(SELECT_EXPIRED, &binds![self.now, LOST_BATCH]).await?;
-        lose_all(tx, &rows, self.now).await
+        lose_all(tx, &rows, &self.author, self.now).await
     }
 }
 
 pub(super) async fn lose_all(
     tx: &mut Tx<'_>,
     rows: &[Row],
+    author: &Author,
     now: Time,
 ) -> Result<usize, WriteError> {
+    let mut whose = Vec::new();
     for row in rows {
-        Current::read(row)?.lose(tx, now).await?;
+        let command = Current::read(row)?;
+        command.lose(tx, now).await?;
+        whose.push(command.workspace_id);
     }
+    audit::forced(tx, author, "command.release", "command", whose, now).await?;
     Ok(rows.len())
 }

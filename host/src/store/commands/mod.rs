@@ -178,7 +178,7 @@ macro_rules! select_current {
         concat!(
             "\
 SELECT c.id, c.type, c.run_id, c.state, c.attempt, c.dispatch_attempts, c.cancel_requested_at,
-       c.session_id, c.class_id, c.on_lost, c.next_prompt, c.worker_id
+       c.session_id, c.class_id, c.on_lost, c.next_prompt, c.worker_id, c.workspace_id
   FROM commands c
 ",
             $rest
@@ -269,6 +269,7 @@ struct Current {
     /// Whether the next attempt is asked for already.
     goes_on: bool,
     worker_id: Option<WorkerId>,
+    workspace_id: String,
 }
 
 impl Current {
@@ -287,6 +288,7 @@ impl Current {
             on_lost: r.text("on_lost")?,
             goes_on: r.get::<Option<String>>("next_prompt")?.is_some(),
             worker_id: r.text_if_any("worker_id")?,
+            workspace_id: r.get("workspace_id")?,
         })
     }
 

@@ -1,10 +1,13 @@
 //! Commands that a worker cannot have any more, whatever their lease says.
 
+use std::sync::Arc;
+
 use super::super::sql::{Sql, Tx, binds};
 use super::super::write::{Write, WriteError};
 use super::super::{Store, StoreError};
 use super::lost::lose_all;
 use super::select_current;
+use crate::model::audit::Author;
 use crate::model::command::{RUNNING_MAX, SENT_MAX};
 use crate::model::time::Time;
 
@@ -42,11 +45,12 @@ const SELECT: Sql = Sql {
 /// # Errors
 /// When the store fails.
 pub async fn release_stuck(store: &Store, now: Time) -> Result<usize, StoreError> {
-    store.write(ReleaseStuck { now }).await
+    store.write(ReleaseStuck { now, author: store.author() }).await
 }
 
 struct ReleaseStuck {
     now: Time,
+    author: Arc<Author>,
 }
 
 impl Write for ReleaseStuck {
@@ -56,6 +60,6 @@ impl Write for ReleaseStuck {
     async fn apply(&self, tx: &mut Tx<'_>) -> Result<usize, WriteError> {
         let binds = binds![self.now, self.now - SENT_MAX, self.now - RUNNING_MAX, BATCH];
         let rows = tx.rows(SELECT, &binds).await?;
-        lose_all(tx, &rows, self.now).await
+        lose_all(tx, &rows, &self.author, self.now).await
     }
 }

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::path::Path;
+use std::sync::Arc;
 
 use serde::Serialize;
 use serde_json::Value;
@@ -9,6 +10,7 @@ use serde_json::Value;
 use super::row::{self, Before, Entry};
 use super::{Stored, read, select_definitions};
 use crate::config::definitions::Declared;
+use crate::model::audit::Author;
 use crate::model::definition::{DefinitionKind, DefinitionSource};
 use crate::model::problem::{Problem, Problems};
 use crate::model::scope::Scope;
@@ -146,7 +148,7 @@ pub async fn create(
     declared: Declared,
     now: Time,
 ) -> Result<Result<Stored, Refusal>, StoreError> {
-    store.write(Create { entry: Entry::new(id, declared), now }).await
+    store.write(Create { entry: Entry::new(id, declared), now, author: store.author() }).await
 }
 
 /// Has a definition of the API's say something else.
@@ -159,7 +161,7 @@ pub async fn update(
     declared: Declared,
 ) -> Result<Result<Stored, Refusal>, StoreError> {
     let entry = Entry::new(change.id.clone(), declared);
-    store.write(Update { change, entry }).await
+    store.write(Update { change, entry, author: store.author() }).await
 }
 
 /// Removes a definition of the API's, with its overlay, its schedule and what it remembers.
@@ -167,7 +169,7 @@ pub async fn update(
 /// # Errors
 /// When the store fails.
 pub async fn delete(store: &Store, change: Change) -> Result<Result<(), Refusal>, StoreError> {
-    store.write(Delete { change }).await
+    store.write(Delete { change, author: store.author() }).await
 }
 
 /// Switches a definition on or off: one of the API's by its own word, any other by an overlay,
@@ -180,12 +182,13 @@ pub async fn set_enabled(
     change: Change,
     enabled: bool,
 ) -> Result<Result<Stored, Refusal>, StoreError> {
-    store.write(Switch { change, enabled }).await
+    store.write(Switch { change, enabled, author: store.author() }).await
 }
 
 struct Create {
     entry: Entry,
     now: Time,
+    author: Arc<Author>,
 }
 
 impl Write for Create {
@@ -199,13 +202,19 @@ impl Write for Create {
         }
         row::insert(tx, &self.entry, DefinitionSource::Dynamic, self.now).await?;
         row::raise(tx).await?;
-        written(tx, &self.entry.id, self.entry.declared.scope()).await
+        let made = written(tx, &self.entry.id, self.entry.declared.scope()).await?;
+        if let Ok(made) = &made {
+            let deed = made.deed("definition.create", self.now);
+            deed.turned(None, Some(made.digest())).record(tx, &self.author).await?;
+        }
+        Ok(made)
     }
 }
 
 struct Update {
     change: Change,
     entry: Entry,
+    author: Arc<Author>,
 }
 
 impl Write for Update {
@@ -229,12 +238,15 @@ impl Write for Update {
         let kept = Before { overlay: before.overlay, created_at: before.created_at };
         row::update(tx, &self.entry, kept, self.change.now).await?;
         row::raise(tx).await?;
-        written(tx, &self.change.id, &self.change.scope).await
+        let after = written(tx, &self.change.id, &self.change.scope).await?;
+        changed(tx, "definition.update", &before, &after, self.change.now, &self.author).await?;
+        Ok(after)
     }
 }
 
 struct Delete {
     change: Change,
+    author: Arc<Author>,
 }
 
 impl Write for Delete {
@@ -252,6 +264,8 @@ impl Write for Delete {
         }
         row::remove(tx, &before.id).await?;
         row::raise(tx).await?;
+        let deed = before.deed("definition.delete", self.change.now);
+        deed.turned(Some(before.digest()), None).record(tx, &self.author).await?;
         Ok(Ok(()))
     }
 }
@@ -259,6 +273,7 @@ impl Write for Delete {
 struct Switch {
     change: Change,
     enabled: bool,
+    author: Arc<Author>,
 }
 
 impl Write for Switch {
@@ -286,8 +301,25 @@ impl Write for Switch {
             row::schedule(tx, &entry, self.enabled, before.created_at, self.change.now).await?;
         }
         row::raise(tx).await?;
-        written(tx, &before.id, &before.scope).await
+        let after = written(tx, &before.id, &before.scope).await?;
+        let action = if self.enabled { "definition.enable" } else { "definition.disable" };
+        changed(tx, action, &before, &after, self.change.now, &self.author).await?;
+        Ok(after)
     }
+}
+
+/// Tells the audit of a definition that says something else than before.
+async fn changed(
+    tx: &mut Tx<'_>,
+    action: &'static str,
+    before: &Stored,
+    after: &Result<Stored, Refusal>,
+    at: Time,
+    author: &Author,
+) -> Result<(), WriteError> {
+    let Ok(after) = after else { return Ok(()) };
+    let deed = after.deed(action, at).turned(Some(before.digest()), Some(after.digest()));
+    deed.record(tx, author).await
 }
 
 /// The definition as it is, or with another word of its own on whether it is switched on.
@@ -332,7 +364,7 @@ async fn changeable(
     }))
 }
 
-async fn written(
+pub(super) async fn written(
     tx: &mut Tx<'_>,
     id: &str,
     scope: &Scope,

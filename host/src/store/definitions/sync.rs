@@ -2,16 +2,20 @@
 
 use std::collections::{HashMap, HashSet};
 use std::fmt;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
+use serde_json::json;
 
-use super::change::{Dependant, dependants_on_agent, dependants_on_endpoint, taken};
+use super::change::{Dependant, dependants_on_agent, dependants_on_endpoint, taken, written};
 use super::row::{self, Before, Entry};
 use super::{Stored, read, select_definitions};
 use crate::config::definitions::Declared;
+use crate::model::audit::{Actor, Author};
 use crate::model::definition::{DefinitionKind, DefinitionSource};
 use crate::model::problem::Problems;
 use crate::model::time::Time;
+use crate::store::audit::Deed;
 use crate::store::sql::Tx;
 use crate::store::write::{Write, WriteError};
 use crate::store::{Store, StoreError};
@@ -58,13 +62,26 @@ pub async fn sync(
     declared: Vec<Declared>,
     now: Time,
 ) -> Result<Result<Synced, Problems>, StoreError> {
-    let entries = declared.into_iter().map(|one| Entry::new(one.id(), one)).collect();
-    store.write(Sync { entries, now }).await
+    store.write(Sync::of(store, declared, now, false)).await
+}
+
+/// The same, because somebody has asked for it: the audit tells of them, too.
+///
+/// # Errors
+/// As [`sync`].
+pub async fn reload(
+    store: &Store,
+    declared: Vec<Declared>,
+    now: Time,
+) -> Result<Result<Synced, Problems>, StoreError> {
+    store.write(Sync::of(store, declared, now, true)).await
 }
 
 struct Sync {
     entries: Vec<Entry>,
     now: Time,
+    author: Arc<Author>,
+    asked: bool,
 }
 
 impl Write for Sync {
@@ -83,6 +100,7 @@ impl Write for Sync {
         // Slugs are let go of before they are taken, so that two definitions may swap theirs.
         for stored in &gone {
             row::remove(tx, &stored.id).await?;
+            self.tell(tx, "definition.delete", Some(stored), None).await?;
         }
         for entry in &changed {
             row::release_slug(tx, &entry.id).await?;
@@ -96,14 +114,21 @@ impl Write for Sync {
             match known.get(&entry.id) {
                 None => {
                     row::insert(tx, entry, DefinitionSource::Config, self.now).await?;
+                    self.tell(tx, "definition.create", None, Some(entry)).await?;
                     counts.created += 1;
                 }
-                Some(Stored { overlay, created_at, .. }) => {
+                Some(stored) => {
+                    let Stored { overlay, created_at, .. } = stored;
                     let before = Before { overlay: *overlay, created_at: *created_at };
                     row::update(tx, entry, before, self.now).await?;
+                    self.tell(tx, "definition.update", Some(stored), Some(entry)).await?;
                     counts.updated += 1;
                 }
             }
+        }
+        if self.asked {
+            let deed = Deed::new("config.reload", "config", "", self.now).with(json!(counts));
+            deed.record(tx, &self.author).await?;
         }
         if counts.created + counts.updated + counts.deleted > 0 {
             row::raise(tx).await?;
@@ -113,6 +138,29 @@ impl Write for Sync {
 }
 
 impl Sync {
+    fn of(store: &Store, declared: Vec<Declared>, now: Time, asked: bool) -> Self {
+        let entries = declared.into_iter().map(|one| Entry::new(one.id(), one)).collect();
+        Self { entries, now, author: store.author(), asked }
+    }
+
+    /// Tells the audit what the files have done to a definition.
+    async fn tell(
+        &self,
+        tx: &mut Tx<'_>,
+        action: &'static str,
+        before: Option<&Stored>,
+        entry: Option<&Entry>,
+    ) -> Result<(), WriteError> {
+        let after = match entry {
+            Some(entry) => written(tx, &entry.id, entry.declared.scope()).await?.ok(),
+            None => None,
+        };
+        let Some(meant) = after.as_ref().or(before) else { return Ok(()) };
+        let deed = meant.deed(action, self.now).by(Actor::Config);
+        let (before, after) = (before.map(Stored::digest), after.as_ref().map(Stored::digest));
+        deed.turned(before, after).record(tx, &self.author).await
+    }
+
     fn gone<'k>(&self, known: &'k HashMap<String, Stored>) -> Vec<&'k Stored> {
         let declared: HashSet<&str> = self.entries.iter().map(|entry| entry.id.as_str()).collect();
         known.values().filter(|stored| !declared.contains(stored.id.as_str())).collect()

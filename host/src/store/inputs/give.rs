@@ -1,11 +1,17 @@
 //! Giving an input to a run.
 
+use std::sync::Arc;
+
+use serde_json::json;
+
+use super::super::audit::Deed;
 use super::super::commands::{self, Word};
 use super::super::sql::{Reader, Tx, binds};
 use super::super::write::{Write, WriteError};
 use super::super::{Store, StoreError, queues, runs, tasks};
 use super::present::{Latest, Present};
 use super::{read, select_inputs};
+use crate::model::audit::Author;
 use crate::model::command::{Control, LEASE};
 use crate::model::definition::PROMPT_BYTES_MAX;
 use crate::model::id::{CommandId, RunId};
@@ -90,10 +96,13 @@ pub enum Given {
 /// # Errors
 /// When the store fails.
 pub async fn give(store: &Store, input: NewInput) -> Result<Option<Given>, StoreError> {
-    store.write(Give(input)).await
+    store.write(Give { input, author: store.author() }).await
 }
 
-struct Give(NewInput);
+struct Give {
+    input: NewInput,
+    author: Arc<Author>,
+}
 
 /// How an input reaches its run: what became of it, in which run, and by which command.
 struct Way {
@@ -130,14 +139,33 @@ impl Write for Give {
             return Ok(Some(known));
         }
         let way = self.deliver(tx, &present).await?;
-        self.keep(tx, &present, way).await.map(Given::New).map(Some)
+        let kept = self.keep(tx, &present, way).await?;
+        self.record(tx, &kept).await?;
+        Ok(Some(Given::New(kept)))
     }
 }
 
 impl Give {
+    async fn record(&self, tx: &mut Tx<'_>, kept: &RunInput) -> Result<(), WriteError> {
+        let NewInput { to, scope, now, .. } = &self.input;
+        let (kind, id) = match to {
+            Addressee::Run(id) => ("run", id.as_str()),
+            Addressee::Task(id) => ("task", id.as_str()),
+        };
+        let RunInput { id: input, mode, outcome, into_run_id, .. } = kept;
+        let detail = json!({
+            "input_id": input,
+            "mode": mode.as_str(),
+            "outcome": outcome.as_str(),
+            "run_id": into_run_id,
+        });
+        let deed = Deed::new("input.give", kind, scope.workspace_id(), *now);
+        deed.on(id).with(detail).record(tx, &self.author).await
+    }
+
     async fn target(&self, tx: &mut Tx<'_>) -> Result<Option<Target>, WriteError> {
-        let workspace = self.0.scope.workspace_id();
-        let (run_id, task_id) = match &self.0.to {
+        let workspace = self.input.scope.workspace_id();
+        let (run_id, task_id) = match &self.input.to {
             Addressee::Task(id) => (None, Some(id.to_string())),
             Addressee::Run(id) => {
                 let row = tx.row(SELECT_RUN, &binds![id.as_str(), workspace]).await?;
@@ -162,7 +190,7 @@ impl Give {
     }
 
     async fn known(&self, tx: &mut Tx<'_>, target: &Target) -> Result<Option<Given>, WriteError> {
-        let Some(wanted) = &self.0.idempotency else { return Ok(None) };
+        let Some(wanted) = &self.input.idempotency else { return Ok(None) };
         let key = wanted.key.as_str();
         let row = match &target.task_id {
             Some(task) => tx.row(SELECT_KNOWN_OF_TASK, &binds![task.as_str(), key]).await?,
@@ -175,7 +203,7 @@ impl Give {
 
     async fn deliver(&self, tx: &mut Tx<'_>, present: &Present) -> Result<Way, WriteError> {
         let standing = present.standing();
-        let way = match (self.0.mode.outcome(standing), &present.command) {
+        let way = match (self.input.mode.outcome(standing), &present.command) {
             (InputOutcome::Direct, Some(command)) => self.tell(tx, present, command).await?,
             (InputOutcome::Interrupted, Some(command)) if standing == Standing::Resting => {
                 self.replace(tx, present, command).await?
@@ -188,7 +216,7 @@ impl Give {
         if let Some(way) = way {
             return Ok(way);
         }
-        let NewInput { run_id, command_id, text, now, .. } = &self.0;
+        let NewInput { run_id, command_id, text, now, .. } = &self.input;
         let outcome = present.append(tx, (run_id, command_id), text, *now).await?;
         let (into_run_id, command_id) = (run_id.clone(), command_id.clone());
         Ok(Way { outcome, into_run_id, command_id, asked_seq: None })
@@ -201,7 +229,7 @@ impl Give {
         present: &Present,
         command: &Latest,
     ) -> Result<Option<Way>, WriteError> {
-        let NewInput { id, command_id, text, now, scope, .. } = &self.0;
+        let NewInput { id, command_id, text, now, scope, .. } = &self.input;
         let Some(worker_id) = &command.worker_id else { return Ok(None) };
         let run_id = &present.run.made.id;
         let row = tx.row(SELECT_LAST_QUESTION, &binds![run_id.as_str()]).await?;
@@ -231,7 +259,7 @@ impl Give {
         present: &Present,
         command: &Latest,
     ) -> Result<Option<Way>, WriteError> {
-        let NewInput { text, now, scope, .. } = &self.0;
+        let NewInput { text, now, scope, .. } = &self.input;
         let Some(worker_id) = &command.worker_id else { return Ok(None) };
         let Some(prompt) = joined(command.next_prompt.as_deref(), text) else { return Ok(None) };
         let run_id = &present.run.made.id;
@@ -256,7 +284,7 @@ impl Give {
         present: &Present,
         command: &Latest,
     ) -> Result<Option<Way>, WriteError> {
-        let NewInput { text, now, .. } = &self.0;
+        let NewInput { text, now, .. } = &self.input;
         let undelivered = tx.row(SELECT_UNDELIVERED, &binds![command.id.as_str()]).await?;
         let before = undelivered.and(command.prompt.as_deref());
         let Some(prompt) = joined(before, text) else { return Ok(None) };
@@ -274,7 +302,7 @@ impl Give {
         present: &Present,
         way: Way,
     ) -> Result<RunInput, WriteError> {
-        let NewInput { id, scope, mode, text, idempotency, now, .. } = &self.0;
+        let NewInput { id, scope, mode, text, idempotency, now, .. } = &self.input;
         let run_id = &present.run.made.id;
         let binds = binds![
             id.as_str(),

@@ -1,7 +1,11 @@
 //! Fires that no clock asked for: one now, or the past slots of a job.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
+use serde_json::json;
+
+use super::super::audit::Deed;
 use super::super::sql::Tx;
 use super::super::write::{Write, WriteError};
 use super::super::{Store, StoreError, limits};
@@ -9,6 +13,7 @@ use super::Draft;
 use super::claim::under_way;
 use super::fires::{self, Fated};
 use super::ruling::{Circumstances, Fate, Room, Ruling};
+use crate::model::audit::Author;
 use crate::model::definition::{FireLimit, Job, Overlap};
 use crate::model::id::RunId;
 use crate::model::time::Time;
@@ -45,7 +50,7 @@ pub async fn fire_by_hand(
     draft: Draft,
     now: Time,
 ) -> Result<ByHand, StoreError> {
-    store.write(FireByHand { job, draft, now }).await
+    store.write(FireByHand { job, draft, now, author: store.author() }).await
 }
 
 /// Fires those past slots of a job that have no run, each after the one before it unless the job
@@ -59,13 +64,14 @@ pub async fn backfill(
     drafts: Vec<Draft>,
     now: Time,
 ) -> Result<Backfilled, StoreError> {
-    store.write(Backfill { job, drafts, now }).await
+    store.write(Backfill { job, drafts, now, author: store.author() }).await
 }
 
 struct FireByHand {
     job: Job,
     draft: Draft,
     now: Time,
+    author: Arc<Author>,
 }
 
 impl Write for FireByHand {
@@ -80,6 +86,9 @@ impl Write for FireByHand {
             (None, _) => Fate::Runs { after: None },
         };
         fires::insert(tx, &[(&self.draft, fate)], self.now).await?;
+        let detail = json!({ "run_id": self.draft.run.id });
+        let deed = deed("job.fire", &self.job, self.now).with(detail);
+        deed.record(tx, &self.author).await?;
         Ok(ByHand::Made(self.draft.run.id.clone()))
     }
 }
@@ -88,6 +97,7 @@ struct Backfill {
     job: Job,
     drafts: Vec<Draft>,
     now: Time,
+    author: Arc<Author>,
 }
 
 impl Write for Backfill {
@@ -105,12 +115,19 @@ impl Write for Backfill {
             drafts.iter().copied().zip(ruling.fates).filter(passes).collect();
         let made = fires::insert(tx, &fires, self.now).await?;
         let limited = drafts.len() - fires.len();
-        Ok(Backfilled {
+        let done = Backfilled {
             fired: made.len(),
             skipped: self.drafts.len() - limited - made.len(),
             limited,
             retry_at: ruling.retry_at,
-        })
+        };
+        if done.fired > 0 {
+            let Backfilled { fired, skipped, limited, .. } = done;
+            let detail = json!({ "fired": fired, "skipped": skipped, "limited": limited });
+            let deed = deed("job.backfill", &self.job, self.now).with(detail);
+            deed.record(tx, &self.author).await?;
+        }
+        Ok(done)
     }
 }
 
@@ -130,6 +147,12 @@ impl Backfill {
         let (overlap, chained) = (self.job.overlap, true);
         Ok(Ruling::on(drafts, &Circumstances { overlap, chained, under_way: &under_way, room }))
     }
+}
+
+/// What is done to a job, as the audit has it.
+fn deed<'j>(action: &'static str, job: &'j Job, now: Time) -> Deed<'j> {
+    let deed = Deed::new(action, "job", job.scope.workspace_id(), now);
+    deed.on(job.id.as_str()).named(job.name.as_str())
 }
 
 async fn room(

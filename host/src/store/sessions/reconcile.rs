@@ -8,12 +8,17 @@
 //! What is taken from a worker goes back to the queue, fails, or ends as canceled, by the rules of a
 //! lost lease. Said twice at the same instant, it changes nothing the second time.
 
+use std::sync::Arc;
 use std::time::Duration;
 
+use serde_json::json;
+
+use super::super::audit::{self, Deed};
 use super::super::commands::{self, Word};
 use super::super::sql::{Reader, Row, Tx, binds};
 use super::super::write::{Write, WriteError};
 use super::super::{Store, StoreError};
+use crate::model::audit::Author;
 use crate::model::command::{Control, LEASE};
 use crate::model::id::{CommandId, WorkerId};
 use crate::model::scope::Scope;
@@ -69,17 +74,21 @@ UPDATE sessions
    AND NOT EXISTS (SELECT 1
                      FROM commands c
                     WHERE c.id = sessions.lease_command_id
-                      AND c.state IN ('blocked', 'pending', 'sent', 'acknowledged', 'running'))";
+                      AND c.state IN ('blocked', 'pending', 'sent', 'acknowledged', 'running'))
+RETURNING id, workspace_id";
 
 /// Puts right what is stuck.
 ///
 /// # Errors
 /// When the store fails; what was put right before stays so.
 pub async fn reconcile(store: &Store, now: Time) -> Result<Reconciled, StoreError> {
-    let mut done = Reconciled { freed: store.write(Free { now }).await?, ..Reconciled::default() };
+    let author = store.author();
+    let freed = store.write(Free { now, author: Arc::clone(&author) }).await?;
+    let mut done = Reconciled { freed, ..Reconciled::default() };
     let binds = binds![now - PATIENCE, BATCH];
     for row in store.read("look for stuck sessions", SELECT_STUCK, &binds).await? {
-        match store.write(Unstick { stuck: read(&row)?, now }).await? {
+        let author = Arc::clone(&author);
+        match store.write(Unstick { stuck: read(&row)?, now, author }).await? {
             Remedy::None => {}
             Remedy::Retried => done.retried += 1,
             Remedy::Forced => done.forced += 1,
@@ -112,6 +121,7 @@ fn read(row: &Row) -> Result<Stuck, StoreError> {
 
 struct Free {
     now: Time,
+    author: Arc<Author>,
 }
 
 impl Write for Free {
@@ -119,7 +129,11 @@ impl Write for Free {
     const DOING: &'static str = "free stale sessions";
 
     async fn apply(&self, tx: &mut Tx<'_>) -> Result<usize, WriteError> {
-        Ok(usize::try_from(tx.execute(FREE, &binds![self.now]).await?).unwrap_or(usize::MAX))
+        let rows = tx.rows(FREE, &binds![self.now]).await?;
+        let whose = |row| Reader::new("sessions", row).get::<String>("workspace_id");
+        let whose = rows.iter().map(whose).collect::<Result<Vec<_>, _>>()?;
+        audit::forced(tx, &self.author, "session.free", "session", whose, self.now).await?;
+        Ok(rows.len())
     }
 }
 
@@ -132,6 +146,7 @@ enum Remedy {
 struct Unstick {
     stuck: Stuck,
     now: Time,
+    author: Arc<Author>,
 }
 
 impl Write for Unstick {
@@ -148,6 +163,12 @@ impl Write for Unstick {
         }
         if self.now.since(self.stuck.since) >= PATIENCE_MAX {
             command.take_back(tx, self.now).await?;
+            let Stuck { session_id, workspace_id, command_id, .. } = &self.stuck;
+            Deed::new("session.force", "session", workspace_id, self.now)
+                .on(session_id)
+                .with(json!({ "command_id": command_id }))
+                .record(tx, &self.author)
+                .await?;
             return Ok(Remedy::Forced);
         }
         Ok(if self.remind(tx, command.run_id()).await? { Remedy::Retried } else { Remedy::None })

@@ -1,12 +1,16 @@
 //! Calling tasks off, and putting them away.
 
+use std::sync::Arc;
+
 use serde_json::Value;
 
+use super::super::audit::Deed;
 use super::super::commands;
 use super::super::sql::{Reader, Sql, Tx, binds};
 use super::super::write::{Write, WriteError};
 use super::super::{Store, StoreError};
 use super::follow::follow_task;
+use crate::model::audit::Author;
 use crate::model::id::{RunId, TaskId};
 use crate::model::scope::Scope;
 use crate::model::task::TaskStatus;
@@ -44,9 +48,10 @@ SELECT id, task_id
 
 const ARCHIVE: &str = "\
 UPDATE tasks
-   SET archived_at = coalesce(archived_at, $3)
+   SET archived_at = $3
  WHERE id = $1
    AND workspace_id = $2
+   AND archived_at IS NULL
    AND status IN ('done', 'error', 'dropped', 'canceled')";
 
 /// What became of a wish to cancel a task.
@@ -79,7 +84,8 @@ pub async fn cancel(
     id: &TaskId,
     now: Time,
 ) -> Result<Option<TaskCanceling>, StoreError> {
-    store.write(Cancel { scope: scope.clone(), id: id.clone(), now }).await
+    let (scope, id, author) = (scope.clone(), id.clone(), store.author());
+    store.write(Cancel { scope, id, now, author }).await
 }
 
 /// Puts a task that has ended out of sight. None when there is no such task.
@@ -92,7 +98,8 @@ pub async fn archive(
     id: &TaskId,
     now: Time,
 ) -> Result<Option<Archiving>, StoreError> {
-    store.write(Archive { scope: scope.clone(), id: id.clone(), now }).await
+    let (scope, id, author) = (scope.clone(), id.clone(), store.author());
+    store.write(Archive { scope, id, now, author }).await
 }
 
 /// Calls off the tasks that those of these runs that are delegated were handed over to, each for
@@ -132,16 +139,24 @@ async fn call_off(
         let rows = tx.rows(SELECT_UNDER_WAY, &binds![task_id]).await?;
         let run = |row| Ok((Reader::new("runs", row).text("id")?, reason.to_owned()));
         let runs = rows.iter().map(run).collect::<Result<Vec<_>, StoreError>>()?;
-        stops = commands::stop_all(tx, &runs, now).await?;
+        let asked = commands::stop_all(tx, &runs, now).await?;
+        stops = asked.into_iter().map(|stop| as_first_seen(stop, &stops)).collect();
     }
     follow_task(tx, task_id, now).await?;
     Ok(stops)
+}
+
+/// What the first look has asked to stop was not asked before, though the second look finds it so.
+fn as_first_seen(stop: commands::Stop, before: &[commands::Stop]) -> commands::Stop {
+    let first = before.iter().find(|known| known.command_id == stop.command_id);
+    commands::Stop { told: first.map_or(stop.told, |first| first.told), ..stop }
 }
 
 struct Cancel {
     scope: Scope,
     id: TaskId,
     now: Time,
+    author: Arc<Author>,
 }
 
 impl Cancel {
@@ -163,11 +178,17 @@ impl Write for Cancel {
             Some(_) => {}
         }
         let stops = call_off(tx, self.id.as_str(), CANCELED, self.now).await?;
-        Ok(Some(match self.status(tx).await? {
+        let canceling = match self.status(tx).await? {
             Some(TaskStatus::Canceled) => TaskCanceling::Ended,
             Some(status) if status.is_terminal() && stops.is_empty() => TaskCanceling::Over,
             _ => TaskCanceling::Asked,
-        }))
+        };
+        let asked_before = stops.iter().any(|stop| stop.told);
+        if canceling != TaskCanceling::Over && !asked_before {
+            let deed = Deed::new("task.cancel", "task", self.scope.workspace_id(), self.now);
+            deed.on(self.id.as_str()).record(tx, &self.author).await?;
+        }
+        Ok(Some(canceling))
     }
 }
 
@@ -175,6 +196,7 @@ struct Archive {
     scope: Scope,
     id: TaskId,
     now: Time,
+    author: Arc<Author>,
 }
 
 impl Write for Archive {
@@ -184,9 +206,16 @@ impl Write for Archive {
     async fn apply(&self, tx: &mut Tx<'_>) -> Result<Option<Archiving>, WriteError> {
         let (id, workspace) = (self.id.as_str(), self.scope.workspace_id());
         if tx.execute(ARCHIVE, &binds![id, workspace, self.now]).await? > 0 {
+            let deed = Deed::new("task.archive", "task", workspace, self.now);
+            deed.on(id).record(tx, &self.author).await?;
             return Ok(Some(Archiving::Archived));
         }
-        let row = tx.row(SELECT_STATUS, &binds![id, workspace]).await?;
-        Ok(row.map(|_| Archiving::UnderWay))
+        let Some(row) = tx.row(SELECT_STATUS, &binds![id, workspace]).await? else {
+            return Ok(None);
+        };
+        let status: TaskStatus = Reader::new("tasks", &row).text("status")?;
+        // One that has ended was put away before.
+        let ended = status.is_terminal();
+        Ok(Some(if ended { Archiving::Archived } else { Archiving::UnderWay }))
     }
 }

@@ -1,12 +1,16 @@
 //! Tasks as they are made.
 
+use std::sync::Arc;
+
 use serde_json::{Value, json};
 
+use super::super::audit::Deed;
 use super::super::commands::{self, First};
 use super::super::sql::{Sql, Tx, binds};
 use super::super::write::{Write, WriteError};
 use super::super::{Store, StoreError, notices, runs};
 use super::{read, select_tasks};
+use crate::model::audit::Author;
 use crate::model::definition::Point;
 use crate::model::id::{CommandId, RunId};
 use crate::model::task::{NewTask, Task};
@@ -63,7 +67,7 @@ pub async fn create(
     run_id: RunId,
     command_id: CommandId,
 ) -> Result<Created, StoreError> {
-    store.write(Create { task, run_id, command_id }).await
+    store.write(Create { task, run_id, command_id, author: store.author() }).await
 }
 
 /// Makes these tasks, each with the run that carries it out, in one statement. The runs and their
@@ -105,6 +109,7 @@ struct Create {
     task: NewTask,
     run_id: RunId,
     command_id: CommandId,
+    author: Arc<Author>,
 }
 
 impl Write for Create {
@@ -120,6 +125,10 @@ impl Write for Create {
         let first = First { id: &self.command_id, run: &run, after: None };
         commands::insert_all(tx, &[first]).await?;
         insert_all(tx, &[(&self.task, &run.id)], run.created_at).await?;
+        let NewTask { id, scope, agent, created_at, .. } = &self.task;
+        let deed = Deed::new("task.create", "task", scope.workspace_id(), *created_at);
+        let detail = json!({ "agent": agent, "run_id": run.id });
+        deed.on(id.as_str()).with(detail).record(tx, &self.author).await?;
         Ok(Created::New)
     }
 }

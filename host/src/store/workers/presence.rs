@@ -3,12 +3,17 @@
 //! A point of the host's life is told when a worker's health changes between being there and being
 //! gone, in the transaction that changes it: so nobody hears twice in a row that it came, or went.
 
+use std::sync::Arc;
+
 use serde_json::json;
 
+use super::super::audit;
 use super::super::sql::{Reader, Row, Sql, Tx, binds};
 use super::super::write::{Write, WriteError};
 use super::super::{Store, StoreError, events, notices};
+use super::deeds::{Decided, Done};
 use super::{agents_to, dismissed};
+use crate::model::audit::Author;
 use crate::model::definition::{Agent, Point};
 use crate::model::id::{NoticeId, WorkerId};
 use crate::model::routing::Offer;
@@ -151,7 +156,7 @@ pub async fn arrive(
     arrival: Arrival,
     now: Time,
 ) -> Result<Result<bool, Dismissal>, StoreError> {
-    store.write(Arrive { arrival, now }).await
+    store.write(Arrive { arrival, now, author: store.author() }).await
 }
 
 /// Notes a heartbeat, and what has changed of the worker. Whether it may work, or why it may not
@@ -211,7 +216,7 @@ pub async fn standings(
 /// # Errors
 /// When the store fails.
 pub async fn sweep(store: &Store, now: Time) -> Result<usize, StoreError> {
-    store.write(Sweep { now }).await
+    store.write(Sweep { now, author: store.author() }).await
 }
 
 /// A worker's row, as far as it says who may stay.
@@ -282,6 +287,7 @@ fn may_work(approval: Approval, admin_state: AdminState, draining: bool) -> bool
 struct Arrive {
     arrival: Arrival,
     now: Time,
+    author: Arc<Author>,
 }
 
 impl Write for Arrive {
@@ -317,7 +323,19 @@ impl Arrive {
         tx.execute(INSERT, &binds).await?;
         let told = Told { id: &presence.worker_id, scope: &Scope::Global, name };
         told.post(tx, Point::WorkerOnline, self.now).await?;
+        self.record(tx, "worker.join", None).await?;
         Ok(Ok(true))
+    }
+
+    /// Tells the audit what the arrival has done to the worker's row.
+    async fn record(
+        &self,
+        tx: &mut Tx<'_>,
+        action: &'static str,
+        before: Option<Decided>,
+    ) -> Result<(), WriteError> {
+        let (worker, at) = (&self.arrival.presence.worker_id, self.now);
+        Done { action, worker, before, detail: None, at }.record(tx, &self.author).await
     }
 
     fn dismissal(&self, standing: &Standing) -> Option<Dismissal> {
@@ -343,7 +361,12 @@ impl Arrive {
             presence.connection.as_str(),
             i64::from(by_key),
         ];
+        let approves = by_key && standing.approval != Approval::Approved;
+        let before = if approves { Decided::of(tx, &presence.worker_id).await? } else { None };
         tx.execute(ARRIVE, &binds).await?;
+        if before.is_some() {
+            self.record(tx, "worker.approve", before).await?;
+        }
         if standing.is_gone() {
             let told = Told { id: &presence.worker_id, scope: &standing.scope, name };
             told.post(tx, Point::WorkerOnline, self.now).await?;
@@ -428,6 +451,7 @@ impl Write for Depart {
 
 struct Sweep {
     now: Time,
+    author: Arc<Author>,
 }
 
 impl Write for Sweep {
@@ -437,6 +461,9 @@ impl Write for Sweep {
     async fn apply(&self, tx: &mut Tx<'_>) -> Result<usize, WriteError> {
         let gone = tx.rows(FALL_SILENT, &binds![self.now - OFFLINE_AFTER]).await?;
         tell_offline(tx, &gone, self.now).await?;
+        let whose = |row| Reader::new("workers", row).get::<String>("workspace_id");
+        let whose = gone.iter().map(whose).collect::<Result<Vec<_>, _>>()?;
+        audit::forced(tx, &self.author, "worker.offline", "worker", whose, self.now).await?;
         tx.execute(DEGRADE, &binds![self.now - DEGRADED_AFTER]).await?;
         Ok(gone.len())
     }

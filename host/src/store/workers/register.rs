@@ -1,9 +1,15 @@
 //! Registration: a machine becomes a worker with a credential of its own.
 
+use std::sync::Arc;
+
+use serde_json::{Value, json};
+
 use super::super::sql::{Tx, binds};
 use super::super::write::{Write, WriteError};
 use super::super::{Store, StoreError};
+use super::deeds::Done;
 use super::tokens;
+use crate::model::audit::Author;
 use crate::model::id::WorkerId;
 use crate::model::scope::Scope;
 use crate::model::time::Time;
@@ -49,23 +55,36 @@ pub async fn register(
     admission: Admission,
     now: Time,
 ) -> Result<Option<Approval>, StoreError> {
-    store.write(Register { worker, admission, now }).await
+    store.write(Register { worker, admission, now, author: store.author() }).await
 }
 
 struct Register {
     worker: NewWorker,
     admission: Admission,
     now: Time,
+    author: Arc<Author>,
+}
+
+/// What an admission gives.
+struct Admitted {
+    scope: Scope,
+    approval: Approval,
+    /// By what it came, for the audit.
+    detail: Option<Value>,
 }
 
 impl Register {
     /// Where it belongs, and whether it is approved.
-    async fn admit(&self, tx: &mut Tx<'_>) -> Result<Option<(Scope, Approval)>, WriteError> {
+    async fn admit(&self, tx: &mut Tx<'_>) -> Result<Option<Admitted>, WriteError> {
         Ok(match &self.admission {
-            Admission::Administrator(scope) => Some((scope.clone(), Approval::Approved)),
+            Admission::Administrator(scope) => {
+                let (scope, approval) = (scope.clone(), Approval::Approved);
+                Some(Admitted { scope, approval, detail: None })
+            }
             Admission::Token(hash) => tokens::use_once(tx, hash, self.now).await?.map(|used| {
                 let approval = if used.approves { Approval::Approved } else { Approval::Pending };
-                (used.scope, approval)
+                let detail = Some(json!({ "token": used.id }));
+                Admitted { scope: used.scope, approval, detail }
             }),
         })
     }
@@ -76,7 +95,8 @@ impl Write for Register {
     const DOING: &'static str = "register a worker";
 
     async fn apply(&self, tx: &mut Tx<'_>) -> Result<Option<Approval>, WriteError> {
-        let Some((scope, approval)) = self.admit(tx).await? else { return Ok(None) };
+        let Some(admitted) = self.admit(tx).await? else { return Ok(None) };
+        let Admitted { scope, approval, detail } = admitted;
         let NewWorker { id, name, credential_hash, credential_prefix } = &self.worker;
         let binds = binds![
             id.as_str(),
@@ -88,6 +108,9 @@ impl Write for Register {
             self.now,
         ];
         tx.execute(INSERT, &binds).await?;
+        let (action, at) = ("worker.register", self.now);
+        let done = Done { action, worker: id, before: None, detail, at };
+        done.record(tx, &self.author).await?;
         Ok(Some(approval))
     }
 }

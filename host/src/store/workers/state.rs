@@ -1,9 +1,13 @@
 //! What an administrator wants of a worker.
 
+use std::sync::Arc;
+
 use super::super::sql::{Reader, Row, Tx, binds};
 use super::super::write::{Write, WriteError};
 use super::super::{Store, StoreError};
+use super::deeds::{Decided, Done};
 use super::presence::go_offline;
+use crate::model::audit::Author;
 use crate::model::id::WorkerId;
 use crate::model::scope::Scope;
 use crate::model::time::Time;
@@ -35,6 +39,18 @@ impl Change {
             Self::Reject => Some(Dismissal::Rejected),
             Self::Revoke => Some(Dismissal::Revoked),
             _ => None,
+        }
+    }
+
+    fn action(self) -> &'static str {
+        match self {
+            Self::Approve => "worker.approve",
+            Self::Reject => "worker.reject",
+            Self::Disable => "worker.disable",
+            Self::Enable => "worker.enable",
+            Self::Drain => "worker.drain",
+            Self::Undrain => "worker.undrain",
+            Self::Revoke => "worker.revoke",
         }
     }
 
@@ -137,7 +153,8 @@ pub async fn change(
     change: Change,
     now: Time,
 ) -> Result<Result<(), Refusal>, StoreError> {
-    store.write(Make { whose: Whose::new(scope, worker_id), change, now }).await
+    let (whose, author) = (Whose::new(scope, worker_id), store.author());
+    store.write(Make { whose, change, now, author }).await
 }
 
 /// Gives a worker another credential: the one it had opens nothing any more, and its connection
@@ -153,8 +170,8 @@ pub async fn rotate(
     prefix: &str,
     now: Time,
 ) -> Result<Result<(), Refusal>, StoreError> {
-    let prefix = prefix.to_owned();
-    store.write(Rotate { whose: Whose::new(scope, worker_id), hash, prefix, now }).await
+    let (whose, author) = (Whose::new(scope, worker_id), store.author());
+    store.write(Rotate { whose, hash, prefix: prefix.to_owned(), now, author }).await
 }
 
 /// Which worker is meant, where.
@@ -185,6 +202,7 @@ struct Make {
     whose: Whose,
     change: Change,
     now: Time,
+    author: Arc<Author>,
 }
 
 impl Write for Make {
@@ -193,6 +211,7 @@ impl Write for Make {
 
     async fn apply(&self, tx: &mut Tx<'_>) -> Result<Self::Output, WriteError> {
         let Whose { scope, worker_id } = &self.whose;
+        let before = Decided::of(tx, worker_id).await?;
         let binds = binds![worker_id.as_str(), scope.workspace_id()];
         if tx.execute(self.change.statement(), &binds).await? == 0 {
             return Ok(Err(self.whose.refusal(tx).await?));
@@ -200,6 +219,9 @@ impl Write for Make {
         if self.change.dismissal().is_some() {
             go_offline(tx, worker_id, self.now).await?;
         }
+        let (action, at) = (self.change.action(), self.now);
+        let done = Done { action, worker: worker_id, before, detail: None, at };
+        done.record(tx, &self.author).await?;
         Ok(Ok(()))
     }
 }
@@ -209,6 +231,7 @@ struct Rotate {
     hash: [u8; 32],
     prefix: String,
     now: Time,
+    author: Arc<Author>,
 }
 
 impl Write for Rotate {
@@ -217,12 +240,16 @@ impl Write for Rotate {
 
     async fn apply(&self, tx: &mut Tx<'_>) -> Result<Self::Output, WriteError> {
         let Whose { scope, worker_id } = &self.whose;
+        let before = Decided::of(tx, worker_id).await?;
         let binds =
             binds![worker_id.as_str(), scope.workspace_id(), &self.hash[..], self.prefix.as_str()];
         if tx.execute(ROTATE, &binds).await? == 0 {
             return Ok(Err(self.whose.refusal(tx).await?));
         }
         go_offline(tx, worker_id, self.now).await?;
+        let (action, at) = ("credential.rotate", self.now);
+        let done = Done { action, worker: worker_id, before, detail: None, at };
+        done.record(tx, &self.author).await?;
         Ok(Ok(()))
     }
 }

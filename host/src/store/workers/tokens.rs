@@ -1,8 +1,14 @@
 //! Bootstrap tokens: with one, a machine that nobody knows becomes a worker.
 
-use super::super::sql::{Reader, Row, Tx, binds};
+use std::sync::Arc;
+
+use serde_json::json;
+
+use super::super::audit::Deed;
+use super::super::sql::{Reader, Row, Sql, Tx, binds};
 use super::super::write::{Write, WriteError};
 use super::super::{Page, PageRequest, Store, StoreError, events};
+use crate::model::audit::{Author, Digest};
 use crate::model::id::BootstrapId;
 use crate::model::scope::Scope;
 use crate::model::time::Time;
@@ -62,6 +68,20 @@ SELECT seq, id, prefix, workspace_id, uses_left, approves, created_at, expires_a
  ORDER BY seq DESC
  LIMIT $3";
 
+const SELECT: Sql = Sql {
+    sqlite: "\
+SELECT id, prefix, workspace_id, uses_left, approves, created_at, expires_at, revoked_at
+  FROM bootstrap_tokens
+ WHERE id = $1
+   AND workspace_id = $2",
+    postgres: "\
+SELECT id, prefix, workspace_id, uses_left, approves, created_at, expires_at, revoked_at
+  FROM bootstrap_tokens
+ WHERE id = $1
+   AND workspace_id = $2
+   FOR UPDATE",
+};
+
 // A token that was ended stays as it is.
 const REVOKE: &str = "\
 UPDATE bootstrap_tokens
@@ -85,7 +105,7 @@ RETURNING id, workspace_id, approves";
 /// # Errors
 /// When the store fails.
 pub async fn create_token(store: &Store, token: NewToken) -> Result<(), StoreError> {
-    store.write(Create(token)).await
+    store.write(Create { token, author: store.author() }).await
 }
 
 /// Tokens, newest first, with those that have ended.
@@ -112,11 +132,13 @@ pub async fn revoke_token(
     id: &BootstrapId,
     now: Time,
 ) -> Result<Option<BootstrapToken>, StoreError> {
-    store.write(Revoke { scope: scope.clone(), id: id.clone(), now }).await
+    let (scope, id, author) = (scope.clone(), id.clone(), store.author());
+    store.write(Revoke { scope, id, now, author }).await
 }
 
 /// What a use of a token gives.
 pub(super) struct Used {
+    pub(super) id: BootstrapId,
     pub(super) scope: Scope,
     pub(super) approves: bool,
 }
@@ -129,17 +151,22 @@ pub(super) async fn use_once(
 ) -> Result<Option<Used>, WriteError> {
     let Some(row) = tx.row(USE, &binds![&hash[..], now]).await? else { return Ok(None) };
     let r = Reader::new("bootstrap_tokens", &row);
-    Ok(Some(Used { scope: events::read_scope(&r)?, approves: r.flag("approves")? }))
+    let (id, scope) = (r.text("id")?, events::read_scope(&r)?);
+    Ok(Some(Used { id, scope, approves: r.flag("approves")? }))
 }
 
-struct Create(NewToken);
+struct Create {
+    token: NewToken,
+    author: Arc<Author>,
+}
 
 impl Write for Create {
     type Output = ();
     const DOING: &'static str = "keep a bootstrap token";
 
     async fn apply(&self, tx: &mut Tx<'_>) -> Result<(), WriteError> {
-        let NewToken { id, hash, prefix, scope, uses, approves, created_at, expires_at } = &self.0;
+        let NewToken { id, hash, prefix, scope, uses, approves, created_at, expires_at } =
+            &self.token;
         let binds = binds![
             id.as_str(),
             &hash[..],
@@ -151,7 +178,10 @@ impl Write for Create {
             *expires_at,
         ];
         tx.execute(INSERT, &binds).await?;
-        Ok(())
+        let made = BootstrapToken::from(self.token.clone());
+        let detail = json!({ "uses": uses, "approve": approves, "expires_at": expires_at });
+        let deed = made.deed("token.create", *created_at).turned(None, Some(made.digest()));
+        deed.with(detail).record(tx, &self.author).await
     }
 }
 
@@ -159,6 +189,7 @@ struct Revoke {
     scope: Scope,
     id: BootstrapId,
     now: Time,
+    author: Arc<Author>,
 }
 
 impl Write for Revoke {
@@ -166,8 +197,44 @@ impl Write for Revoke {
     const DOING: &'static str = "revoke a bootstrap token";
 
     async fn apply(&self, tx: &mut Tx<'_>) -> Result<Option<BootstrapToken>, WriteError> {
-        let binds = binds![self.id.as_str(), self.scope.workspace_id(), self.now];
-        Ok(tx.row(REVOKE, &binds).await?.as_ref().map(read).transpose()?)
+        let [id, workspace, now] = binds![self.id.as_str(), self.scope.workspace_id(), self.now];
+        let whose = [id.clone(), workspace.clone()];
+        let before = tx.row(SELECT, &whose).await?.as_ref().map(read).transpose()?;
+        let after = tx.row(REVOKE, &[id, workspace, now]).await?.as_ref().map(read).transpose()?;
+        if let (Some(before), Some(after)) = (&before, &after) {
+            let deed = after.deed("token.revoke", self.now);
+            let deed = deed.turned(Some(before.digest()), Some(after.digest()));
+            deed.record(tx, &self.author).await?;
+        }
+        Ok(after)
+    }
+}
+
+impl BootstrapToken {
+    /// Of all that people have said of it: its uses are no change of it.
+    fn digest(&self) -> Digest {
+        let Self { id, prefix, scope, approves, expires_at, revoked_at, .. } = self;
+        let workspace = scope.workspace_id();
+        Digest::of(&json!([id, prefix, workspace, approves, expires_at, revoked_at]))
+    }
+
+    fn deed(&self, action: &'static str, at: Time) -> Deed<'_> {
+        Deed::new(action, "token", self.scope.workspace_id(), at).on(self.id.as_str())
+    }
+}
+
+impl From<NewToken> for BootstrapToken {
+    fn from(token: NewToken) -> Self {
+        Self {
+            id: token.id,
+            prefix: token.prefix,
+            scope: token.scope,
+            uses_left: token.uses,
+            approves: token.approves,
+            created_at: token.created_at,
+            expires_at: token.expires_at,
+            revoked_at: None,
+        }
     }
 }
 

@@ -1,11 +1,14 @@
 //! Words of an administrator to a worker.
 
+use std::sync::Arc;
 use std::time::Duration;
 
+use super::super::audit::Deed;
 use super::super::commands::{Word, insert_control};
 use super::super::sql::Tx;
 use super::super::write::{Write, WriteError};
 use super::super::{Store, StoreError};
+use crate::model::audit::Author;
 use crate::model::command::Control;
 use crate::model::id::{CommandId, WorkerId};
 use crate::model::scope::Scope;
@@ -27,7 +30,7 @@ pub async fn tell(
     now: Time,
 ) -> Result<(), StoreError> {
     let (scope, worker_id, id) = (scope.clone(), worker_id.clone(), id.clone());
-    store.write(Tell { scope, worker_id, id, control, now }).await
+    store.write(Tell { scope, worker_id, id, control, now, author: store.author() }).await
 }
 
 struct Tell {
@@ -36,6 +39,17 @@ struct Tell {
     id: CommandId,
     control: Control,
     now: Time,
+    author: Arc<Author>,
+}
+
+impl Tell {
+    fn action(&self) -> &'static str {
+        match self.control {
+            Control::HealthCheck => "worker.check",
+            Control::ConfigUpdate { .. } => "worker.configure",
+            Control::Input { .. } | Control::Cancel { .. } => "worker.tell",
+        }
+    }
 }
 
 impl Write for Tell {
@@ -51,6 +65,8 @@ impl Write for Tell {
             control: &self.control,
             expires_at: self.now + WORD_LIFE,
         };
-        insert_control(tx, &word, self.now).await
+        insert_control(tx, &word, self.now).await?;
+        let deed = Deed::new(self.action(), "worker", word.workspace_id, self.now);
+        deed.on(self.worker_id.as_str()).record(tx, &self.author).await
     }
 }
