@@ -3,6 +3,7 @@
 //! One file per resource. Handlers turn requests into domain types, call what does the work, and
 //! turn its answer into JSON; errors are RFC 9457 problems.
 
+mod audit;
 mod auth;
 mod author;
 mod body;
@@ -120,6 +121,7 @@ pub fn routes() -> [Router<Arc<Api>>; 3] {
         .route("/api/v1/classes", get(classes::list))
         .route("/api/v1/stats", get(stats::show))
         .route("/api/v1/config/reload", post(config::reload))
+        .merge(audit::routes())
         .merge(commands::routes())
         .merge(controllers::routes())
         .merge(definitions::routes())

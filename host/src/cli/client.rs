@@ -133,7 +133,22 @@ impl Client {
     /// # Errors
     /// When the host does not answer, or refuses.
     pub async fn stream(&self, path: &[&str], last_id: &str) -> Result<Stream, ClientError> {
-        let request = self.api(Method::GET, path).header(LAST_EVENT_ID, last_id);
+        self.open_stream(self.api(Method::GET, path).header(LAST_EVENT_ID, last_id)).await
+    }
+
+    /// What the API has at `path`, piece by piece.
+    ///
+    /// # Errors
+    /// When the host does not answer, or refuses.
+    pub async fn download(
+        &self,
+        path: &[&str],
+        query: &impl serde::Serialize,
+    ) -> Result<Stream, ClientError> {
+        self.open_stream(self.api(Method::GET, path).query(query)).await
+    }
+
+    async fn open_stream(&self, request: RequestBuilder) -> Result<Stream, ClientError> {
         let request = self.authorized(request.timeout(STREAM_TIMEOUT))?;
         let opening = tokio::time::timeout(ANSWER_TIMEOUT, request.send());
         let unreachable = |_| ClientError::Silent { url: self.base.clone() };
@@ -265,6 +280,7 @@ fn transport(base: &Url) -> reqwest::Result<reqwest::Client> {
     let mut builder = reqwest::Client::builder()
         .connect_timeout(CONNECT_TIMEOUT)
         .timeout(ANSWER_TIMEOUT)
+        .user_agent(concat!("hillock/", env!("CARGO_PKG_VERSION")))
         .redirect(redirect::Policy::none());
     if base.scheme() == "http" {
         // Loading the system's certificates takes time, and fails where a container has none.

@@ -6,6 +6,7 @@
 //! can read those.
 
 pub mod agent;
+pub mod audit;
 pub mod client;
 pub mod command;
 pub mod completions;
@@ -92,6 +93,9 @@ pub enum Command {
     Commands(command::Command),
     /// Count a workspace's commands.
     Stats,
+    /// Look at who has changed what.
+    #[command(subcommand)]
+    Audit(audit::Command),
     /// Ask something of an agent, and tell it more.
     #[command(subcommand)]
     Task(task::Command),
@@ -156,6 +160,7 @@ pub async fn main(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Run(command) => run::run(&globals, command).await,
         Command::Commands(command) => command::run(&globals, command).await,
         Command::Stats => stats::run(&globals).await,
+        Command::Audit(command) => audit::run(&globals, command).await,
         Command::Task(command) => task::run(&globals, command).await,
         Command::Session(command) => session::run(&globals, command).await,
         Command::Controller(command) => controller::run(&globals, command).await,
@@ -219,6 +224,10 @@ mod tests {
             (format!("hillock command deny cmd_{id}"), true),
             (format!("hillock command cancel cmd_{id}"), true),
             ("hillock stats --workspace acme --json".to_owned(), true),
+            ("hillock audit list --actor key --action task.* --limit 5".to_owned(), true),
+            ("hillock audit list --since yesterday".to_owned(), false),
+            ("hillock audit export --object job --until 2026-01-01T00:00:00Z".to_owned(), true),
+            ("hillock audit export --limit 5".to_owned(), false),
             ("hillock agent create a --concurrency 4 --lane slow=1 --on-lost fail".to_owned(), true),
             ("hillock agent create a --concurrency 0".to_owned(), false),
             ("hillock agent create a --lane slow".to_owned(), false),

@@ -1,0 +1,226 @@
+//! The audit: who has changed what, in pages or all of it as lines.
+
+use std::sync::Arc;
+
+use axum::body::{Body, Bytes};
+use axum::extract::State;
+use axum::http::header::CONTENT_TYPE;
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use axum::{Json, Router};
+use futures_util::stream;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::Api;
+use super::extract::Parameters;
+use super::json::{InScope, Listing, Paging, ScopeJson, optional};
+use super::problem::Problem;
+use crate::model::audit::{Digest, Place};
+use crate::model::id::AuditId;
+use crate::model::scope::Scope;
+use crate::model::time::Time;
+use crate::store::audit::{self, AuditFilter, Record};
+use crate::store::{Store, StoreError};
+
+/// How many rows an export reads at a time.
+const PORTION: u32 = 500;
+/// The longest actor, action or object that is looked for, in bytes.
+const SOUGHT_BYTES_MAX: usize = 256;
+
+pub(super) fn routes() -> Router<Arc<Api>> {
+    Router::new().route("/api/v1/audit", get(list)).route("/api/v1/audit/export", get(export))
+}
+
+#[derive(Debug, Deserialize)]
+struct FilterQuery {
+    actor: Option<String>,
+    action: Option<String>,
+    object: Option<String>,
+    since: Option<String>,
+    until: Option<String>,
+}
+
+#[derive(Debug, Deserialize)]
+struct ListQuery {
+    #[serde(flatten)]
+    filter: FilterQuery,
+    #[serde(flatten)]
+    scope: InScope,
+    #[serde(flatten)]
+    paging: Paging,
+}
+
+#[derive(Debug, Deserialize)]
+struct ExportQuery {
+    #[serde(flatten)]
+    filter: FilterQuery,
+    #[serde(flatten)]
+    scope: InScope,
+}
+
+#[derive(Debug, Serialize)]
+struct RecordJson {
+    id: AuditId,
+    at: Time,
+    #[serde(flatten)]
+    scope: ScopeJson,
+    actor: ActorJson,
+    action: String,
+    object: ObjectJson,
+    /// Of the object's stored form; none where it has none, or is not there.
+    before: Option<String>,
+    after: Option<String>,
+    detail: Option<Value>,
+    from: PlaceJson,
+}
+
+#[derive(Debug, Serialize)]
+struct ActorJson {
+    kind: String,
+    id: Option<String>,
+}
+
+#[derive(Debug, Serialize)]
+struct ObjectJson {
+    kind: String,
+    id: Option<String>,
+    name: Option<String>,
+}
+
+#[derive(Debug, Serialize)]
+struct PlaceJson {
+    peer: Option<String>,
+    request_id: Option<String>,
+    user_agent: Option<String>,
+}
+
+async fn list(
+    State(api): State<Arc<Api>>,
+    Parameters(query): Parameters<ListQuery>,
+) -> Result<Json<Listing<RecordJson>>, Problem> {
+    let filter = query.filter.read()?;
+    let (scope, page) = (query.scope.scope()?, query.paging.request()?);
+    let page = audit::list(&api.store, &scope, &filter, page).await?;
+    Ok(Json(Listing::page(page, RecordJson::from)))
+}
+
+/// All rows that there are when it begins, oldest first, an object a line.
+async fn export(
+    State(api): State<Arc<Api>>,
+    Parameters(query): Parameters<ExportQuery>,
+) -> Result<Response, Problem> {
+    let (filter, scope) = (query.filter.read()?, query.scope.scope()?);
+    let through = audit::newest(&api.store, &scope).await?.unwrap_or(0);
+    let export = Export { store: api.store.clone(), scope, filter, after: 0, through };
+    let lines = stream::try_unfold(export, async |mut export| {
+        Ok::<_, StoreError>(export.portion().await?.map(|lines| (lines, export)))
+    });
+    Ok(([(CONTENT_TYPE, "application/jsonl")], Body::from_stream(lines)).into_response())
+}
+
+/// An export under way. It holds no more than a portion, however slowly that is taken.
+struct Export {
+    store: Store,
+    scope: Scope,
+    filter: AuditFilter,
+    after: i64,
+    through: i64,
+}
+
+impl Export {
+    async fn portion(&mut self) -> Result<Option<Bytes>, StoreError> {
+        let range = (self.after, self.through);
+        let rows = audit::forward(&self.store, &self.scope, &self.filter, range, PORTION).await?;
+        let Some((last, _)) = rows.last() else { return Ok(None) };
+        self.after = *last;
+        let mut lines = Vec::new();
+        for (_, record) in rows {
+            // Strings, numbers and tables can always be written.
+            lines.extend(serde_json::to_vec(&RecordJson::from(record)).unwrap_or_default());
+            lines.push(b'\n');
+        }
+        Ok(Some(lines.into()))
+    }
+}
+
+impl FilterQuery {
+    fn read(&self) -> Result<AuditFilter, Problem> {
+        let (since, until) = (
+            optional::<Time>("since", self.since.as_deref())?,
+            optional::<Time>("until", self.until.as_deref())?,
+        );
+        if since.zip(until).is_some_and(|(since, until)| until < since) {
+            return Err(Problem::parameter("until", "lies before since"));
+        }
+        Ok(AuditFilter {
+            actor: sought("actor", self.actor.as_deref())?,
+            action: action(self.action.as_deref())?,
+            object: sought("object", self.object.as_deref())?,
+            since,
+            until,
+        })
+    }
+}
+
+/// A word to look for; an empty one is none.
+fn sought(name: &str, text: Option<&str>) -> Result<Option<String>, Problem> {
+    let Some(text) = text.filter(|text| !text.is_empty()) else { return Ok(None) };
+    if text.len() > SOUGHT_BYTES_MAX || text.chars().any(char::is_control) {
+        let reason = format!("is not 1 to {SOUGHT_BYTES_MAX} printable characters");
+        return Err(Problem::parameter(name, reason));
+    }
+    Ok(Some(text.to_owned()))
+}
+
+fn action(text: Option<&str>) -> Result<Option<String>, Problem> {
+    let Some(text) = sought("action", text)? else { return Ok(None) };
+    let word = |word: &str| !word.is_empty() && word.bytes().all(|c| c.is_ascii_lowercase());
+    match text.split_once('.') {
+        Some((kind, verb)) if word(kind) && (verb == "*" || word(verb)) => Ok(Some(text)),
+        _ => {
+            let reason = "is not an action such as task.create, nor a prefix such as task.*";
+            Err(Problem::parameter("action", reason))
+        }
+    }
+}
+
+impl From<Record> for RecordJson {
+    fn from(record: Record) -> Self {
+        let Place { peer, request_id, user_agent } = record.place;
+        let digest = |digest: Digest| digest.to_string();
+        Self {
+            id: record.id,
+            at: record.at,
+            scope: ScopeJson::from(&record.scope),
+            actor: ActorJson { kind: record.actor_kind, id: record.actor_id },
+            action: record.action,
+            object: ObjectJson {
+                kind: record.object_kind,
+                id: record.object_id,
+                name: record.object_name,
+            },
+            before: record.before.map(digest),
+            after: record.after.map(digest),
+            detail: record.detail,
+            from: PlaceJson { peer, request_id, user_agent },
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_action_is_two_words_or_all_below_one() {
+        for good in ["task.create", "definition.update", "task.*"] {
+            assert_eq!(action(Some(good)).unwrap().as_deref(), Some(good));
+        }
+        assert_eq!(action(Some("")).unwrap(), None);
+        for bad in ["task", "task.", ".create", "*", "*.create", "task.c%", "Task.create", "a.b.c"]
+        {
+            assert!(action(Some(bad)).is_err(), "{bad}");
+        }
+    }
+}
