@@ -47,6 +47,8 @@ pub struct Config {
     pub egress: EgressLimits,
     /// How much is kept of what runs say.
     pub logs: LogLimits,
+    /// What is kept of the audit.
+    pub audit: AuditLimits,
     /// What is defined in files.
     pub declared: Vec<Declared>,
     /// The operator's own components.
@@ -106,6 +108,19 @@ pub struct LogLimits {
 impl Default for LogLimits {
     fn default() -> Self {
         Self { run_bytes: 16 * 1024 * 1024 }
+    }
+}
+
+/// How much is kept of the audit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct AuditLimits {
+    /// How old a row may get.
+    pub retention: Duration,
+}
+
+impl Default for AuditLimits {
+    fn default() -> Self {
+        Self { retention: Duration::from_secs(365 * 24 * 60 * 60) }
     }
 }
 
@@ -302,6 +317,7 @@ impl Config {
             ("sandbox", self.limits != other.limits),
             ("egress", self.egress != other.egress),
             ("logs", self.logs != other.logs),
+            ("audit", self.audit != other.audit),
             ("worker", self.worker != other.worker),
             ("queue", self.queue != other.queue),
             ("controllers", self.controllers != other.controllers),

@@ -13,8 +13,8 @@ use super::controllers::ControllersTable;
 use super::definitions::Declared;
 use super::queue::QueueTable;
 use super::{
-    Config, EgressLimits, Limits, LogLimits, Overrides, PROGRAM_TIMEOUT, Program, Worker,
-    default_data_dir,
+    AuditLimits, Config, EgressLimits, Limits, LogLimits, Overrides, PROGRAM_TIMEOUT, Program,
+    Worker, default_data_dir,
 };
 use crate::model::definition::{Agent, Definition};
 use crate::model::problem::Problems;
@@ -44,6 +44,8 @@ pub(super) struct File {
     logs: LogsTable,
     #[serde(default)]
     controllers: ControllersTable,
+    #[serde(default)]
+    audit: AuditTable,
     worker: Option<WorkerTable>,
     // Read apart, so that everything wrong in them is reported at once.
     #[serde(default, rename = "agents")]
@@ -106,6 +108,12 @@ struct LogsTable {
     run_bytes_max: Option<u64>,
 }
 
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct AuditTable {
+    retention: Option<String>,
+}
+
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct WorkerTable {
@@ -163,6 +171,7 @@ impl File {
         let queue = self.queue.into_limits(problems);
         let logs = self.logs.into_limits(problems);
         let controllers = self.controllers.into_settings(problems);
+        let audit = self.audit.into_limits(problems);
         let worker = self.worker.map(|worker| worker.into_worker(folder, problems));
         let Automations { declared, plugins } = automations;
         if let Some(Some(worker)) = &worker {
@@ -183,6 +192,7 @@ impl File {
             limits,
             egress,
             logs,
+            audit,
             declared,
             plugins,
             worker: worker.flatten(),
@@ -376,6 +386,14 @@ impl LogsTable {
     }
 }
 
+impl AuditTable {
+    fn into_limits(self, problems: &mut Problems) -> AuditLimits {
+        let AuditLimits { retention } = AuditLimits::default();
+        let retention = duration("audit.retention", self.retention, retention, problems);
+        AuditLimits { retention }
+    }
+}
+
 impl ProgramEntry {
     fn into_program(self, path: &str, folder: &Path, problems: &mut Problems) -> Option<Program> {
         if self.command.first().is_none_or(String::is_empty) {
@@ -431,6 +449,23 @@ mod tests {
         let wanted =
             ["worker.capabilities", "worker.labels", "worker.labels.team", "worker.region"];
         assert_eq!(paths, wanted);
+    }
+
+    #[test]
+    fn the_audit_is_kept_for_a_year() {
+        let retention = |text: &str| {
+            let file: File = toml::from_str(text).unwrap();
+            let mut problems = Problems::default();
+            let AuditLimits { retention } = file.audit.into_limits(&mut problems);
+            let days = retention.as_secs() / (24 * 60 * 60);
+            (days, problems.iter().map(|problem| problem.path.clone()).collect::<Vec<_>>())
+        };
+        assert_eq!(retention(""), (365, vec![]));
+        assert_eq!(retention("[audit]\nretention = \"90d\""), (90, vec![]));
+        for bad in ["0s", "soon"] {
+            let wanted = (365, vec!["audit.retention".to_owned()]);
+            assert_eq!(retention(&format!("[audit]\nretention = \"{bad}\"")), wanted);
+        }
     }
 
     fn egress(text: &str) -> (EgressLimits, Vec<String>) {

@@ -5,6 +5,7 @@
 //! process has in memory. A signal makes one look at once; the interval is what a lost signal costs.
 
 mod attendance;
+mod audit_retention;
 mod command_recovery;
 mod definitions;
 mod dispatch;
@@ -25,6 +26,7 @@ mod worker_health;
 
 pub use attendance::attendance;
 pub use command_recovery::{CommandRecovery, Recovered, recover};
+pub use audit_retention::{AUDIT_RETENTION_BATCH, Removed, audit_retention};
 pub use definitions::{Registrar, ReloadError, Reloaded, definitions};
 pub use dispatch::dispatch;
 pub use driver::{Controller, Controllers, Done, Driver, Failure, Ran, RunError};

@@ -1,0 +1,52 @@
+//! Rows of the audit that are too old to keep.
+
+use std::time::Duration;
+
+use crate::model::audit::Author;
+use crate::model::time::Time;
+use crate::store::{Store, StoreError, audit};
+
+/// How many rows one transaction removes.
+pub const AUDIT_RETENTION_BATCH: u32 = 10_000;
+
+/// What went, or would go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Removed {
+    /// How many rows.
+    pub rows: u64,
+    /// In how many batches; none on a dry run.
+    pub batches: u64,
+    /// What is older than this.
+    pub cut_off: Time,
+}
+
+/// Removes the rows that are older than `keep`, `batch` of them in each transaction; on a dry run
+/// only counts them. The audit is told first, so that it says what is missing however this ends.
+///
+/// # Errors
+/// When the store fails; what was removed before stays so.
+pub async fn audit_retention(
+    store: &Store,
+    keep: Duration,
+    batch: u32,
+    now: Time,
+    dry_run: bool,
+) -> Result<Removed, StoreError> {
+    let store = &store.acting(Author::controller("audit-retention"));
+    let cut_off = now - keep;
+    let old = audit::count_old(store, cut_off).await?;
+    let mut removed = Removed { rows: 0, batches: 0, cut_off };
+    if dry_run || old == 0 {
+        return Ok(Removed { rows: old, ..removed });
+    }
+    audit::announce(store, cut_off, old, now).await?;
+    loop {
+        match audit::remove_old(store, cut_off, batch.max(1)).await? {
+            0 => return Ok(removed),
+            rows => {
+                removed.rows += rows;
+                removed.batches += 1;
+            }
+        }
+    }
+}
