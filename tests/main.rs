@@ -20,6 +20,7 @@
 //! controllers   the background loops: their driver, orders, several replicas
 //! crash         kill -9 under load, and the ledger afterwards
 //! unruly        workers that die, hang, come back late or lie, and the ledger afterwards
+//! audit         every change of every route leaves its row, and what those rows say
 //! definitions   made, changed and removed while a host runs; configuration read again
 //! logs          what runs say: streams, cursors, limits, redaction, and following them
 //! operations    service managers, rolling restarts, a full disk
@@ -31,6 +32,7 @@
 //! pass: a test waits for a state that can be seen, up to a deadline.
 
 mod activation;
+mod audit;
 mod cli;
 mod conformance;
 mod contract;

@@ -152,6 +152,21 @@ async fn a_worker_elsewhere_joins_as_shown() {
     host.run_with_status(task["run_id"].as_str().unwrap(), "completed").await;
 }
 
+/// The audit: who did what in the life of a host.
+#[tokio::test]
+async fn the_audit_is_read_as_shown() {
+    let folder = contract::folder(Database::sqlite()).await;
+    let host = folder.serve().await;
+    let task = json!({ "agent": "triager", "message": "leave a trace" });
+    let made = host.send(reqwest::Method::POST, "tasks", &task).await;
+    assert_eq!(made.status, 201, "{made:?}");
+    let shown = blocks("sh").into_iter().find(|block| block.contains("hillock audit")).unwrap();
+    let said = all_of(shown, &folder, &host.url).await;
+    for wanted in ["task.create", "definition.create", "\"kind\":\"config\""] {
+        assert!(said.contains(wanted), "{wanted}: {said}");
+    }
+}
+
 /// Runs each line of a block, with the identifiers that the lines before it have printed. All that
 /// they print.
 async fn all_of(block: &str, folder: &Folder, url: &str) -> String {

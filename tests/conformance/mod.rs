@@ -3,6 +3,7 @@
 mod activation;
 mod activity;
 mod approval;
+mod audit;
 mod bounds;
 mod breaker;
 mod cancel;

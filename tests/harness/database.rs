@@ -48,20 +48,27 @@ impl Database {
 
     /// Executes statements past all of the host's own code.
     pub(crate) async fn execute(&self, statements: &str) {
+        self.try_execute(statements).await.unwrap();
+    }
+
+    /// The same, where the database may refuse.
+    pub(crate) async fn try_execute(&self, statements: &str) -> sqlx::Result<()> {
         let statements = AssertSqlSafe(statements.to_owned());
         match self {
             Self::Sqlite(dir) => {
                 let options = sqlx::sqlite::SqliteConnectOptions::new().filename(file(dir.path()));
                 let mut connection = options.connect().await.unwrap();
-                sqlx::raw_sql(statements).execute(&mut connection).await.unwrap();
+                let done = sqlx::raw_sql(statements).execute(&mut connection).await;
                 // The host's own journal, left as it was.
                 connection.close().await.unwrap();
+                done.map(drop)
             }
             Self::Postgres { url, .. } => {
                 let options: PgConnectOptions = url.parse().unwrap();
                 let mut connection = options.connect().await.unwrap();
-                sqlx::raw_sql(statements).execute(&mut connection).await.unwrap();
+                let done = sqlx::raw_sql(statements).execute(&mut connection).await;
                 connection.close().await.unwrap();
+                done.map(drop)
             }
         }
     }
