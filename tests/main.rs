@@ -19,6 +19,7 @@
 //! workers       as a host knows them: joining, approval, health, being sent away
 //! controllers   the background loops: their driver, orders, several replicas
 //! crash         kill -9 under load, and the ledger afterwards
+//! simulation    all who act on a store, by one seed, and the invariants after every operation
 //! unruly        workers that die, hang, come back late or lie, and the ledger afterwards
 //! audit         every change of every route leaves its row, and what those rows say
 //! definitions   made, changed and removed while a host runs; configuration read again
@@ -51,6 +52,7 @@ mod readme;
 mod runs;
 mod sandbox;
 mod scheduler;
+mod simulation;
 mod slow;
 mod sources;
 mod tasks;
