@@ -70,7 +70,7 @@ impl World {
             (RunId::mint(now, self.dice.bytes()), CommandId::mint(now, self.dice.bytes()));
         let create = async |store, _| tasks::create(&store, task, run, command).await;
         let created = self.write(replica, format!("makes {id} under {}", key.2), create).await;
-        if self.clients.asked.get(&key).is_none() {
+        if !self.clients.asked.contains_key(&key) {
             self.clients.keys.push(key.clone());
         }
         let asked = self.clients.asked.entry(key).or_insert(Asked { body, tries: vec![] });
@@ -81,10 +81,8 @@ impl World {
             .filter(|id| self.book.tasks.contains_key(id.as_str()))
             .cloned()
             .collect();
-        if made.is_empty() {
-            // Nothing is kept under the key: it may be asked for anything.
-            asked.body = body;
-        } else if made == [id.clone()] {
+        // As long as nothing is kept under a key, it may be asked for anything.
+        if made.is_empty() || made == [id.clone()] {
             asked.body = body;
         }
         let same = asked.body == body;
@@ -141,7 +139,7 @@ impl World {
         let modes = InputMode::ALL;
         let mode = modes[self.dice.place(modes.len()).unwrap()].0;
         let key = format!("input {}", self.dice.between(0, 3));
-        let idempotency = self.dice.once_in(3).then(|| Idempotency { key, body_hash: [0; 32] });
+        let idempotency = self.dice.once_in(3).then_some(Idempotency { key, body_hash: [0; 32] });
         let input = NewInput {
             id: InputId::mint(now, self.dice.bytes()),
             scope,

@@ -1,16 +1,17 @@
 //! What a replica does by itself: each look and each deed is a step of its own, so that others act
 //! in between, and a crash forgets what was looked at.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use hillock::clock::Clock;
 use hillock::controllers;
-use hillock::model::command::Token;
+use hillock::model::command::{Claim, Token};
 use hillock::model::definition::Definitions;
 use hillock::model::envelope::{Event, Payload, Producer, Source, Way};
 use hillock::model::id::{CommandId, EventId, RunId, TaskId};
 use hillock::model::queue::{Breaker, Queue};
+use hillock::model::worker::Dismissal;
 use hillock::schedule;
 use hillock::store::commands::{self, Lot, Seat};
 use hillock::store::events::{self, Accepted, Delivery};
@@ -19,7 +20,7 @@ use hillock::store::{notices, queues, schedules, sessions, workers};
 use sha2::{Digest as _, Sha256};
 
 use super::book::Standing;
-use super::dice::Dice;
+use super::replica::Link;
 use super::rules::{self, Limits};
 use super::sender;
 use super::world::World;
@@ -205,7 +206,7 @@ impl World {
     fn seats(&self, replica: usize, lots: &[Lot]) -> Vec<Seat> {
         let links = self.replicas[replica].memory.links.iter();
         let open = links.filter(|(_, link)| link.may_work && link.seated);
-        let seat = |(place, link): (&usize, &super::replica::Link)| {
+        let seat = |(place, link): (&usize, &Link)| {
             let worker = &self.workers[*place];
             let own = (0..lots.len()).filter(|lot| worker.may_take(&lots[*lot].queue)).collect();
             Seat {
@@ -278,10 +279,9 @@ impl World {
     pub(super) async fn close(&mut self, replica: usize, place: usize) {
         let memory = &mut self.replicas[replica].memory;
         let Some(link) = memory.links.remove(&place) else { return };
-        let own = |worker: &hillock::model::id::WorkerId| *worker == link.presence.worker_id;
-        let (unsent, others) = memory.outbox.drain(..).partition(|claim| own(&claim.worker_id));
-        memory.outbox = others;
-        let unsent: std::collections::VecDeque<hillock::model::command::Claim> = unsent;
+        let own = |claim: &Claim| claim.worker_id == link.presence.worker_id;
+        let unsent: VecDeque<Claim>;
+        (unsent, memory.outbox) = memory.outbox.drain(..).partition(own);
         for claim in unsent {
             self.take_back(replica, claim.id, claim.token).await;
         }
@@ -323,13 +323,11 @@ impl World {
     pub(super) fn crash(&mut self, replica: usize) {
         self.ledger.crashes += 1;
         self.note(format!("replica {replica} crashes"));
-        let dice: &mut Dice = &mut self.dice;
-        self.replicas[replica].crash(dice);
+        self.replicas[replica].crash(&mut self.dice);
     }
 }
 
-pub(super) fn is_final(why: &hillock::model::worker::Dismissal) -> bool {
-    use hillock::model::worker::Dismissal;
+pub(super) fn is_final(why: &Dismissal) -> bool {
     matches!(why, Dismissal::Rejected | Dismissal::Revoked)
 }
 

@@ -75,7 +75,7 @@ fn a_million_steps_keep_every_invariant() {
 #[tokio::test]
 async fn replicas_on_postgres_keep_every_invariant() {
     let seed = seed();
-    let (lived, _) = live(&Database::postgres().await, seed, LIFE).await;
+    let (lived, _) = live(&Database::postgres().await, seed, LIFE / 3).await;
     lived.print(&format!("simulation on PostgreSQL, seed {seed}"));
     assert!(lived.lost == 0 && lived.runs > 100, "{lived:?}");
 }
