@@ -8,6 +8,7 @@ mod controllers;
 pub mod definitions;
 mod file;
 mod queue;
+mod retention;
 pub mod secrets;
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -21,6 +22,7 @@ pub use automations::to_json;
 pub use controllers::ControllerSettings;
 use definitions::Declared;
 pub use queue::{QueueLimits, WorkspaceLimits};
+pub use retention::{KEPT_MIN, Keep, RetentionSettings};
 
 /// The file's usual name.
 pub const FILE_NAME: &str = "hillock.toml";
@@ -63,6 +65,8 @@ pub struct Config {
     pub queue: QueueLimits,
     /// How the background loops are driven.
     pub controllers: ControllerSettings,
+    /// How long what has ended is kept.
+    pub retention: RetentionSettings,
 }
 
 /// What a guest may use in one call. Exceeding one ends the call with an error that names it.
@@ -321,6 +325,7 @@ impl Config {
             ("worker", self.worker != other.worker),
             ("queue", self.queue != other.queue),
             ("controllers", self.controllers != other.controllers),
+            ("retention", self.retention != other.retention),
             ("plugins", self.plugins != other.plugins),
         ];
         sections.into_iter().filter(|(_, differs)| *differs).map(|(section, _)| section).collect()

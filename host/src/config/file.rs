@@ -12,6 +12,7 @@ use super::automations::Automations;
 use super::controllers::ControllersTable;
 use super::definitions::Declared;
 use super::queue::QueueTable;
+use super::retention::RetentionTable;
 use super::{
     AuditLimits, Config, EgressLimits, Limits, LogLimits, Overrides, PROGRAM_TIMEOUT, Program,
     Worker, default_data_dir,
@@ -40,6 +41,8 @@ pub(super) struct File {
     egress: EgressTable,
     #[serde(default)]
     queue: QueueTable,
+    #[serde(default)]
+    retention: RetentionTable,
     #[serde(default)]
     logs: LogsTable,
     #[serde(default)]
@@ -169,6 +172,7 @@ impl File {
         let limits = self.sandbox.into_limits(problems);
         let egress = self.egress.into_limits(folder, problems);
         let queue = self.queue.into_limits(problems);
+        let retention = self.retention.into_settings(problems);
         let logs = self.logs.into_limits(problems);
         let controllers = self.controllers.into_settings(problems);
         let audit = self.audit.into_limits(problems);
@@ -200,6 +204,7 @@ impl File {
             max_concurrent_runs,
             queue,
             controllers,
+            retention,
         })
     }
 }
