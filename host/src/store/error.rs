@@ -13,6 +13,12 @@ pub enum StoreError {
         /// Why.
         source: sqlx::Error,
     },
+    /// A backup is being put in its place.
+    #[error("the store at {place} is being restored; start again when that is done")]
+    Restoring {
+        /// Its path.
+        place: String,
+    },
     /// The tables cannot be brought up to date.
     #[error("cannot bring the store's tables up to date")]
     Migrate(#[source] MigrateError),

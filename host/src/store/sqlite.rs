@@ -1,11 +1,15 @@
 //! SQLite: one file, one writer, several readers.
 
+use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use sqlx::ConnectOptions;
 use sqlx::sqlite::{
-    SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous,
+    SqliteAutoVacuum, SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions,
+    SqliteSynchronous,
 };
+use sqlx::{Connection as _, SqliteConnection};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -13,7 +17,7 @@ use super::sql::Tx;
 use super::view::View;
 use super::write::{Write, WriteError};
 use super::writer::{self, Writer};
-use super::{StoreError, migrations};
+use super::{StoreError, lock, migrations};
 
 /// How many queries may read at once.
 const READERS_MAX: u32 = 4;
@@ -31,22 +35,34 @@ pub(super) struct Sqlite {
     writer: Writer,
     writing: TaskTracker,
     stop: CancellationToken,
+    options: Arc<SqliteConnectOptions>,
 }
 
 impl Sqlite {
     pub(super) async fn open(url: &str) -> Result<Self, StoreError> {
         let failed = |source| StoreError::Open { place: url.to_owned(), source };
-        let options = options(url).map_err(failed)?;
-        let writes = options.clone().pragma("cache_size", WRITER_CACHE_KIB);
+        let options = options(url);
+        let lock = lock::shared(options.get_filename());
+        let lock = lock.map_err(|source| failed(source.into()))?;
+        let lock = lock.ok_or_else(|| StoreError::Restoring { place: url.to_owned() })?;
+        let writes = options
+            .clone()
+            // Of a new file: what is removed can be given back.
+            .auto_vacuum(SqliteAutoVacuum::Incremental)
+            .pragma("cache_size", WRITER_CACHE_KIB);
         let mut connection = writes.connect().await.map_err(failed)?;
         migrations::sqlite(&mut connection).await?;
         let readers = SqlitePoolOptions::new()
             .max_connections(READERS_MAX)
-            .connect_lazy_with(options.read_only(true));
+            .connect_lazy_with(options.clone().read_only(true));
         let (writer, jobs) = Writer::new();
         let (writing, stop) = (TaskTracker::new(), CancellationToken::new());
-        writing.spawn(writer::work(connection, jobs, stop.clone()));
-        Ok(Self { readers, writer, writing, stop })
+        let work = writer::work(connection, jobs, stop.clone());
+        writing.spawn(async move {
+            work.await;
+            drop(lock);
+        });
+        Ok(Self { readers, writer, writing, stop, options: Arc::new(options) })
     }
 
     pub(super) fn readers(&self) -> &SqlitePool {
@@ -65,6 +81,13 @@ impl Sqlite {
         Ok(output)
     }
 
+    /// Folds as much of the log back into the file as can be without anybody waiting for it.
+    pub(super) async fn checkpoint(&self) -> Result<(), sqlx::Error> {
+        let mut connection: SqliteConnection = self.options.connect().await?;
+        sqlx::query("PRAGMA wal_checkpoint(PASSIVE)").execute(&mut connection).await?;
+        connection.close().await
+    }
+
     /// Commits what has queued, refuses what comes later, and folds the log back into the file.
     pub(super) async fn close(&self) {
         self.readers.close().await;
@@ -74,11 +97,15 @@ impl Sqlite {
     }
 }
 
-fn options(url: &str) -> Result<SqliteConnectOptions, sqlx::Error> {
+/// The file of a store; none on PostgreSQL.
+pub(super) fn file(url: &str) -> Option<&Path> {
     // The rest is a path as it stands: nothing in it is escaped or a parameter.
-    let path = url.strip_prefix("sqlite://").unwrap_or(url);
-    Ok(SqliteConnectOptions::new()
-        .filename(path)
+    url.strip_prefix("sqlite://").map(Path::new)
+}
+
+fn options(url: &str) -> SqliteConnectOptions {
+    SqliteConnectOptions::new()
+        .filename(file(url).unwrap_or(Path::new(url)))
         .create_if_missing(true)
         .journal_mode(SqliteJournalMode::Wal)
         // An answered event survives the loss of power, not only of the process.
@@ -86,5 +113,5 @@ fn options(url: &str) -> Result<SqliteConnectOptions, sqlx::Error> {
         .foreign_keys(true)
         .busy_timeout(BUSY_TIMEOUT)
         .pragma("wal_autocheckpoint", CHECKPOINT_PAGES)
-        .disable_statement_logging())
+        .disable_statement_logging()
 }
