@@ -21,7 +21,8 @@ use crate::catalog::Catalog;
 use crate::clock::Clock;
 use crate::config::{self, Config};
 use crate::controllers::{
-    self, Controllers, Driver, Registrar, ReloadError, Scheduler, SessionReconciler,
+    self, AuditRetention, Controllers, Driver, Registrar, ReloadError, Retention, Scheduler,
+    SessionReconciler, TokenCleanup,
 };
 use crate::dispatch::hub::Hub;
 use crate::dispatch::limits::Limits;
@@ -177,6 +178,11 @@ impl Host {
         driver.register(SessionReconciler { store: store(), hub: hub(), clock });
         driver.register(controllers::RunRecovery::new(store(), hub(), clock));
         driver.register(controllers::Inbox::new(store(), Arc::clone(activator), hub(), clock));
+        driver.register(TokenCleanup { store: store(), clock });
+        let keep = self.config.audit.retention;
+        driver.register(AuditRetention { store: store(), keep, clock });
+        let keep = self.config.retention.clone();
+        driver.register(Retention { store: store(), keep, clock });
         let scheduler = Scheduler { store: store(), hub: hub(), clock, gate: gate.clone() };
         let bell = driver.register(scheduler);
         let (mut changes, stop) = (self.registrar.catalog().changes(), self.draining.clone());

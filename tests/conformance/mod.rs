@@ -21,6 +21,7 @@ mod pages;
 mod places;
 mod queue;
 mod recovery;
+mod retention;
 mod retries;
 mod run_events;
 mod runs;

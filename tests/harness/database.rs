@@ -3,7 +3,9 @@
 use std::path::Path;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use sqlx::{AssertSqlSafe, ConnectOptions as _, Connection as _, postgres::PgConnectOptions};
+use sqlx::{
+    AssertSqlSafe, ConnectOptions as _, Connection as _, Row as _, postgres::PgConnectOptions,
+};
 use tempfile::TempDir;
 
 /// Where `tests/run` says that its PostgreSQL is.
@@ -71,6 +73,16 @@ impl Database {
                 done.map(drop)
             }
         }
+    }
+
+    /// How SQLite would answer a query.
+    pub(crate) async fn plan(&self, query: &'static str) -> String {
+        let Self::Sqlite(dir) = self else { panic!("SQLite's plan") };
+        let options = sqlx::sqlite::SqliteConnectOptions::new().filename(file(dir.path()));
+        let mut connection = options.read_only(true).connect().await.unwrap();
+        let query = AssertSqlSafe(format!("EXPLAIN QUERY PLAN {query}"));
+        let rows = sqlx::query(query).fetch_all(&mut connection).await.unwrap();
+        rows.iter().map(|row| row.get::<String, _>("detail") + "\n").collect()
     }
 
     /// How many rows a table has, past all of the host's own code.

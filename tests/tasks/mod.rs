@@ -8,3 +8,4 @@ mod inputs;
 mod make;
 mod program;
 mod reconcile;
+mod retention;

@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
+use super::driver::{Controller, Done, Failure};
+use crate::clock::Clock;
 use crate::model::audit::Author;
+use crate::model::controller::{ControllerName, Items};
 use crate::model::time::Time;
 use crate::store::{Store, StoreError, audit};
 
@@ -48,5 +51,37 @@ pub async fn audit_retention(
                 removed.batches += 1;
             }
         }
+    }
+}
+
+/// Removes what is too old of the audit.
+#[derive(Debug)]
+pub struct AuditRetention {
+    /// Whose audit.
+    pub store: Store,
+    /// How old a row may get.
+    pub keep: Duration,
+    /// The time.
+    pub clock: Clock,
+}
+
+impl AuditRetention {
+    async fn remove(&self, dry_run: bool) -> Result<Done, StoreError> {
+        let (keep, now) = (self.keep, self.clock.now());
+        let removed =
+            audit_retention(&self.store, keep, AUDIT_RETENTION_BATCH, now, dry_run).await?;
+        Ok(Done::of([("rows", removed.rows)]))
+    }
+}
+
+impl Controller for AuditRetention {
+    const NAME: ControllerName = ControllerName::AuditRetention;
+
+    async fn pass(&self) -> Result<Done, Failure> {
+        Ok(self.remove(false).await?)
+    }
+
+    async fn rehearse(&self) -> Result<Option<Items>, Failure> {
+        Ok(Some(self.remove(true).await?.items))
     }
 }

@@ -22,6 +22,12 @@ words! {
         Inbox = "inbox",
         /// Jobs that are due.
         Scheduler = "scheduler",
+        /// Tokens and keys that are past their time.
+        TokenCleanup = "token-cleanup",
+        /// Old rows of the audit.
+        AuditRetention = "audit-retention",
+        /// What ended long ago.
+        Retention = "retention",
     }
 }
 
@@ -32,6 +38,8 @@ impl ControllerName {
             Self::Inbox => 5,
             Self::WorkerHealth | Self::Scheduler => 30,
             Self::CommandRecovery | Self::SessionReconciler | Self::RunRecovery => 60,
+            Self::TokenCleanup | Self::Retention => 60 * 60,
+            Self::AuditRetention => 24 * 60 * 60,
         })
     }
 
@@ -44,6 +52,9 @@ impl ControllerName {
             Self::RunRecovery => "carries on runs that nothing carries on",
             Self::Inbox => "activates events that wait",
             Self::Scheduler => "fires jobs that are due",
+            Self::TokenCleanup => "removes tokens and keys that are past their time",
+            Self::AuditRetention => "removes old rows of the audit",
+            Self::Retention => "removes what ended longer ago than it is kept",
         }
     }
 }

@@ -362,6 +362,8 @@ pub struct Run {
     pub delivery_error: Option<(String, Time)>,
     /// The task it is delegated to.
     pub delegation: Option<Delegation>,
+    /// Whether what it said has been removed since it ended.
+    pub log_removed: bool,
     /// Whether it can be told more.
     pub interaction: Interaction,
     /// What its program said came of it, as JSON.

@@ -19,19 +19,21 @@ macro_rules! migrations {
     };
 }
 
-const SQLITE: [(i64, &str, &str); 5] = migrations!(
+const SQLITE: [(i64, &str, &str); 6] = migrations!(
     "sqlite": 1 "0001_inbox_runs_queue",
     2 "0002_automations",
     3 "0003_dispatch",
     4 "0004_controllers",
     5 "0005_audit",
+    6 "0006_retention",
 );
-const POSTGRES: [(i64, &str, &str); 5] = migrations!(
+const POSTGRES: [(i64, &str, &str); 6] = migrations!(
     "postgres": 1 "0001_inbox_runs_queue",
     2 "0002_automations",
     3 "0003_dispatch",
     4 "0004_controllers",
     5 "0005_audit",
+    6 "0006_retention",
 );
 
 pub(super) async fn sqlite(connection: &mut SqliteConnection) -> Result<(), StoreError> {

@@ -87,7 +87,7 @@ macro_rules! select_runs {
 SELECT seq, id, workspace_id, owner_kind, owner_id, owner_name, event_id, fire_id, scheduled_at,
        agent, prompt, untrusted_content, task, priority, retry, depth, causes, stages, status,
        attempt, due_at, error, delivery_error, delivery_error_at, task_id, task_run_id, terms,
-       interaction, result, created_at, started_at, ended_at
+       interaction, result, log_removed, created_at, started_at, ended_at
   FROM runs
 ",
             $rest
@@ -431,6 +431,7 @@ fn read(row: &Row) -> Result<Run, StoreError> {
             .text_if_any("task_id")?
             .zip(r.text_if_any("task_run_id")?)
             .map(|(task_id, task_run_id)| Delegation { task_id, task_run_id }),
+        log_removed: r.flag("log_removed")?,
         interaction: r.text("interaction")?,
         result: r.json_if_any("result")?,
     })
