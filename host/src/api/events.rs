@@ -86,7 +86,8 @@ pub(super) async fn show(
     let missing = || Problem::not_found("event");
     let id: EventId = id.parse().map_err(|_| missing())?;
     let found = events::find(&api.store, &scope.scope()?, &id).await?;
-    let (summary, event) = found.ok_or_else(missing)?;
+    let not_kept = || Problem::not_kept("event", id.minted_at(), api.clock.now());
+    let (summary, event) = found.ok_or_else(not_kept)?;
     let decisions = events::decisions(&api.store, &id).await?;
     let envelope = Envelope::open(Arc::new(event)).map(|envelope| envelope.to_json());
     Ok(Json(EventJson {

@@ -68,7 +68,8 @@ pub(super) async fn explain(
     let missing = || Problem::not_found("event");
     let id: EventId = id.parse().map_err(|_| missing())?;
     let scope = scope.scope()?;
-    let (summary, event) = events::find(&api.store, &scope, &id).await?.ok_or_else(missing)?;
+    let not_kept = || Problem::not_kept("event", id.minted_at(), api.clock.now());
+    let (summary, event) = events::find(&api.store, &scope, &id).await?.ok_or_else(not_kept)?;
     let decisions = events::decisions(&api.store, &id).await?;
     let held = gatherings::holding(&api.store, &scope, &id).await?;
     let is_activated = summary.activated_at.is_some();

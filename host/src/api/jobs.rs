@@ -145,7 +145,7 @@ async fn trigger(
             api.hub.notify();
             let run = runs::find(&api.store, &stored.scope, &run).await?;
             let run = run.ok_or_else(|| Problem::not_found("run"))?;
-            Ok((StatusCode::ACCEPTED, Json(RunJson::from(run))).into_response())
+            Ok((StatusCode::ACCEPTED, Json(RunJson::new(run, false))).into_response())
         }
         Err(error) => refused(error, &api),
     }

@@ -65,6 +65,7 @@ pub(super) struct LogsJson {
     logs: Vec<LineJson>,
     next_after: i64,
     status: RunStatus,
+    log_removed: bool,
 }
 
 #[derive(Debug, Serialize)]
@@ -72,6 +73,7 @@ pub(super) struct EventsJson {
     events: Vec<EventJson>,
     next_after: i64,
     status: RunStatus,
+    log_removed: bool,
 }
 
 /// Where a run and its task stand.
@@ -136,7 +138,8 @@ pub(super) async fn logs(
     let portion = Portion { logs: limit(query.limit.as_deref())?, events: 0 };
     let Activity { run, logs, cursor, .. } = read(&api, &id, &query.scope, after, portion).await?;
     let logs = logs.into_iter().map(LineJson::from).collect();
-    Ok(Json(LogsJson { logs, next_after: cursor.logs, status: run.status }))
+    let (status, log_removed) = (run.status, run.log_removed);
+    Ok(Json(LogsJson { logs, next_after: cursor.logs, status, log_removed }))
 }
 
 pub(super) async fn events(
@@ -149,7 +152,8 @@ pub(super) async fn events(
     let Activity { run, events, cursor, .. } =
         read(&api, &id, &query.scope, after, portion).await?;
     let events = events.into_iter().map(EventJson::from).collect();
-    Ok(Json(EventsJson { events, next_after: cursor.events, status: run.status }))
+    let (status, log_removed) = (run.status, run.log_removed);
+    Ok(Json(EventsJson { events, next_after: cursor.events, status, log_removed }))
 }
 
 pub(super) async fn activity(
@@ -177,8 +181,9 @@ async fn read(
 ) -> Result<Activity, Problem> {
     let missing = || Problem::not_found("run");
     let scope = scope.scope()?;
-    let id = id.parse().map_err(|_| missing())?;
-    activity::read(&api.store, &scope, &id, after, portion).await?.ok_or_else(missing)
+    let id: RunId = id.parse().map_err(|_| missing())?;
+    let not_kept = || Problem::not_kept("run", id.minted_at(), api.clock.now());
+    activity::read(&api.store, &scope, &id, after, portion).await?.ok_or_else(not_kept)
 }
 
 /// The number of a line or an event; 0 when there is none.

@@ -9,8 +9,10 @@ use serde::Serialize;
 
 use super::Api;
 use crate::caps::Full;
+use crate::config::KEPT_MIN;
 use crate::model::problem::{Problem as Wrong, Problems};
 use crate::model::scope::Scope;
+use crate::model::time::Time;
 use crate::store::StoreError;
 
 /// How long a sender should wait before it tries again, unless it is known better, in seconds.
@@ -89,6 +91,18 @@ impl Problem {
     pub(super) fn not_found(what: &'static str) -> Self {
         Self::new(StatusCode::NOT_FOUND, "not_found", "there is no such thing here")
             .detail(format!("there is no such {what}"))
+    }
+
+    /// The same of something that may have been there: its identifier was minted then.
+    pub(super) fn not_kept(what: &'static str, minted_at: Option<Time>, now: Time) -> Self {
+        let missing = Self::not_found(what);
+        match minted_at.filter(|at| now.since(*at) >= KEPT_MIN) {
+            None => missing,
+            Some(at) => missing.detail(format!(
+                "there is no such {what}, or no more: its identifier is from {at}, and what has \
+                 ended is removed after a time"
+            )),
+        }
     }
 
     pub(super) fn unavailable(code: &'static str, title: &'static str) -> Self {

@@ -21,6 +21,7 @@ use crate::model::run::{Interaction, Owner, OwnerKind, Run, RunStatus, Stages, T
 use crate::model::scope::Scope;
 use crate::model::time::Time;
 use crate::store::commands::{self, Canceling};
+use crate::store::events;
 use crate::store::runs::{self, RunFilter};
 
 #[derive(Debug, Deserialize)]
@@ -57,12 +58,16 @@ pub(super) struct SummaryJson {
     started_at: Option<Time>,
     ended_at: Option<Time>,
     error: Option<String>,
+    /// What it said has been removed.
+    log_removed: bool,
 }
 
 #[derive(Debug, Serialize)]
 pub(super) struct RunJson {
     #[serde(flatten)]
     summary: SummaryJson,
+    /// The event that led to it is there no more.
+    event_removed: bool,
     prompt: String,
     untrusted_content: Content,
     task: Option<Assignment>,
@@ -108,7 +113,8 @@ pub(super) async fn show(
     Segment(id): Segment,
     Parameters(scope): Parameters<InScope>,
 ) -> Result<Json<RunJson>, Problem> {
-    Ok(Json(find(&api, &id, &scope.scope()?).await?.into()))
+    let run = find(&api, &id, &scope.scope()?).await?;
+    Ok(Json(shown(&api, run).await?))
 }
 
 pub(super) async fn cancel(
@@ -132,13 +138,23 @@ pub(super) async fn cancel(
             return Err(Problem::new(StatusCode::CONFLICT, "run_ended", title));
         }
     };
-    Ok((status, Json(find(&api, &id, &scope).await?.into())))
+    let run = find(&api, &id, &scope).await?;
+    Ok((status, Json(shown(&api, run).await?)))
 }
 
 async fn find(api: &Api, id: &str, scope: &Scope) -> Result<Run, Problem> {
     let missing = || Problem::not_found("run");
     let id: RunId = id.parse().map_err(|_| missing())?;
-    runs::find(&api.store, scope, &id).await?.ok_or_else(missing)
+    let not_kept = || Problem::not_kept("run", id.minted_at(), api.clock.now());
+    runs::find(&api.store, scope, &id).await?.ok_or_else(not_kept)
+}
+
+async fn shown(api: &Api, run: Run) -> Result<RunJson, Problem> {
+    let event_removed = match &run.made.event_id {
+        Some(event) => !events::is_kept(&api.store, &run.made.scope, event).await?,
+        None => false,
+    };
+    Ok(RunJson::new(run, event_removed))
 }
 
 impl From<&Run> for SummaryJson {
@@ -170,16 +186,18 @@ impl From<&Run> for SummaryJson {
             started_at: run.started_at,
             ended_at: run.ended_at,
             error: run.error.clone(),
+            log_removed: run.log_removed,
         }
     }
 }
 
-impl From<Run> for RunJson {
-    fn from(run: Run) -> Self {
+impl RunJson {
+    pub(super) fn new(run: Run, event_removed: bool) -> Self {
         let summary = SummaryJson::from(&run);
         let (delivery_error, delivery_error_at) = run.delivery_error.unzip();
         Self {
             summary,
+            event_removed,
             prompt: run.made.prompt,
             untrusted_content: run.made.content,
             task: run.made.task,

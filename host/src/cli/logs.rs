@@ -7,7 +7,7 @@ use std::io;
 use serde::Deserialize;
 
 use super::client::{Client, ClientError};
-use super::plain;
+use super::{output, plain};
 use crate::model::id::RunId;
 use crate::model::run::Stream;
 
@@ -24,6 +24,8 @@ pub enum Form {
 struct Page {
     logs: Vec<Line>,
     next_after: u64,
+    #[serde(default)]
+    log_removed: bool,
 }
 
 /// A line as the API has it.
@@ -43,6 +45,9 @@ pub async fn print(client: &Client, run: &RunId, mut after: u64) -> anyhow::Resu
     loop {
         let page = page(client, run, after).await?;
         if page.logs.is_empty() {
+            if page.log_removed {
+                output::remark("what it wrote has been removed: see [retention]");
+            }
             return Ok(());
         }
         page.logs.iter().try_for_each(write)?;

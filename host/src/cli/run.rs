@@ -206,6 +206,8 @@ struct Detail {
     prompt: Plain,
     untrusted_content: Content,
     stages: Stages,
+    #[serde(default)]
+    event_removed: bool,
 }
 
 #[derive(Debug, Deserialize)]
@@ -234,7 +236,9 @@ fn listed(runs: &[Summary]) -> String {
 }
 
 fn shown(run: &Summary, detail: &Detail) -> String {
-    let Detail { prompt, untrusted_content, stages } = detail;
+    let Detail { prompt, untrusted_content, stages, event_removed } = detail;
+    let removed = if *event_removed { " (removed)" } else { "" };
+    let event = run.event_id.as_ref().map(|event| format!("{event}{removed}"));
     let hooks: Vec<String> = stages.hooks.iter().map(Origin::to_string).collect();
     let hooks = (!hooks.is_empty()).then(|| hooks.join(", "));
     let top = fields([
@@ -243,7 +247,7 @@ fn shown(run: &Summary, detail: &Detail) -> String {
         ("error", or_none(run.error.as_ref())),
         ("agent", run.agent.to_string()),
         ("fired by", run.owner()),
-        ("event", or_none(run.event_id.as_ref())),
+        ("event", or_none(event)),
         ("slot", or_none(run.scheduled_at)),
         ("workspace", or_none(run.workspace_id.as_ref())),
         ("priority", run.priority.to_string()),

@@ -28,6 +28,13 @@ fn minted(prefix: &str, now: Time, random: [u8; 10]) -> String {
     format!("{prefix}{}", uuid.simple())
 }
 
+/// The time in the digits of a UUIDv7.
+fn minted_at(digits: &str) -> Option<Time> {
+    let (ms, rest) = digits.split_at_checked(12)?;
+    let ms = i64::from_str_radix(ms, 16).ok().filter(|_| rest.starts_with('7'))?;
+    Time::from_millis(ms)
+}
+
 fn derived(prefix: &str, scope: &Scope, name: &str) -> String {
     let mut hash = Sha256::new();
     for part in [prefix, scope.workspace_id(), name] {
@@ -65,6 +72,11 @@ macro_rules! ids {
             /// The identifier of the definition called `name` in `scope`, the same at every start.
             pub fn derive(scope: &Scope, name: &str) -> Self {
                 Self(derived($prefix, scope, name))
+            }
+
+            /// When it was minted; none when it was derived.
+            pub fn minted_at(&self) -> Option<Time> {
+                minted_at(&self.0[$prefix.len()..])
             }
 
             /// The identifier as text.
@@ -173,6 +185,9 @@ mod tests {
         assert!(early < late);
         assert_eq!(early.to_string().parse::<EventId>().unwrap(), early);
         assert!(early.to_string().parse::<RunId>().is_err());
+        assert_eq!((early.minted_at(), late.minted_at()), (Some(at(1_000)), Some(at(1_001))));
+        let zeros: EventId = format!("evt_{}", "0".repeat(32)).parse().unwrap();
+        assert_eq!(zeros.minted_at(), None);
     }
 
     #[test]

@@ -219,6 +219,12 @@ const SELECT_ONE: &str = select_events!(
    AND workspace_id = $2"
 );
 
+const SELECT_KEPT: &str = "\
+SELECT id
+  FROM events
+ WHERE id = $1
+   AND workspace_id = $2";
+
 const SELECT_GATHERED: &str = select_events!(
     " WHERE seq IN (SELECT event_seq
                  FROM gathered
@@ -342,6 +348,15 @@ pub async fn find(
     let binds = binds![id.as_str(), scope.workspace_id()];
     let rows = store.read("read an event", SELECT_ONE, &binds).await?;
     rows.first().map(|row| Ok((read_summary(row)?, read_event(row)?))).transpose()
+}
+
+/// Whether an event is still there.
+///
+/// # Errors
+/// When the store fails.
+pub async fn is_kept(store: &Store, scope: &Scope, id: &EventId) -> Result<bool, StoreError> {
+    let binds = binds![id.as_str(), scope.workspace_id()];
+    Ok(!store.read("look for an event", SELECT_KEPT, &binds).await?.is_empty())
 }
 
 /// Events, newest first.

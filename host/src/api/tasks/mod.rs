@@ -248,7 +248,9 @@ pub(super) fn invalid(problems: &Problems) -> Problem {
 }
 
 async fn find(api: &Api, id: &str, scope: &Scope) -> Result<Task, Problem> {
-    tasks::find(&api.store, scope, &parse(id)?).await?.ok_or_else(missing)
+    let id = parse(id)?;
+    let not_kept = || Problem::not_kept("task", id.minted_at(), api.clock.now());
+    tasks::find(&api.store, scope, &id).await?.ok_or_else(not_kept)
 }
 
 async fn shown(api: &Api, task: Task) -> Result<TaskJson, Problem> {
