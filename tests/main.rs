@@ -18,6 +18,7 @@
 //! worker        a worker of its own: logs, cancel, drain, loss
 //! workers       as a host knows them: joining, approval, health, being sent away
 //! controllers   the background loops: their driver, orders, several replicas
+//! backup        copies of a store while a host serves, putting them back, what is gone
 //! crash         kill -9 under load, and the ledger afterwards
 //! simulation    all who act on a store, by one seed, and the invariants after every operation
 //! unruly        workers that die, hang, come back late or lie, and the ledger afterwards
@@ -34,6 +35,7 @@
 
 mod activation;
 mod audit;
+mod backup;
 mod cli;
 mod conformance;
 mod contract;

@@ -4,7 +4,7 @@
 //! answered with 202 must be there at the end, once, with one run, which has ended.
 
 mod ledger;
-mod senders;
+pub(crate) mod senders;
 
 use std::time::Duration;
 

@@ -17,16 +17,16 @@ use crate::harness::senders::github_signed;
 const SENDERS: usize = 8;
 
 /// The event that each delivery was answered with, by the delivery's number.
-pub(super) type Accepted = BTreeMap<u64, String>;
+pub(crate) type Accepted = BTreeMap<u64, String>;
 
-pub(super) struct Senders {
+pub(crate) struct Senders {
     tasks: JoinSet<()>,
     stop: CancellationToken,
     accepted: Arc<Mutex<Accepted>>,
 }
 
 impl Senders {
-    pub(super) fn start(host: &Host) -> Self {
+    pub(crate) fn start(host: &Host) -> Self {
         let (stop, accepted, numbers) =
             (CancellationToken::new(), Arc::default(), Arc::new(AtomicU64::new(1)));
         let mut tasks = JoinSet::new();
@@ -43,8 +43,13 @@ impl Senders {
         Self { tasks, stop, accepted }
     }
 
+    /// What was accepted so far.
+    pub(crate) fn accepted(&self) -> Accepted {
+        self.accepted.lock().unwrap().clone()
+    }
+
     /// Lets each sender finish what it is at, and gives what was accepted.
-    pub(super) async fn stop(self) -> Accepted {
+    pub(crate) async fn stop(self) -> Accepted {
         self.stop.cancel();
         self.tasks.join_all().await;
         self.accepted.lock().unwrap().clone()

@@ -9,6 +9,7 @@ mod keys;
 mod loss;
 mod programs;
 pub(crate) mod protocol;
+mod restored;
 mod stand_in;
 mod telling;
 

@@ -7,6 +7,7 @@
 
 pub mod agent;
 pub mod audit;
+pub mod backup;
 pub mod client;
 pub mod command;
 pub mod completions;
@@ -32,6 +33,7 @@ pub mod observer;
 pub mod output;
 pub mod plain;
 pub mod protocol;
+pub mod restore;
 pub mod run;
 pub mod sample;
 pub mod schedule;
@@ -140,6 +142,10 @@ pub enum Command {
     Webhook(webhook::Command),
     /// Print a systemd unit that runs this program as a host.
     Systemd,
+    /// Copy the store into a file, while the host goes on.
+    Backup(backup::Args),
+    /// Put a backup in the store's place.
+    Restore(restore::Args),
     /// Print the completion script of a shell.
     Completions(completions::Args),
 }
@@ -176,6 +182,8 @@ pub async fn main(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Filter(command) => filter::run(&globals, command).await,
         Command::Webhook(command) => webhook::run(&globals, command).await,
         Command::Systemd => systemd::run(),
+        Command::Backup(args) => backup::run(&globals, args).await,
+        Command::Restore(args) => restore::run(&globals, args).await,
         Command::Completions(args) => completions::run(&args),
     };
     done.or_else(unless_nobody_reads)
@@ -315,6 +323,10 @@ mod tests {
             (format!("hillock worker token revoke btk_{id}"), true),
             (format!("hillock worker token revoke wrk_{id}"), false),
             ("hillock protocol".to_owned(), true),
+            ("hillock backup --force /tmp/b.db --json".to_owned(), true),
+            ("hillock backup".to_owned(), false),
+            ("hillock restore b.db".to_owned(), true),
+            ("hillock restore".to_owned(), false),
             ("hillock completions zsh".to_owned(), true),
         ] {
             assert_eq!(parses(&line), wanted, "{line}");

@@ -36,6 +36,12 @@ const POSTGRES: [(i64, &str, &str); 6] = migrations!(
     6 "0006_retention",
 );
 
+/// The version of SQLite's tables by this program, with the checksum of each migration that leads
+/// to it.
+pub(super) fn sqlite_versions() -> Vec<(i64, Vec<u8>)> {
+    migrator(&SQLITE).iter().map(|one| (one.version, one.checksum.to_vec())).collect()
+}
+
 pub(super) async fn sqlite(connection: &mut SqliteConnection) -> Result<(), StoreError> {
     // A table whose columns change is made anew under its old name; rows of other tables that
     // refer to it must not go with the old one. Within a transaction this cannot be switched.

@@ -15,6 +15,7 @@
 
 pub mod activity;
 pub mod audit;
+pub mod backup;
 pub mod classes;
 pub mod commands;
 pub mod controllers;

@@ -19,7 +19,7 @@ use super::Store;
 use crate::model::audit::Author;
 pub use list::{AuditFilter, Record, forward, list, newest};
 pub(super) use record::{Deed, forced};
-pub use remove::{announce, count_old, remove_old};
+pub use remove::{announce, count_old, note_removed, remove_old};
 
 impl Store {
     /// The same store, in this author's hands: the audit names it for what is changed through it.
