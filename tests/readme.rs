@@ -167,6 +167,25 @@ async fn the_audit_is_read_as_shown() {
     }
 }
 
+/// What operators do: a rule for what is kept, a backup beside a host that serves, and its return.
+#[tokio::test]
+async fn a_store_is_backed_up_and_restored_as_shown() {
+    let shown = |language, text| blocks(language).into_iter().find(|block| block.contains(text));
+    let config = contract::CONFIG.to_owned() + shown("toml", "[retention]").unwrap();
+    let folder = Folder::new(Database::sqlite(), &config).await;
+    let mut host = folder.serve().await;
+    let run = async |line: &str| {
+        let args: Vec<&str> = line.split_whitespace().skip(1).collect();
+        let mut command = folder.hillock(&args);
+        let output = command.env("HILLOCK_STORE_URL", folder.store_url()).output().await.unwrap();
+        assert!(output.status.success() && !output.stdout.is_empty(), "{line}: {output:?}");
+    };
+    run(shown("sh", "hillock backup").unwrap()).await;
+    assert!(host.process.stop().await.success());
+    run(shown("sh", "hillock restore").unwrap()).await;
+    drop(folder.serve().await);
+}
+
 /// Runs each line of a block, with the identifiers that the lines before it have printed. All that
 /// they print.
 async fn all_of(block: &str, folder: &Folder, url: &str) -> String {
