@@ -9,7 +9,7 @@ use sqlx::sqlite::{
     SqliteAutoVacuum, SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions,
     SqliteSynchronous,
 };
-use sqlx::{Connection as _, SqliteConnection};
+use sqlx::{Connection as _, Row as _, SqliteConnection};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -26,6 +26,8 @@ const READERS_MAX: u32 = 4;
 const CHECKPOINT_PAGES: &str = "8000";
 /// How much of the file the writer keeps in memory, in KiB (negative, as SQLite wants it).
 const WRITER_CACHE_KIB: &str = "-32768";
+/// How often the log is folded back until nobody has written meanwhile.
+const CHECKPOINTS_MAX: usize = 10;
 /// How long to wait for another process that writes to the same file.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 
@@ -84,7 +86,14 @@ impl Sqlite {
     /// Folds as much of the log back into the file as can be without anybody waiting for it.
     pub(super) async fn checkpoint(&self) -> Result<(), sqlx::Error> {
         let mut connection: SqliteConnection = self.options.connect().await?;
-        sqlx::query("PRAGMA wal_checkpoint(PASSIVE)").execute(&mut connection).await?;
+        // The file becomes shorter when nothing was written meanwhile.
+        for _ in 0..CHECKPOINTS_MAX {
+            let folding = sqlx::query("PRAGMA wal_checkpoint(PASSIVE)");
+            let row = folding.fetch_one(&mut connection).await?;
+            if row.try_get::<i64, _>(2)? >= row.try_get::<i64, _>(1)? {
+                break;
+            }
+        }
         connection.close().await
     }
 
