@@ -36,6 +36,7 @@
 mod activation;
 mod audit;
 mod backup;
+mod chaos;
 mod cli;
 mod conformance;
 mod contract;

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use hillock::clock::Clock;
 use hillock::config::definitions::{self as specs, Declared};
-use hillock::controllers::{AUDIT_RETENTION_BATCH, Removed, audit_retention, recover};
+use hillock::controllers::{AUDIT_RETENTION_BATCH, RemovedRows, audit_retention, recover};
 use hillock::model::audit::{Actor, Author, Place};
 use hillock::model::definition::{Agent, DefinitionKind};
 use hillock::model::id::KeyId;
@@ -339,7 +339,7 @@ async fn rows_come_forward_as_they_were_when_it_began(database: Database) {
     assert_eq!((seen.len(), seen), (5, listed));
 }
 
-async fn retain(store: &Store, batch: u32, dry_run: bool) -> Removed {
+async fn retain(store: &Store, batch: u32, dry_run: bool) -> RemovedRows {
     audit_retention(store, YEAR, batch, at(0) + YEAR, dry_run).await.unwrap()
 }
 
@@ -349,11 +349,11 @@ async fn rows_go_when_they_are_older_than_a_year(database: Database) {
         row_at(&store, instant).await;
     }
     let dry = retain(&store, AUDIT_RETENTION_BATCH, true).await;
-    assert_eq!(dry, Removed { rows: 1, batches: 0, cut_off: at(0) });
+    assert_eq!(dry, RemovedRows { rows: 1, batches: 0, cut_off: at(0) });
     assert_eq!(database.count("audit").await, 4, "a dry run changes nothing");
 
     let removed = retain(&store, AUDIT_RETENTION_BATCH, false).await;
-    assert_eq!(removed, Removed { rows: 1, batches: 1, cut_off: at(0) });
+    assert_eq!(removed, RemovedRows { rows: 1, batches: 1, cut_off: at(0) });
     let rows = rows_of(&store, &Scope::Global).await;
     assert_eq!(actions(&rows), ["key.create", "key.create", "key.create", "audit.remove"]);
     assert_eq!(rows[0].at, at(0));
@@ -362,7 +362,7 @@ async fn rows_go_when_they_are_older_than_a_year(database: Database) {
 
     // Again, there is nothing to remove and nothing to say.
     let again = retain(&store, AUDIT_RETENTION_BATCH, false).await;
-    assert_eq!(again, Removed { rows: 0, batches: 0, cut_off: at(0) });
+    assert_eq!(again, RemovedRows { rows: 0, batches: 0, cut_off: at(0) });
     assert_eq!(database.count("audit").await, 4);
     let later = audit_retention(&store, YEAR, 1, at(0) + YEAR + MOMENT, false).await.unwrap();
     assert_eq!(later.rows, 1, "the next moment the next one is older than a year");

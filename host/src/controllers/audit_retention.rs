@@ -14,7 +14,7 @@ pub const AUDIT_RETENTION_BATCH: u32 = 10_000;
 
 /// What went, or would go.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Removed {
+pub struct RemovedRows {
     /// How many rows.
     pub rows: u64,
     /// In how many batches; none on a dry run.
@@ -34,13 +34,13 @@ pub async fn audit_retention(
     batch: u32,
     now: Time,
     dry_run: bool,
-) -> Result<Removed, StoreError> {
+) -> Result<RemovedRows, StoreError> {
     let store = &store.acting(Author::controller("audit-retention"));
     let cut_off = now - keep;
     let old = audit::count_old(store, cut_off).await?;
-    let mut removed = Removed { rows: 0, batches: 0, cut_off };
+    let mut removed = RemovedRows { rows: 0, batches: 0, cut_off };
     if dry_run || old == 0 {
-        return Ok(Removed { rows: old, ..removed });
+        return Ok(RemovedRows { rows: old, ..removed });
     }
     audit::announce(store, cut_off, old, now).await?;
     loop {

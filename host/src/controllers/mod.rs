@@ -27,7 +27,7 @@ mod token_cleanup;
 mod worker_health;
 
 pub use attendance::attendance;
-pub use audit_retention::{AUDIT_RETENTION_BATCH, AuditRetention, audit_retention};
+pub use audit_retention::{AUDIT_RETENTION_BATCH, AuditRetention, RemovedRows, audit_retention};
 pub use command_recovery::{CommandRecovery, Recovered, recover};
 pub use definitions::{Registrar, ReloadError, Reloaded, definitions};
 pub use dispatch::dispatch;
