@@ -152,6 +152,18 @@ async fn a_worker_elsewhere_joins_as_shown() {
     host.run_with_status(task["run_id"].as_str().unwrap(), "completed").await;
 }
 
+/// The controllers: how they fare, and passes at once.
+#[tokio::test]
+async fn controllers_are_ordered_as_shown() {
+    let folder = contract::folder(Database::sqlite()).await;
+    let host = folder.serve().await;
+    let shown = blocks("sh").into_iter().find(|block| block.contains("hillock controller"));
+    let said = all_of(shown.unwrap(), &folder, &host.url).await;
+    for wanted in ["session-reconciler", "retention would have: nothing to do"] {
+        assert!(said.contains(wanted), "{wanted}: {said}");
+    }
+}
+
 /// The audit: who did what in the life of a host.
 #[tokio::test]
 async fn the_audit_is_read_as_shown() {
