@@ -9,17 +9,19 @@ use axum::{Json, Router};
 use serde::{Deserialize, Serialize};
 
 use super::Api;
+use super::author::Acting;
 use super::extract::{Parameters, Segment};
 use super::problem::Problem;
 use crate::controllers::{Ran, RunError};
 use crate::model::controller::{Controller, ControllerName, Items, Pass, PassResult};
 use crate::model::id::ReplicaId;
 use crate::model::time::Time;
+use crate::store::audit;
 
 pub(super) fn routes() -> Router<Arc<Api>> {
     Router::new()
         .route("/api/v1/controllers", get(list))
-        .route("/api/v1/controllers/{name}/run", post(run))
+        .route("/api/v1/controllers/{id}/run", post(run))
 }
 
 #[derive(Debug, Serialize)]
@@ -78,13 +80,17 @@ async fn list(State(api): State<Arc<Api>>) -> Result<Json<ControllersJson>, Prob
 
 async fn run(
     State(api): State<Arc<Api>>,
+    Acting(store): Acting,
     Segment(name): Segment,
     Parameters(query): Parameters<RunQuery>,
 ) -> Result<Json<RanJson>, Problem> {
-    let name =
+    let name: ControllerName =
         name.parse().map_err(|reason: String| Problem::not_found("controller").detail(reason))?;
     Ok(Json(match api.controllers.run(name, query.dry_run).await? {
-        Ran::Pass(pass) => RanJson::Pass(pass.into()),
+        Ran::Pass(pass) => {
+            audit::note_ordered(&store, name, api.clock.now()).await?;
+            RanJson::Pass(pass.into())
+        }
         Ran::Rehearsal(items) => RanJson::Rehearsal { dry_run: true, items },
     }))
 }

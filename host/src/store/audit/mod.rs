@@ -9,6 +9,7 @@
 //! changed: only [`remove_old`] takes rows away. It holds identifiers, names, counts and digests,
 //! and nothing that anybody has written. What senders, runs and workers bring is data, and not here.
 
+mod controllers;
 mod list;
 mod record;
 mod remove;
@@ -17,9 +18,10 @@ use std::sync::Arc;
 
 use super::Store;
 use crate::model::audit::Author;
+pub use controllers::{note_ordered, note_removed};
 pub use list::{AuditFilter, Record, forward, list, newest};
 pub(super) use record::{Deed, forced};
-pub use remove::{announce, count_old, note_removed, remove_old};
+pub use remove::{announce, count_old, remove_old};
 
 impl Store {
     /// The same store, in this author's hands: the audit names it for what is changed through it.

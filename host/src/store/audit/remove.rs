@@ -9,7 +9,6 @@ use super::super::write::{Write, WriteError};
 use super::super::{Store, StoreError};
 use super::Deed;
 use crate::model::audit::Author;
-use crate::model::controller::Items;
 use crate::model::time::Time;
 
 const COUNT: &str = "\
@@ -54,33 +53,6 @@ pub async fn announce(
 /// When the store fails; then none of them is gone.
 pub async fn remove_old(store: &Store, cut_off: Time, batch: u32) -> Result<u64, StoreError> {
     store.write(RemoveOld { cut_off, batch }).await
-}
-
-/// Tells how many things a controller has removed in one pass, if any.
-///
-/// # Errors
-/// When the store fails.
-pub async fn note_removed(store: &Store, items: &Items, now: Time) -> Result<(), StoreError> {
-    if items.is_empty() {
-        return Ok(());
-    }
-    store.write(NoteRemoved { items: items.clone(), now, author: store.author() }).await
-}
-
-struct NoteRemoved {
-    items: Items,
-    now: Time,
-    author: Arc<Author>,
-}
-
-impl Write for NoteRemoved {
-    type Output = ();
-    const DOING: &'static str = "tell what was removed";
-
-    async fn apply(&self, tx: &mut Tx<'_>) -> Result<(), WriteError> {
-        let detail = json!(self.items);
-        Deed::new("store.remove", "store", "", self.now).with(detail).record(tx, &self.author).await
-    }
 }
 
 struct Announce {
