@@ -36,7 +36,6 @@
 mod activation;
 mod audit;
 mod backup;
-mod chaos;
 mod cli;
 mod conformance;
 mod contract;

@@ -8,15 +8,16 @@ use crate::harness::client::Answer;
 use crate::harness::database::Database;
 use crate::harness::folder::Folder;
 use crate::harness::host::Host;
-use crate::harness::on_both_databases;
+use crate::harness::{on_both_databases, senders};
 
 on_both_databases!(what_is_exported_is_what_is_listed, filters_narrow_it_down);
 
 async fn what_is_exported_is_what_is_listed(database: Database) {
     let (folder, host) = serve(database).await;
     // More than an export reads at a time, and than a page has.
+    let now_ms = senders::now() * 1000;
     let filler: Vec<_> = (0..1100)
-        .map(|n| format!("('aud_{n:032}', '', {n}, 'host', 'key.create', 'key')"))
+        .map(|n| format!("('aud_{n:032}', '', {}, 'host', 'key.create', 'key')", now_ms + n))
         .collect();
     let columns = "id, workspace_id, at, actor_kind, action, object_kind";
     let filler = format!("INSERT INTO audit ({columns}) VALUES {}", filler.join(","));

@@ -6,10 +6,12 @@ use hillock::clock::Clock;
 use hillock::dispatch::protocol::{MESSAGE_BYTES_MAX, SILENCE_MAX, ToHost, ToWorker, WAIT_MS_MAX};
 use hillock::model::command::Token;
 use hillock::model::run::{Ending, LogLine, Stream};
+use hillock::model::time::Time;
 use serde_json::json;
 
 use super::{Poller, WAIT_MS, folder, hello, order, run};
 use crate::harness::database::Database;
+use crate::harness::host::Host;
 use crate::harness::wait;
 
 /// Not enough by itself for a place to be given up, and together with another one it is.
@@ -83,9 +85,13 @@ async fn a_place_that_nobody_asks_for_is_given_up() {
     let mut poller = Poller::greeted(&host).await;
     assert!(MOST_OF_SILENCE < SILENCE_MAX);
     for _ in 0..2 {
+        let before = heard(&host, &mut poller).await;
         folder.advance(MOST_OF_SILENCE);
-        // Long enough for the host to have seen what the clock says.
-        assert_eq!(poller.poll(vec![], 200).await, []);
+        wait::until("the host to see what the clock says", async || {
+            let heard = heard(&host, &mut poller).await;
+            (heard.since(before) >= MOST_OF_SILENCE).then_some(())
+        })
+        .await;
     }
     folder.advance(SILENCE_MAX);
     wait::until("the worker to be gone", async || {
@@ -97,6 +103,14 @@ async fn a_place_that_nobody_asks_for_is_given_up() {
     poller.greet(&[]).await;
     run(&host, "work").await;
     poller.take().await;
+}
+
+/// Says that the worker lives, and when that was by the host's clock.
+async fn heard(host: &Host, poller: &mut Poller) -> Time {
+    let alive = ToHost::Heartbeat { active: vec![], capacity: None, offer: None };
+    assert_eq!(poller.poll(vec![alive], 0).await, []);
+    let worker = host.read(&format!("workers/{}", poller.id)).await;
+    worker["last_heartbeat_at"].as_str().unwrap().parse().unwrap()
 }
 
 /// A worker may say something while it waits to be told something.
