@@ -16,44 +16,38 @@ use hillock::store::{PageRequest, Store};
 const AT_ONCE: usize = 64;
 
 /// Makes this many runs for the agent `mill`, each with its command.
-pub(super) async fn fill(url: &str, count: usize) -> Vec<RunId> {
-    let store = Store::open(url).await.unwrap();
+pub(super) async fn fill(store: &Store, count: usize) -> Vec<RunId> {
     let mut made = Vec::with_capacity(count);
     while made.len() < count {
         let size = AT_ONCE.min(count - made.len());
         let several: Vec<Firing> = (0..size).map(|_| firing()).collect();
         made.extend(several.iter().map(|one| one.run.id.clone()));
-        let fired = several.into_iter().map(|one| firing::by_hand(&store, one, Clock.now()));
+        let fired = several.into_iter().map(|one| firing::by_hand(store, one, Clock.now()));
         for one in futures_util::future::join_all(fired).await {
             one.unwrap();
         }
     }
-    store.close().await;
     made
 }
 
 /// How many runs have not ended.
-pub(super) async fn left(url: &str) -> usize {
-    let store = Store::open(url).await.unwrap();
+pub(super) async fn left(store: &Store) -> usize {
     let mut left = 0;
     for status in [RunStatus::Scheduled, RunStatus::Running] {
         let filter = RunFilter { status: Some(status), ..RunFilter::default() };
         let page = PageRequest::new(100, None).unwrap();
-        left += runs::list(&store, &Scope::Global, &filter, page).await.unwrap().items.len();
+        left += runs::list(store, &Scope::Global, &filter, page).await.unwrap().items.len();
     }
-    store.close().await;
     left
 }
 
 /// Every run as it ended.
-pub(super) async fn ended(url: &str, ids: &[RunId]) -> BTreeMap<RunId, Run> {
-    let store = Store::open(url).await.unwrap();
+pub(super) async fn ended(store: &Store, ids: &[RunId]) -> BTreeMap<RunId, Run> {
     let mut ended = BTreeMap::new();
     for id in ids {
-        let run = runs::find(&store, &Scope::Global, id).await.unwrap();
+        let run = runs::find(store, &Scope::Global, id).await.unwrap();
         ended.insert(id.clone(), run.expect("a committed run is never forgotten"));
     }
-    store.close().await;
     ended
 }
 
