@@ -7,7 +7,7 @@ use std::time::Duration;
 use hillock::clock::Clock;
 use hillock::config::ControllerSettings;
 use hillock::controllers::{Controller, Controllers, Done, Driver, Failure, Ran, RunError};
-use hillock::model::controller::{ControllerName, Holder, Pass, PassResult};
+use hillock::model::controller::{ControllerName, Holder, Items, Pass, PassResult};
 use hillock::model::id::ReplicaId;
 use hillock::store::Store;
 use hillock::store::controllers::{self, Begin, Turn};
@@ -23,6 +23,7 @@ on_both_databases!(
     a_pass_that_fails_is_counted_and_tried_again,
     a_pass_that_panics_takes_nothing_with_it,
     a_pass_that_takes_too_long_is_ended,
+    a_rehearsal_that_panics_takes_nothing_with_it,
     one_replica_at_a_time_has_a_pass,
     a_dead_replicas_pass_is_taken_over_when_its_lease_ends,
     a_restarted_replica_takes_its_own_pass_over_at_once,
@@ -61,6 +62,10 @@ impl Controller for Puppet {
                 std::future::pending().await
             }
         }
+    }
+
+    async fn rehearse(&self) -> Result<Option<Items>, Failure> {
+        panic!("a defect")
     }
 }
 
@@ -161,6 +166,14 @@ async fn a_pass_that_takes_too_long_is_ended(database: Database) {
     assert_eq!((pass.result, failures), (PassResult::Timeout, 1));
     assert_eq!(pass.error.unwrap(), "took longer than 5s");
     replica.ended(2).await;
+    replica.end().await;
+}
+
+async fn a_rehearsal_that_panics_takes_nothing_with_it(database: Database) {
+    let replica = Replica::begin(&database, &[]).await;
+    let rehearsed = replica.controllers.run(NAME, true).await;
+    assert!(matches!(rehearsed, Err(RunError::Rehearsal(_))), "{rehearsed:?}");
+    assert_eq!(replica.order().await.unwrap().result, PassResult::Success);
     replica.end().await;
 }
 

@@ -14,7 +14,6 @@ use crate::clock::Clock;
 use crate::config::ADMIN_KEY;
 use crate::store::{Store, keys};
 
-/// The file of the first key.
 /// The file that says where a running host is reached.
 const ADDRESS: &str = "address";
 

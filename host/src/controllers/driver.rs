@@ -135,7 +135,7 @@ pub enum RunError {
     NoRehearsal,
     /// A rehearsal failed.
     #[error("it cannot tell what it would do: {0}")]
-    Rehearsal(Failure),
+    Rehearsal(String),
     /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -281,7 +281,10 @@ impl<C: Controller> Loop<C> {
     }
 
     async fn rehearse(&self) -> Result<Ran, RunError> {
-        let items = self.controller.rehearse().await.map_err(RunError::Rehearsal)?;
+        let controller = Arc::clone(&self.controller);
+        let rehearsal = async move { controller.rehearse().await };
+        let rehearsed = self.apart(rehearsal, self.limit()).await.ok_or(RunError::Absent)?;
+        let items = rehearsed.map_err(|(_, error)| RunError::Rehearsal(error))?;
         items.map(Ran::Rehearsal).ok_or(RunError::NoRehearsal)
     }
 
@@ -296,7 +299,7 @@ impl<C: Controller> Loop<C> {
     /// Has a pass if it can, and says when to look again.
     async fn turn(&self, at_once: bool, next_at: &mut Time) -> Result<Turned, StoreError> {
         let Shared { store, clock, replica, .. } = &*self.shared;
-        let (now, limit) = (clock.now(), self.interval.max(LIMIT_MIN));
+        let (now, limit) = (clock.now(), self.limit());
         // Whatever comes of it, not at once again.
         *next_at = now + RETRY.min(self.interval);
         let turn = Turn {
@@ -317,7 +320,9 @@ impl<C: Controller> Loop<C> {
                 return Ok(Turned::Held(holder));
             }
         }
-        let Some(done) = self.carry_out(limit).await else {
+        let controller = Arc::clone(&self.controller);
+        let pass = async move { controller.pass().await };
+        let Some(done) = self.apart(pass, limit).await else {
             controllers::give_up(store, C::NAME, replica.clone()).await?;
             return Ok(Turned::Nothing);
         };
@@ -329,11 +334,20 @@ impl<C: Controller> Loop<C> {
         Ok(Turned::Ended(pass))
     }
 
-    /// Has a pass in a task of its own; none when the host ends meanwhile.
-    async fn carry_out(&self, limit: Duration) -> Option<Result<Done, (PassResult, String)>> {
-        let controller = Arc::clone(&self.controller);
+    /// How long a pass may take.
+    fn limit(&self) -> Duration {
+        self.interval.max(LIMIT_MIN)
+    }
+
+    /// Does something in a task of its own, so that a panic ends nothing else; none when the host
+    /// ends meanwhile.
+    async fn apart<T: Send + 'static>(
+        &self,
+        work: impl Future<Output = Result<T, Failure>> + Send + 'static,
+        limit: Duration,
+    ) -> Option<Result<T, (PassResult, String)>> {
         let mut task = JoinSet::new();
-        task.spawn(async move { controller.pass().await });
+        task.spawn(work);
         let ended = tokio::select! {
             () = self.shared.stop.cancelled() => None,
             ended = tokio::time::timeout(limit, task.join_next()) => Some(ended),
