@@ -26,6 +26,7 @@
 //! definitions   made, changed and removed while a host runs; configuration read again
 //! logs          what runs say: streams, cursors, limits, redaction, and following them
 //! operations    service managers, rolling restarts, a full disk
+//! metrics       what a host tells of itself, and what tools make of it
 //! cli           the commands, what they print and how they fail
 //! imports       who imports whom
 //! readme        what the README shows
@@ -48,6 +49,7 @@ mod hostile;
 mod imports;
 mod logs;
 mod operations;
+mod metrics;
 mod providers;
 mod queue;
 mod readme;

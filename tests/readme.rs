@@ -198,6 +198,21 @@ async fn a_store_is_backed_up_and_restored_as_shown() {
     drop(folder.serve().await);
 }
 
+/// What a host measures, and what to load elsewhere.
+#[tokio::test]
+async fn metrics_work_as_shown() {
+    let folder = contract::folder(Database::sqlite()).await;
+    let host = folder.serve().await;
+    let shown = blocks("sh").into_iter().find(|block| block.contains("hillock metrics"));
+    let said = all_of(shown.unwrap(), &folder, &host.url).await;
+    for wanted in ["hillock_store_up 1", "hillock_runs_ended_total", "MEANING"] {
+        assert!(said.contains(wanted), "{wanted}: {said}");
+    }
+    for (file, wanted) in [("hillock.json", "\"title\": \"Hillock\""), ("hillock.yaml", "alert:")] {
+        assert!(folder.read(file).unwrap().contains(wanted), "{file}");
+    }
+}
+
 /// Runs each line of a block, with the identifiers that the lines before it have printed. All that
 /// they print.
 async fn all_of(block: &str, folder: &Folder, url: &str) -> String {

@@ -30,6 +30,7 @@ use crate::dispatch::poll::Polls;
 use crate::egress::{Network, System};
 use crate::ingress::inbox::{self, Tray};
 use crate::ingress::{Extensions, Lifecycle, Observers, Webhooks};
+use crate::metrics::Metrics;
 use crate::model::id::ReplicaId;
 use crate::model::problem::Problems;
 use crate::model::secret::Secret;
@@ -74,9 +75,11 @@ impl Host {
     pub async fn start(config: Config) -> anyhow::Result<Self> {
         let clock = Clock;
         let led = clock.follow_file();
-        let data_dir = DataDir::open(&config.data_dir)?;
-        let (sandbox, store) =
-            tokio::try_join!(open_sandbox(&config, &data_dir), open_store(&config))?;
+        let (data_dir, metrics) = (DataDir::open(&config.data_dir)?, Metrics::default());
+        let (sandbox, store) = tokio::try_join!(
+            open_sandbox(&config, &data_dir, metrics.clone()),
+            open_store(&config, metrics.clone()),
+        )?;
         let network = Network::open(config.egress.clone(), Arc::new(System))?;
         let listener = TcpListener::bind(config.listen).await.with_context(|| {
             format!("cannot listen on {} (--listen takes another address)", config.listen)
@@ -103,7 +106,7 @@ impl Host {
         };
         let stopped = host.stop.clone();
         host.tasks.spawn(async move { stopped.run_until_cancelled(led).await });
-        host.serve(listener, sandbox, network, replica_id, clock)?;
+        host.serve(listener, sandbox, network, metrics, replica_id, clock)?;
         data_dir.publish_address(address)?;
         host.employ(&data_dir, key, clock)?;
         host.tasks.spawn(service::stay_alive(host.stop.clone()));
@@ -117,6 +120,7 @@ impl Host {
         listener: TcpListener,
         sandbox: Arc<Sandbox>,
         network: Network,
+        metrics: Metrics,
         replica: ReplicaId,
         clock: Clock,
     ) -> anyhow::Result<()> {
@@ -152,6 +156,8 @@ impl Host {
             registrar,
             controllers,
             clock,
+            metrics,
+            figures: api::Figures::default(),
             body_room: api::body_room(),
             stream_room: api::stream_room(),
             draining: self.draining.clone(),
@@ -353,13 +359,13 @@ impl Host {
 /// When the components themselves cannot be loaded.
 pub async fn examine(config: &Config) -> anyhow::Result<(Problems, Problems)> {
     let data_dir = DataDir::open(&config.data_dir)?;
-    let sandbox = open_sandbox(config, &data_dir).await?;
+    let sandbox = open_sandbox(config, &data_dir, Metrics::default()).await?;
     let problems = Checker::new(sandbox).problems(&config.declared).await;
     Ok((problems, config::secrets::missing(&config.declared)))
 }
 
-async fn open_store(config: &Config) -> anyhow::Result<Store> {
-    Ok(Store::open(&config.store_url).await?.with_log_limits(config.logs))
+async fn open_store(config: &Config, metrics: Metrics) -> anyhow::Result<Store> {
+    Ok(Store::measured(&config.store_url, metrics).await?.with_log_limits(config.logs))
 }
 
 /// What only this host and its operators know.
@@ -370,10 +376,14 @@ fn own_secrets(config: &Config, key: &str) -> Vec<Secret> {
     [key, password].into_iter().filter_map(|text| Secret::new(text.into())).collect()
 }
 
-async fn open_sandbox(config: &Config, data_dir: &DataDir) -> anyhow::Result<Arc<Sandbox>> {
+async fn open_sandbox(
+    config: &Config,
+    data_dir: &DataDir,
+    metrics: Metrics,
+) -> anyhow::Result<Arc<Sandbox>> {
     let (limits, cache) = (config.limits, data_dir.component_cache());
     let plugins = config.plugins.clone();
     // Compiling takes its time.
     let open = move || Sandbox::open(limits, &plugins, &cache);
-    Ok(Arc::new(tokio::task::spawn_blocking(open).await??))
+    Ok(Arc::new(tokio::task::spawn_blocking(open).await??.with_metrics(metrics)))
 }

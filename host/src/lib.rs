@@ -13,6 +13,7 @@ pub mod controllers;
 pub mod dispatch;
 pub mod egress;
 pub mod ingress;
+pub mod metrics;
 pub mod model;
 pub mod prefire;
 pub mod sandbox;

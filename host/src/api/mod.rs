@@ -23,6 +23,7 @@ mod jobs;
 mod json;
 mod listener;
 mod logs;
+mod metrics;
 mod problem;
 mod runs;
 mod sessions;
@@ -52,9 +53,11 @@ use crate::dispatch::limits::Limits;
 use crate::dispatch::poll::Polls;
 use crate::dispatch::protocol;
 use crate::ingress::Webhooks;
+use crate::metrics::Metrics;
 use crate::schedule::Gate;
 use crate::store::Store;
 pub use listener::serve;
+pub use metrics::Figures;
 
 /// What handlers work with.
 #[derive(Debug)]
@@ -83,6 +86,10 @@ pub struct Api {
     pub controllers: Controllers,
     /// The time.
     pub clock: Clock,
+    /// What is measured.
+    pub metrics: Metrics,
+    /// The store's figures among it.
+    pub figures: Figures,
     /// Room for the bodies of webhooks at hand, a permit a byte.
     pub body_room: Semaphore,
     /// Room for those who follow runs.
@@ -149,9 +156,11 @@ pub fn router(api: Arc<Api>) -> Router {
         .route("/webhooks/{last}", any(webhooks::receive))
         .route("/webhooks/{workspace}/{last}", any(webhooks::receive_in_workspace))
         .route(protocol::SCHEMA_PATH, get(worker_poll::schema))
+        .route("/metrics", get(metrics::scrape))
         .route("/livez", get(health::live))
         .route("/readyz", get(health::ready))
         .fallback(problem::no_such_path)
         .method_not_allowed_fallback(problem::method_not_allowed)
+        .layer(axum::middleware::from_fn_with_state(Arc::clone(&api), metrics::measure))
         .with_state(api)
 }

@@ -18,6 +18,7 @@ use tokio::sync::SemaphorePermit;
 use super::problem::{self, Problem};
 use super::{Api, body};
 use crate::ingress::{Address, Answer, Door, IngressError, OpenEndpoint, WebhookRequest};
+use crate::metrics::WebhookOutcome;
 use crate::model::definition::BODY_BYTES_MAX;
 use crate::model::id::EventId;
 use crate::sandbox::Reply;
@@ -49,13 +50,20 @@ async fn respond(api: &Api, address: Option<Address>, request: Request) -> Respo
     if request.method() != Method::POST {
         return problem::method_not_allowed().await.into_response();
     }
+    let (outcome, response) = take(api, address, request).await;
+    api.metrics.inbox().webhook(outcome);
+    response
+}
+
+async fn take(api: &Api, address: Option<Address>, request: Request) -> (WebhookOutcome, Response) {
+    let unavailable = |problem: Problem| (WebhookOutcome::Unavailable, problem.into_response());
     if api.draining.is_cancelled() {
-        return Problem::unavailable("draining", "the host is stopping").into_response();
+        return unavailable(Problem::unavailable("draining", "the host is stopping"));
     }
     let endpoint = match address.and_then(|address| api.webhooks.find(&address)) {
         Some(Door::Shut) => {
             let title = "the endpoint cannot verify anything at present";
-            return Problem::unavailable("endpoint_shut", title).into_response();
+            return unavailable(Problem::unavailable("endpoint_shut", title));
         }
         Some(Door::Open(endpoint)) => Some(endpoint),
         None => None,
@@ -64,7 +72,7 @@ async fn respond(api: &Api, address: Option<Address>, request: Request) -> Respo
     let (parts, body) = request.into_parts();
     let body = match read(api, body, bytes_max).await {
         Ok(body) => body,
-        Err(problem) => return problem.into_response(),
+        Err(problem) => return (WebhookOutcome::Unreadable, problem.into_response()),
     };
     let request = WebhookRequest {
         method: parts.method.as_str().to_owned(),
@@ -74,10 +82,27 @@ async fn respond(api: &Api, address: Option<Address>, request: Request) -> Respo
         body: body.bytes.clone(),
     };
     let answered = match endpoint {
-        Some(endpoint) => api.webhooks.receive(&endpoint, request).await.map(answer),
-        None => api.webhooks.refuse(request).await.map(|()| hidden(StatusCode::NOT_FOUND)),
+        Some(endpoint) => {
+            let received = api.webhooks.receive(&endpoint, request).await;
+            received.map(|said| (outcome_of(&said), answer(said)))
+        }
+        None => {
+            let hidden = |()| (WebhookOutcome::Unknown, hidden(StatusCode::NOT_FOUND));
+            api.webhooks.refuse(request).await.map(hidden)
+        }
     };
-    answered.unwrap_or_else(failure)
+    answered.unwrap_or_else(|error| (WebhookOutcome::Unavailable, failure(error)))
+}
+
+fn outcome_of(answer: &Answer) -> WebhookOutcome {
+    match answer {
+        Answer::Accepted(_) => WebhookOutcome::Accepted,
+        Answer::Known(_) => WebhookOutcome::Duplicate,
+        Answer::Nothing => WebhookOutcome::Nothing,
+        Answer::Reply(_) => WebhookOutcome::Reply,
+        Answer::Unauthorized => WebhookOutcome::Unauthorized,
+        Answer::Malformed(_) | Answer::UnsupportedMediaType(_) => WebhookOutcome::Malformed,
+    }
 }
 
 /// A body, and the room it takes for as long as its request is at hand.

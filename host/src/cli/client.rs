@@ -229,6 +229,14 @@ impl Client {
         self.send(request).await?.accepted()
     }
 
+    /// What the host measures.
+    ///
+    /// # Errors
+    /// When the host does not answer.
+    pub async fn metrics(&self) -> Result<Answer, ClientError> {
+        self.send(self.http.get(self.url(&["metrics"]))).await?.accepted()
+    }
+
     fn api(&self, method: Method, path: &[&str]) -> RequestBuilder {
         let request = self.http.request(method, self.url(&[&["api", "v1"], path].concat()));
         match &self.scope {

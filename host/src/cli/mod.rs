@@ -29,6 +29,7 @@ pub mod job;
 pub mod listing;
 pub mod live;
 pub mod logs;
+pub mod metrics;
 pub mod observer;
 pub mod output;
 pub mod plain;
@@ -98,6 +99,9 @@ pub enum Command {
     /// Look at who has changed what.
     #[command(subcommand)]
     Audit(audit::Command),
+    /// Print what a host measures, what there is to measure, and what to load into Grafana and
+    /// Prometheus.
+    Metrics(metrics::Args),
     /// Ask something of an agent, and tell it more.
     #[command(subcommand)]
     Task(task::Command),
@@ -167,6 +171,7 @@ pub async fn main(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Commands(command) => command::run(&globals, command).await,
         Command::Stats => stats::run(&globals).await,
         Command::Audit(command) => audit::run(&globals, command).await,
+        Command::Metrics(args) => metrics::run(&globals, args).await,
         Command::Task(command) => task::run(&globals, command).await,
         Command::Session(command) => session::run(&globals, command).await,
         Command::Controller(command) => controller::run(&globals, command).await,
@@ -236,6 +241,8 @@ mod tests {
             ("hillock audit list --since yesterday".to_owned(), false),
             ("hillock audit export --object job --until 2026-01-01T00:00:00Z".to_owned(), true),
             ("hillock audit export --limit 5".to_owned(), false),
+            ("hillock metrics --describe --json".to_owned(), true),
+            ("hillock metrics --dashboard --alerts".to_owned(), false),
             ("hillock agent create a --concurrency 4 --lane slow=1 --on-lost fail".to_owned(), true),
             ("hillock agent create a --concurrency 0".to_owned(), false),
             ("hillock agent create a --lane slow".to_owned(), false),

@@ -18,6 +18,7 @@ use super::moment::Moment;
 use super::pool::{Affinity, Instance, Pool, World};
 use super::registry::Component;
 use crate::config::Limits;
+use crate::metrics::CallOutcome;
 use crate::model::envelope::Origin;
 use crate::model::scope::Scope;
 use crate::model::text::shortened;
@@ -58,9 +59,27 @@ const WAITING_MAX: Duration = Duration::from_secs(30);
 type Answer<'a, A> = Pin<Box<dyn Future<Output = wasmtime::Result<A>> + Send + 'a>>;
 
 impl Sandbox {
-    /// Makes a call; gives the answer, and back what was lent. Only an instance that answered is
-    /// used again: after a crash or an exceeded limit it is gone with all it held.
+    /// Makes a call, and measures it; gives the answer, and back what was lent.
     pub(super) async fn call<W: World, L: Send + 'static, A>(
+        &self,
+        call: Call<'_, W, L>,
+        function: impl for<'a> FnOnce(
+            &'a W,
+            &'a mut Store<Guest>,
+            Resource<L>,
+            &'a str,
+        ) -> Answer<'a, A>,
+    ) -> Result<(A, L), SandboxError> {
+        let begin = Instant::now();
+        let called = self.unmeasured(call, function).await;
+        let outcome = called.as_ref().map_or_else(ending, |_| CallOutcome::Answered);
+        self.metrics.plugins().called(W::KIND.as_str(), outcome, begin.elapsed());
+        called
+    }
+
+    /// Only an instance that answered is used again: after a crash or an exceeded limit it is gone
+    /// with all it held.
+    async fn unmeasured<W: World, L: Send + 'static, A>(
         &self,
         call: Call<'_, W, L>,
         function: impl for<'a> FnOnce(
@@ -95,6 +114,8 @@ impl Sandbox {
         let borrowed = Resource::new_borrow(own.rep());
         let work = function(world, store, borrowed, text);
         let answer = if W::PURE { self.bounded(work).await } else { self.waiting(work).await };
+        let left = store.get_fuel().unwrap_or(limits.fuel);
+        self.metrics.plugins().burnt(W::KIND.as_str(), limits.fuel.saturating_sub(left));
         let answer = answer.map_err(crashed)?;
         let lent = store.data_mut().table.delete(own).map_err(|error| crashed(error.into()))?;
         pool.put_back(instance);
@@ -173,6 +194,15 @@ impl<F: Future<Output = wasmtime::Result<A>>, A> Future for Turns<'_, F> {
 
 fn timed_out(time: Duration) -> wasmtime::Error {
     Exceeded(Limit::Time(time.as_millis())).into()
+}
+
+/// How a call without an answer ended.
+fn ending(error: &SandboxError) -> CallOutcome {
+    match error {
+        SandboxError::Exceeded { limit, .. } => CallOutcome::Limited(limit.as_str()),
+        SandboxError::Busy { .. } => CallOutcome::Busy,
+        _ => CallOutcome::Trapped,
+    }
 }
 
 /// Tells a limit from a crash.

@@ -55,6 +55,26 @@ pub enum Limit {
     Cursor(usize),
 }
 
+impl Limit {
+    /// Its word.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Fuel(_) => "fuel",
+            Self::Time(_) => "time",
+            Self::Memory(_) => "memory",
+            Self::Table(_) => "table",
+            Self::Stack => "stack",
+            Self::Output(_) => "output",
+            Self::Log { .. } => "log",
+            Self::HostCalls(_) => "host_calls",
+            Self::State { .. } => "state",
+            Self::Fetches(_) => "fetches",
+            Self::Signals(_) => "events",
+            Self::Cursor(_) => "cursor",
+        }
+    }
+}
+
 /// Why a call gave no answer.
 #[derive(Debug, thiserror::Error)]
 pub enum SandboxError {

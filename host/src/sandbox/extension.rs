@@ -8,7 +8,9 @@ use bytes::Bytes;
 
 use super::error::Limit;
 use super::limits::Exceeded;
+use super::registry::Kind;
 use super::signal::{Signal, State};
+use crate::metrics::Metrics;
 use crate::model::name::Name;
 use crate::model::time::Time;
 
@@ -119,17 +121,23 @@ pub(super) struct Outside {
     fetches: u32,
     begin: Time,
     began: Instant,
+    metrics: Metrics,
 }
 
 impl Outside {
     /// A poll begins.
-    pub(super) fn new(fetch: Arc<dyn Fetch>, begin: Time) -> Self {
-        Self { fetch, fetches: 0, begin, began: Instant::now() }
+    pub(super) fn new(fetch: Arc<dyn Fetch>, begin: Time, metrics: Metrics) -> Self {
+        Self { fetch, fetches: 0, begin, began: Instant::now(), metrics }
     }
 
     /// The present.
     pub(super) fn now(&self) -> Time {
         self.begin + self.began.elapsed()
+    }
+
+    /// Counts a request that is not granted.
+    pub(super) fn denied(&self) {
+        self.metrics.plugins().denied(Kind::ExtensionSource.as_str());
     }
 
     /// Counts a request and sends it off.

@@ -38,6 +38,7 @@ use std::sync::Arc;
 use tokio::sync::Semaphore;
 
 use crate::config::Limits;
+use crate::metrics::Metrics;
 use crate::model::content::Content;
 use crate::model::definition::Plugin;
 use crate::model::envelope::{Envelope, Origin};
@@ -101,6 +102,7 @@ pub struct Sandbox {
     observers: Pool<ObserverSource>,
     extensions: Pool<ExtensionSource>,
     pre_fire_hooks: Pool<PreFireHook>,
+    metrics: Metrics,
 }
 
 impl Sandbox {
@@ -126,7 +128,14 @@ impl Sandbox {
             observers: Pool::default(),
             extensions: Pool::default(),
             pre_fire_hooks: Pool::default(),
+            metrics: Metrics::default(),
         })
+    }
+
+    /// The same, and its calls are measured.
+    #[must_use]
+    pub fn with_metrics(self, metrics: Metrics) -> Self {
+        Self { metrics, ..self }
     }
 
     /// What the component called `name` can be used as; none when there is none of that name.

@@ -13,6 +13,7 @@ use super::bindings::{
     PromptTemplatePre, WebhookSource, WebhookSourcePre,
 };
 use super::guest::Guest;
+use super::registry::Kind;
 use crate::model::scope::Scope;
 
 /// How many idle instances a pool keeps.
@@ -26,6 +27,8 @@ const IDLE_MEMORY_BYTES_MAX: usize = 8 * 1024 * 1024;
 pub(super) trait World: Sized + Send + 'static {
     /// A component linked for it.
     type Pre: Sync;
+    /// The kind of its components.
+    const KIND: Kind;
     /// Whether its guests are functions of what they are given. The others wait for the network,
     /// and their instances are never used again.
     const PURE: bool;
@@ -37,9 +40,10 @@ pub(super) trait World: Sized + Send + 'static {
 }
 
 macro_rules! worlds {
-    ($($world:ident from $pre:ident, pure: $pure:literal;)*) => {$(
+    ($($world:ident is $kind:ident from $pre:ident, pure: $pure:literal;)*) => {$(
         impl World for $world {
             type Pre = $pre<Guest>;
+            const KIND: Kind = Kind::$kind;
             const PURE: bool = $pure;
 
             async fn instantiate(
@@ -52,13 +56,13 @@ macro_rules! worlds {
     )*};
 }
 worlds! {
-    WebhookSource from WebhookSourcePre, pure: true;
-    Filter from FilterPre, pure: true;
-    PromptTemplate from PromptTemplatePre, pure: true;
-    HookSource from HookSourcePre, pure: true;
-    ObserverSource from ObserverSourcePre, pure: true;
-    ExtensionSource from ExtensionSourcePre, pure: false;
-    PreFireHook from PreFireHookPre, pure: true;
+    WebhookSource is WebhookSource from WebhookSourcePre, pure: true;
+    Filter is Filter from FilterPre, pure: true;
+    PromptTemplate is PromptTemplate from PromptTemplatePre, pure: true;
+    HookSource is HookSource from HookSourcePre, pure: true;
+    ObserverSource is ObserverSource from ObserverSourcePre, pure: true;
+    ExtensionSource is ExtensionSource from ExtensionSourcePre, pure: false;
+    PreFireHook is PreFireHook from PreFireHookPre, pure: true;
 }
 
 /// What an instance may be used for again.

@@ -98,7 +98,7 @@ impl Sandbox {
             moment,
         )?;
         let origin = call.origin();
-        let outside = Outside::new(fetch, poll.now);
+        let outside = Outside::new(fetch, poll.now, self.metrics.clone());
         let context = signals::context(poll);
         let ((said, state), ()) = self
             .call(call, |world, store, _, _| {

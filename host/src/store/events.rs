@@ -11,7 +11,8 @@ use super::firing::Firing;
 use super::gatherings::Holding;
 use super::sql::{Bind, Reader, Row, Sql, Tx, binds};
 use super::write::{Write, WriteError};
-use super::{Page, PageRequest, Store, StoreError};
+use super::{Page, PageRequest, Store, StoreError, tally};
+use crate::metrics::Fact;
 use crate::model::decision::{Decision, Outcome, Verdict};
 use crate::model::envelope::{Arrival, Event, Origin, Payload, Producer, Source, Verified, Way};
 use crate::model::id::{EventId, GatheringId};
@@ -402,6 +403,7 @@ impl Enter {
 
 struct Bound {
     id: EventId,
+    source: Source,
     identities: String,
     binds: [Bind; 16],
 }
@@ -449,11 +451,13 @@ impl Bound {
             data.as_deref(),
             identities.as_str(),
         ];
-        Self { id: event.id.clone(), identities, binds }
+        Self { id: event.id.clone(), source: event.source, identities, binds }
     }
 
     async fn accept(&self, tx: &mut Tx<'_>) -> Result<Accepted, WriteError> {
-        if tx.row(ACCEPT, &self.binds).await?.is_some() {
+        let new = tx.row(ACCEPT, &self.binds).await?.is_some();
+        tally::note(Fact::Event { source: self.source, new });
+        if new {
             return Ok(Accepted::New(self.id.clone()));
         }
         let known = tx.row(RECALL, &binds![self.identities.as_str()]).await?;
@@ -489,6 +493,10 @@ impl Write for Activation {
         let binds = binds![self.event_id.as_str(), self.at, decisions];
         if tx.row(ACTIVATE, &binds).await?.is_none() {
             return Ok(None);
+        }
+        for decision in &self.decisions {
+            let verdict = limited.get(decision.trigger_id.as_str()).unwrap_or(&decision.verdict);
+            tally::note(Fact::Decided(verdict.outcome()));
         }
         for holding in in_order(&self.held, Holding::place) {
             holding.join(tx, &self.event_id, self.at).await?;

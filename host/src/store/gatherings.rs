@@ -13,7 +13,8 @@ use super::events::read_scope;
 use super::firing::Firing;
 use super::sql::{Reader, Row, Sql, Tx, binds};
 use super::write::{Write, WriteError};
-use super::{Store, StoreError};
+use super::{Store, StoreError, tally};
+use crate::metrics::Fact;
 use crate::model::decision::Verdict;
 use crate::model::definition::Gather;
 use crate::model::id::{EventId, GatheringId, RunId, TriggerId};
@@ -324,6 +325,7 @@ impl Write for Flush {
             self.at,
         ];
         tx.execute(DECIDE, &binds).await?;
+        tally::note(Fact::Decided(verdict.outcome()));
         tx.execute(FORGET, &binds![id]).await?;
         Ok(Some(verdict))
     }

@@ -23,6 +23,7 @@ pub mod definitions;
 mod error;
 pub mod events;
 pub mod expiry;
+pub mod figures;
 pub mod firing;
 pub mod gatherings;
 pub mod inputs;
@@ -48,6 +49,7 @@ pub mod source_states;
 pub mod space;
 mod sql;
 mod sqlite;
+mod tally;
 pub mod tasks;
 mod telling;
 mod view;
@@ -56,9 +58,11 @@ mod write;
 mod writer;
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use sqlx::PgPool;
 
+use crate::metrics::{Connections, Metrics};
 use crate::model::audit::Author;
 use commands::Fence;
 pub use error::StoreError;
@@ -76,6 +80,7 @@ pub struct Store {
     database: Database,
     record: Record,
     author: Arc<Author>,
+    metrics: Metrics,
 }
 
 #[derive(Clone, Debug)]
@@ -91,12 +96,20 @@ impl Store {
     /// # Errors
     /// When it cannot be reached, or was made by a newer version of Hillock.
     pub async fn open(url: &str) -> Result<Self, StoreError> {
+        Self::measured(url, Metrics::default()).await
+    }
+
+    /// The same, and what it does is measured.
+    ///
+    /// # Errors
+    /// As [`Store::open`].
+    pub async fn measured(url: &str, metrics: Metrics) -> Result<Self, StoreError> {
         let database = if url.starts_with("sqlite:") {
-            Database::Sqlite(Sqlite::open(url).await?)
+            Database::Sqlite(Sqlite::open(url, metrics.clone()).await?)
         } else {
             Database::Postgres(postgres::open(url).await?)
         };
-        Ok(Self { database, record: Record::default(), author: Arc::default() })
+        Ok(Self { database, record: Record::default(), author: Arc::default(), metrics })
     }
 
     /// Whether the store answers, and takes writes.
@@ -116,18 +129,23 @@ impl Store {
     }
 
     async fn write<W: Write>(&self, write: W) -> Result<W::Output, StoreError> {
-        match &self.database {
+        let begin = Instant::now();
+        let written = match &self.database {
             Database::Sqlite(sqlite) => sqlite.write(write).await,
-            Database::Postgres(pool) => postgres::write(pool, &write).await,
-        }
+            Database::Postgres(pool) => postgres::write(pool, &write, &self.metrics).await,
+        };
+        self.metrics.store().asked(W::DOING, begin.elapsed(), written.is_ok());
+        written
     }
 
     /// Reads what belongs together, as it was at one instant.
     async fn view<V: View>(&self, view: V) -> Result<V::Output, StoreError> {
+        let begin = Instant::now();
         let seen = match &self.database {
             Database::Sqlite(sqlite) => sqlite.view(view).await,
             Database::Postgres(pool) => postgres::view(pool, view).await,
         };
+        self.metrics.store().asked(V::DOING, begin.elapsed(), seen.is_ok());
         seen.map_err(|error| error.into_store_error(V::DOING))
     }
 
@@ -149,18 +167,39 @@ impl Store {
         sql: impl Into<Sql>,
         binds: &[Bind],
     ) -> Result<Vec<Row>, StoreError> {
-        let failed = |source| StoreError::database(doing, source);
-        match &self.database {
-            Database::Sqlite(sqlite) => {
-                let mut connection = sqlite.readers().acquire().await.map_err(failed)?;
-                Tx::Sqlite(&mut connection).rows(sql, binds).await.map_err(failed)
+        let begin = Instant::now();
+        let rows = self.database.rows(sql.into(), binds).await;
+        self.metrics.store().asked(doing, begin.elapsed(), rows.is_ok());
+        rows.map_err(|source| StoreError::database(doing, source))
+    }
+}
+
+impl Database {
+    async fn rows(&self, sql: Sql, binds: &[Bind]) -> Result<Vec<Row>, sqlx::Error> {
+        match self {
+            Self::Sqlite(sqlite) => {
+                let mut connection = sqlite.readers().acquire().await?;
+                Tx::Sqlite(&mut connection).rows(sql, binds).await
             }
-            Database::Postgres(pool) => {
-                let mut connection = pool.acquire().await.map_err(failed)?;
-                Tx::Postgres(&mut connection).rows(sql, binds).await.map_err(failed)
+            Self::Postgres(pool) => {
+                let mut connection = pool.acquire().await?;
+                Tx::Postgres(&mut connection).rows(sql, binds).await
             }
         }
     }
+
+    fn connections(&self) -> Connections {
+        match self {
+            Self::Sqlite(sqlite) => connections_of(sqlite.readers()),
+            Self::Postgres(pool) => connections_of(pool),
+        }
+    }
+}
+
+fn connections_of<D: sqlx::Database>(pool: &sqlx::Pool<D>) -> Connections {
+    let idle = u32::try_from(pool.num_idle()).unwrap_or(u32::MAX);
+    let max = pool.options().get_max_connections();
+    Connections { busy: pool.size().saturating_sub(idle), idle, max }
 }
 
 /// A write of nothing, by the way that all writes take.

@@ -9,7 +9,8 @@ use sqlx::{ConnectOptions, PgPool};
 use super::sql::Tx;
 use super::view::View;
 use super::write::{Write, WriteError};
-use super::{StoreError, migrations};
+use super::{StoreError, migrations, tally};
+use crate::metrics::Metrics;
 
 /// How many connections a host keeps at most.
 const CONNECTIONS_MAX: u32 = 16;
@@ -38,20 +39,30 @@ fn place(options: &PgConnectOptions) -> String {
     format!("postgres://{}:{}/{database}", options.get_host(), options.get_port())
 }
 
-pub(super) async fn write<W: Write>(pool: &PgPool, write: &W) -> Result<W::Output, StoreError> {
+pub(super) async fn write<W: Write>(
+    pool: &PgPool,
+    write: &W,
+    metrics: &Metrics,
+) -> Result<W::Output, StoreError> {
     let mut tries = 1;
     loop {
-        match once(pool, write).await {
+        match once(pool, write, metrics).await {
             Err(error) if error.is_conflict() && tries < TRIES_MAX => tries += 1,
             result => return result.map_err(|error| error.into_store_error(W::DOING)),
         }
     }
 }
 
-async fn once<W: Write>(pool: &PgPool, write: &W) -> Result<W::Output, WriteError> {
+async fn once<W: Write>(
+    pool: &PgPool,
+    write: &W,
+    metrics: &Metrics,
+) -> Result<W::Output, WriteError> {
     let mut transaction = pool.begin().await?;
-    let output = write.apply(&mut Tx::Postgres(&mut transaction)).await?;
+    let (output, tally) = tally::kept(write.apply(&mut Tx::Postgres(&mut transaction))).await;
+    let output = output?;
     transaction.commit().await?;
+    tally.count(metrics);
     Ok(output)
 }
 

@@ -4,7 +4,8 @@ use std::collections::HashSet;
 
 use super::sql::{Bind, Reader, Row, Sql, Tx, binds};
 use super::write::WriteError;
-use super::{Page, PageRequest, Store, StoreError, events, notices, tasks};
+use super::{Page, PageRequest, Store, StoreError, events, notices, tally, tasks};
+use crate::metrics::Fact;
 use crate::model::definition::{Point, Retry};
 use crate::model::id::{EventId, RunId, SessionId, TaskId};
 use crate::model::name::Name;
@@ -288,6 +289,7 @@ pub(super) async fn insert(tx: &mut Tx<'_>, run: &NewRun) -> Result<(), WriteErr
         run.created_at,
     ];
     tx.execute(INSERT, &binds).await?;
+    tally::note(Fact::RunsMade { owner: run.owner.kind(), count: 1 });
     notices::of_run(tx, run.id.as_str(), Point::RunScheduled, run.created_at).await
 }
 
@@ -317,7 +319,9 @@ pub(super) async fn wait(
     due_at: Time,
     at: Time,
 ) -> Result<(), WriteError> {
-    changed(tx, WAIT, &binds![run_id, due_at, error], run_id, at).await?;
+    if changed(tx, WAIT, &binds![run_id, due_at, error], run_id, at).await? {
+        tally::note(Fact::RunRetried);
+    }
     Ok(())
 }
 
@@ -377,6 +381,7 @@ pub(super) async fn end(
     at: Time,
 ) -> Result<(), WriteError> {
     if changed(tx, END, &binds![run_id, status.as_str(), error, at], run_id, at).await? {
+        tally::note(Fact::RunsEnded { status, count: 1 });
         let point = match status {
             RunStatus::Completed => Point::RunCompleted,
             RunStatus::Failed => Point::RunFailed,

@@ -18,6 +18,7 @@ use super::view::View;
 use super::write::{Write, WriteError};
 use super::writer::{self, Writer};
 use super::{StoreError, lock, migrations};
+use crate::metrics::Metrics;
 
 /// How many queries may read at once.
 const READERS_MAX: u32 = 4;
@@ -41,7 +42,7 @@ pub(super) struct Sqlite {
 }
 
 impl Sqlite {
-    pub(super) async fn open(url: &str) -> Result<Self, StoreError> {
+    pub(super) async fn open(url: &str, metrics: Metrics) -> Result<Self, StoreError> {
         let failed = |source| StoreError::Open { place: url.to_owned(), source };
         let options = options(url);
         let lock = lock::shared(options.get_filename());
@@ -59,7 +60,7 @@ impl Sqlite {
             .connect_lazy_with(options.clone().read_only(true));
         let (writer, jobs) = Writer::new();
         let (writing, stop) = (TaskTracker::new(), CancellationToken::new());
-        let work = writer::work(connection, jobs, stop.clone());
+        let work = writer::work(connection, jobs, metrics, stop.clone());
         writing.spawn(async move {
             work.await;
             drop(lock);

@@ -22,7 +22,9 @@ use tokio_util::sync::CancellationToken;
 
 use super::StoreError;
 use super::sql::Tx;
+use super::tally::{self, Tally};
 use super::write::{Write, WriteError};
+use crate::metrics::Metrics;
 
 /// The most writes in one commit: bounds how long the first of them waits for the others.
 const GROUP_MAX: usize = 256;
@@ -47,7 +49,7 @@ impl Writer {
     /// Applies a write and returns when it is on disk.
     pub(super) async fn write<W: Write>(&self, write: W) -> Result<W::Output, StoreError> {
         let (answer, answered) = oneshot::channel();
-        let job = Box::new(Waiting { write, applied: None, answer });
+        let job = Box::new(Waiting { write, applied: None, tally: Tally::default(), answer });
         self.queue.send(job).await.map_err(|_| StoreError::Closed)?;
         answered.await.map_err(|_| StoreError::Closed)?
     }
@@ -72,14 +74,15 @@ impl Jobs {
 pub(super) async fn work(
     mut connection: SqliteConnection,
     mut jobs: Jobs,
+    metrics: Metrics,
     stop: CancellationToken,
 ) {
     let mut group = Vec::with_capacity(GROUP_MAX);
     while jobs.next(&mut group, &stop).await {
         match commit(&mut connection, &mut group).await {
-            Ok(()) => group.drain(..).for_each(|job| job.answer()),
+            Ok(()) => group.drain(..).for_each(|job| job.answer(&metrics)),
             Err(error) if group.len() == 1 => group.drain(..).for_each(|job| job.refuse(&error)),
-            Err(_) => one_by_one(&mut connection, &mut group).await,
+            Err(_) => one_by_one(&mut connection, &mut group, &metrics).await,
         }
     }
     if let Err(error) = connection.close().await {
@@ -87,10 +90,10 @@ pub(super) async fn work(
     }
 }
 
-async fn one_by_one(connection: &mut SqliteConnection, group: &mut Vec<Queued>) {
+async fn one_by_one(connection: &mut SqliteConnection, group: &mut Vec<Queued>, metrics: &Metrics) {
     for mut job in group.drain(..) {
         match commit(connection, std::slice::from_mut(&mut job)).await {
-            Ok(()) => job.answer(),
+            Ok(()) => job.answer(metrics),
             Err(error) => job.refuse(&error),
         }
     }
@@ -124,8 +127,8 @@ trait Job: Send {
         connection: &'j mut SqliteConnection,
     ) -> Pin<Box<dyn Future<Output = Result<(), StoreError>> + Send + 'j>>;
 
-    /// Tells the caller what the write, now committed, gave.
-    fn answer(self: Box<Self>);
+    /// Counts what the write, now committed, brought about, and tells the caller what it gave.
+    fn answer(self: Box<Self>, metrics: &Metrics);
 
     /// Tells the caller that nothing was written.
     fn refuse(self: Box<Self>, error: &StoreError);
@@ -134,6 +137,7 @@ trait Job: Send {
 struct Waiting<W: Write> {
     write: W,
     applied: Option<Result<W::Output, StoreError>>,
+    tally: Tally,
     answer: oneshot::Sender<Result<W::Output, StoreError>>,
 }
 
@@ -145,7 +149,9 @@ impl<W: Write> Job for Waiting<W> {
         Box::pin(async move {
             // A defect in one write must not end the writer that all others need.
             let mut tx = Tx::Sqlite(connection);
-            let applied = AssertUnwindSafe(self.write.apply(&mut tx)).catch_unwind().await;
+            let applied = AssertUnwindSafe(self.write.apply(&mut tx)).catch_unwind();
+            let (applied, tally) = tally::kept(applied).await;
+            self.tally = tally;
             let panicked = || StoreError::Commit(format!("a defect: {} panicked", W::DOING));
             let result = applied.unwrap_or_else(|_| Err(WriteError::Store(panicked())));
             let result = result.map_err(|error| WriteError::into_store_error(error, W::DOING));
@@ -155,7 +161,8 @@ impl<W: Write> Job for Waiting<W> {
         })
     }
 
-    fn answer(self: Box<Self>) {
+    fn answer(self: Box<Self>, metrics: &Metrics) {
+        self.tally.count(metrics);
         // The caller may have gone; its write stands all the same.
         let _ = self.answer.send(self.applied.unwrap_or(Err(StoreError::Closed)));
     }

@@ -27,7 +27,8 @@ pub enum Priority {
 }
 
 impl Priority {
-    const ALL: [(Self, &'static str); 4] = [
+    /// Every value with its word, the most urgent first.
+    pub const ALL: [(Self, &'static str); 4] = [
         (Self::Critical, "critical"),
         (Self::High, "high"),
         (Self::Normal, "normal"),

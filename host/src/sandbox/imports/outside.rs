@@ -31,6 +31,9 @@ impl http::Host for Guest {
             return Ok(Err(http::HttpError::Denied(reason)));
         };
         let answer = outside.fetch(request_of(request))?.await;
+        if let Err(HttpError::Denied(_)) = &answer {
+            outside.denied();
+        }
         Ok(answer.map(response_of).map_err(error_of))
     }
 }

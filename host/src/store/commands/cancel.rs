@@ -8,12 +8,14 @@ use serde_json::{Value, json};
 use super::super::audit::Deed;
 use super::super::sql::{Reader, Row, Sql, Tx, binds};
 use super::super::write::{Write, WriteError};
-use super::super::{Store, StoreError, notices, runs, sessions, tasks};
+use super::super::{Store, StoreError, notices, runs, sessions, tally, tasks};
 use super::{Canceling, Current, Word, insert_control, select_current};
 use crate::model::audit::Author;
+use crate::metrics::Fact;
 use crate::model::command::{CommandState, Control, LEASE};
 use crate::model::definition::Point;
 use crate::model::id::{CommandId, RunId, WorkerId};
+use crate::model::run::RunStatus;
 use crate::model::scope::Scope;
 use crate::model::session::SessionState;
 use crate::model::time::Time;
@@ -261,12 +263,14 @@ async fn end_all(
         return Ok(());
     }
     let ids: Value = waiting.iter().map(|command| command.id.as_str()).collect();
-    tx.execute(END_ALL, &binds![ids.to_string(), now]).await?;
+    let count = tx.execute(END_ALL, &binds![ids.to_string(), now]).await?;
+    tally::note(Fact::CommandsEnded { state: CommandState::Canceled, count });
     let waits = |run: &&(RunId, String)| waiting.iter().any(|command| command.run_id == run.0);
     let ended = runs.iter().filter(waits);
     let rows: Value =
         ended.clone().map(|(run, why)| json!({ "run_id": run, "reason": why })).collect();
-    tx.execute(END_RUNS, &binds![rows.to_string(), now]).await?;
+    let count = tx.execute(END_RUNS, &binds![rows.to_string(), now]).await?;
+    tally::note(Fact::RunsEnded { status: RunStatus::Canceled, count });
     let ids: Vec<&str> = ended.map(|(run, _)| run.as_str()).collect();
     notices::of_runs(tx, &ids, Point::RunCanceled, now).await
 }

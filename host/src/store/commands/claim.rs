@@ -8,8 +8,9 @@ use serde_json::{Value, json};
 
 use super::super::sql::{Reader, Row, Sql, Tx, binds};
 use super::super::write::{Write, WriteError};
-use super::super::{Store, StoreError, events, sessions};
+use super::super::{Store, StoreError, events, sessions, tally};
 use super::insert::control_queue;
+use crate::metrics::Fact;
 use crate::model::command::{Attempt, Charge, Claim, CommandType, LEASE, TOKEN_LIFE, Token};
 use crate::model::id::{CommandId, WorkerId};
 use crate::model::queue::{Breaker, Queue};
@@ -398,10 +399,12 @@ async fn take(
     if let Some(session) = r.get::<Option<String>>("session_id")? {
         sessions::take(tx, &session, worker, &id, now + LEASE, now).await?;
     }
-    let charge = match r.text("type")? {
+    let of = r.text("type")?;
+    let charge = match of {
         CommandType::Run => Charge::Run(Box::new(attempt(tx, &r).await?)),
         _ => Charge::Control(r.json("control")?),
     };
+    tally::note(Fact::CommandsClaimed { of, count: 1 });
     Ok(Some(Claim { id, worker_id: worker.clone(), token: token.clone(), charge }))
 }
 

@@ -105,7 +105,8 @@ use sha2::{Digest, Sha256};
 
 use super::sql::{Reader, Row, Sql, Tx, binds};
 use super::write::WriteError;
-use super::{StoreError, inputs, queues, runs, sessions};
+use super::{StoreError, inputs, queues, runs, sessions, tally};
+use crate::metrics::Fact;
 use crate::model::command::{
     CommandState, CommandType, DISPATCH_ATTEMPTS_MAX, LEASE, OnLost, Token,
 };
@@ -359,6 +360,7 @@ impl Current {
         if tx.execute(END, &binds).await? == 0 {
             return Ok(false);
         }
+        tally::note(Fact::CommandsEnded { state, count: 1 });
         if self.session_id.is_some() {
             sessions::release(tx, &self.id, now).await?;
             // The session's next command may be for a worker elsewhere.
@@ -462,7 +464,9 @@ impl Current {
             }
             OnLost::Requeue => None,
         };
-        match why.filter(|_| !self.cancel_requested) {
+        let why = why.filter(|_| !self.cancel_requested);
+        tally::note(Fact::CommandLost { again: why.is_none() });
+        match why {
             Some(why) => self.end(tx, &Ending::failed(why), now).await,
             None => self.requeue(tx, self.dispatch_attempts, now).await,
         }

@@ -18,10 +18,11 @@ use super::super::commands::{self, Stop};
 use super::super::notices::{self, Notice};
 use super::super::sql::{Reader, Sql, Tx, binds};
 use super::super::write::{Write, WriteError};
-use super::super::{Store, StoreError, limits};
+use super::super::{Store, StoreError, limits, tally};
 use super::fires::{self, Fated};
 use super::ruling::{Circumstances, Room, Ruling};
 use super::{Draft, JobTurn};
+use crate::metrics::Fact;
 use crate::model::definition::{Overlap, Point};
 use crate::model::id::{NoticeId, RunId};
 use crate::model::scope::Scope;
@@ -216,6 +217,8 @@ impl Claim {
         let turns = rulings.iter().map(|ruled| ruled.turn);
         let misfired = turns.filter(|turn| turn.turn.misfired);
         let misfires: Vec<Notice> = misfired.map(|turn| misfire(turn, self.now)).collect();
+        let missed = rulings.iter().map(|ruled| ruled.turn.turn.missed).sum();
+        tally::note(Fact::SlotsMissed(missed));
         notices::post_all(tx, Point::JobMisfired, &misfires).await
     }
 }

@@ -8,13 +8,14 @@ use serde_json::{Value, json};
 use super::super::commands::{self, First};
 use super::super::sql::{Reader, Sql, Tx, binds};
 use super::super::write::WriteError;
-use super::super::{notices, tasks};
+use super::super::{notices, tally, tasks};
 use super::Draft;
 use super::handover::Handover;
 use super::ruling::Fate;
+use crate::metrics::Fact;
 use crate::model::definition::Point;
 use crate::model::id::RunId;
-use crate::model::run::{Delegation, NewRun, RunStatus};
+use crate::model::run::{Delegation, NewRun, OwnerKind, RunStatus};
 use crate::model::task::NewTask;
 use crate::model::text::storable;
 use crate::model::time::Time;
@@ -102,18 +103,25 @@ pub(super) async fn insert(
     if fires.is_empty() {
         return Ok(HashSet::new());
     }
-    let made = insert_runs(tx, fires.iter().map(fire_row).collect()).await?;
+    let made = insert_runs(tx, OwnerKind::Job, fires.iter().map(fire_row).collect()).await?;
 
     let is_made = |(draft, _): &&Fated<'_>| made.contains(&draft.run.id);
     let (begun, canceled): (Vec<&Fated<'_>>, Vec<_>) =
         fires.iter().filter(is_made).partition(|(_, fate)| fate.runs());
     let begun: Vec<Begun<'_>> = begun.into_iter().map(Begun::of).collect();
+    for (draft, _) in fires.iter().filter(is_made) {
+        if let Some(fire) = &draft.run.fire {
+            tally::note(Fact::JobsFired { late: now.since(fire.scheduled_at) });
+        }
+    }
     hand_over(tx, &begun, now).await?;
     let firsts: Vec<First<'_>> = begun.iter().map(Begun::first).collect();
     commands::insert_all(tx, &firsts).await?;
     let scheduled: Vec<&str> = begun.iter().flat_map(Begun::run_ids).collect();
     notices::of_runs(tx, &scheduled, Point::RunScheduled, now).await?;
     let canceled: Vec<&str> = canceled.iter().map(|(draft, _)| draft.run.id.as_str()).collect();
+    let count = canceled.len() as u64;
+    tally::note(Fact::RunsEnded { status: RunStatus::Canceled, count });
     notices::of_runs(tx, &canceled, Point::RunCanceled, now).await?;
     Ok(made)
 }
@@ -149,15 +157,20 @@ async fn hand_over(tx: &mut Tx<'_>, begun: &[Begun<'_>], now: Time) -> Result<()
         return Ok(());
     }
     let rows = handovers.iter().map(|handover| row(&handover.run, &Standing::default()));
-    insert_runs(tx, rows.collect()).await?;
+    insert_runs(tx, OwnerKind::Task, rows.collect()).await?;
     let tasks: Vec<(&NewTask, &RunId)> =
         handovers.iter().map(|handover| (&handover.task, &handover.run.id)).collect();
     tasks::insert_all(tx, &tasks, now).await
 }
 
-async fn insert_runs(tx: &mut Tx<'_>, rows: Value) -> Result<HashSet<RunId>, WriteError> {
+async fn insert_runs(
+    tx: &mut Tx<'_>,
+    owner: OwnerKind,
+    rows: Value,
+) -> Result<HashSet<RunId>, WriteError> {
     let rows = tx.rows(INSERT_RUNS, &binds![rows.to_string()]).await?;
     let made = rows.iter().map(|row| Reader::new("runs", row).text("id"));
+    tally::note(Fact::RunsMade { owner, count: rows.len() as u64 });
     Ok(made.collect::<Result<_, _>>()?)
 }
 

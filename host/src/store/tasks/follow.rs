@@ -2,7 +2,8 @@
 
 use super::super::sql::{Reader, Sql, Tx, binds};
 use super::super::write::{Write, WriteError};
-use super::super::{Store, StoreError, notices};
+use super::super::{Store, StoreError, notices, tally};
+use crate::metrics::Fact;
 use crate::model::definition::Point;
 use crate::model::id::TaskId;
 use crate::model::run::RunStatus;
@@ -160,7 +161,9 @@ async fn follow_locked(
 async fn end_delegated(tx: &mut Tx<'_>, task_id: &str, now: Time) -> Result<(), WriteError> {
     for row in tx.rows(END_DELEGATED, &binds![task_id, now]).await? {
         let r = Reader::new("runs", &row);
-        let point = match r.text("status")? {
+        let status = r.text("status")?;
+        tally::note(Fact::RunsEnded { status, count: 1 });
+        let point = match status {
             RunStatus::Completed => Point::RunCompleted,
             RunStatus::Canceled => Point::RunCanceled,
             _ => Point::RunFailed,

@@ -1,0 +1,52 @@
+//! `hillock metrics`: what a host measures, and what there is to measure.
+
+use std::process::ExitCode;
+
+use super::client::Client;
+use super::{Globals, output};
+use crate::metrics::{ALERTS, DASHBOARD, Described, Metrics};
+
+/// Its flags.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// Explain each metric, without a host.
+    #[arg(long, conflicts_with_all = ["dashboard", "alerts"])]
+    describe: bool,
+    /// Print a dashboard to import into Grafana, without a host.
+    #[arg(long, conflicts_with = "alerts")]
+    dashboard: bool,
+    /// Print alert rules for Prometheus, without a host.
+    #[arg(long)]
+    alerts: bool,
+}
+
+/// Prints what is asked for; a host's present values when nothing else is.
+///
+/// # Errors
+/// When the host does not answer.
+pub async fn run(globals: &Globals, args: Args) -> anyhow::Result<ExitCode> {
+    if args.dashboard {
+        output::print(DASHBOARD)?;
+    } else if args.alerts {
+        output::print(ALERTS)?;
+    } else if args.describe {
+        output::print(&described(Metrics::default().described(), globals.json)?)?;
+    } else {
+        let answer = Client::without_key(globals)?.metrics().await?;
+        output::print(&String::from_utf8_lossy(&answer.body))?;
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn described(metrics: &[Described], json: bool) -> serde_json::Result<String> {
+    if json {
+        return Ok(format!("{}\n", serde_json::to_string_pretty(metrics)?));
+    }
+    let rows = metrics.iter().map(|metric| {
+        let labels = metric.labels.join(", ");
+        let labels = if labels.is_empty() { output::NONE.to_owned() } else { labels };
+        let name = metric.name.clone();
+        [name, metric.kind.to_owned(), output::or_none(metric.unit), labels, metric.help.to_owned()]
+    });
+    Ok(output::table(["NAME", "TYPE", "UNIT", "LABELS", "MEANING"], rows))
+}
