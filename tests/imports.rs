@@ -9,7 +9,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// What each top-level module may import beside what is [`FREE`].
-const TABLE: [(&str, &[&str]); 21] = [
+const TABLE: [(&str, &[&str]); 22] = [
     ("model", &[]),
     ("catalog", &[]),
     ("caps", &["store"]),
@@ -17,6 +17,7 @@ const TABLE: [(&str, &[&str]); 21] = [
     ("config", &[]),
     ("metrics", &[]),
     ("telemetry", &[]),
+    ("trace", &[]),
     ("store", &[]),
     ("sandbox", &[]),
     ("egress", &[]),
@@ -62,15 +63,16 @@ const EVERYTHING: &[&str] = &[
     "telemetry",
 ];
 /// Free to all but `model`, which imports nothing of ours.
-const FREE: [&str; 5] = ["model", "catalog", "clock", "config", "metrics"];
+const FREE: [&str; 6] = ["model", "catalog", "clock", "config", "metrics", "trace"];
 
 /// Crates, and the only modules that may name them.
 const CONFINED: [(&str, &[&str]); 4] = [
     ("sqlx", &["store"]),
     ("wasmtime", &["sandbox"]),
     ("wasmtime_wasi", &["sandbox"]),
-    // What guests may reach is decided in one place; the command line asks its own host.
-    ("reqwest", &["egress", "cli"]),
+    // What guests may reach is decided in one place; the command line asks its own host, and spans
+    // go to the operator's collector.
+    ("reqwest", &["egress", "cli", "telemetry"]),
 ];
 /// What `model`, which does no I/O, may not name.
 const IMPURE: [&str; 8] = [

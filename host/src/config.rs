@@ -10,6 +10,7 @@ mod file;
 mod queue;
 mod retention;
 pub mod secrets;
+mod telemetry;
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::{Path, PathBuf};
@@ -23,6 +24,7 @@ pub use controllers::ControllerSettings;
 use definitions::Declared;
 pub use queue::{QueueLimits, WorkspaceLimits};
 pub use retention::{KEPT_MIN, Keep, RetentionSettings};
+pub use telemetry::{LogFormat, Telemetry};
 
 /// The file's usual name.
 pub const FILE_NAME: &str = "hillock.toml";
@@ -67,6 +69,8 @@ pub struct Config {
     pub controllers: ControllerSettings,
     /// How long what has ended is kept.
     pub retention: RetentionSettings,
+    /// How the program tells of itself.
+    pub telemetry: Telemetry,
 }
 
 /// What a guest may use in one call. Exceeding one ends the call with an error that names it.
@@ -326,6 +330,7 @@ impl Config {
             ("queue", self.queue != other.queue),
             ("controllers", self.controllers != other.controllers),
             ("retention", self.retention != other.retention),
+            ("telemetry", self.telemetry != other.telemetry),
             ("plugins", self.plugins != other.plugins),
         ];
         sections.into_iter().filter(|(_, differs)| *differs).map(|(section, _)| section).collect()

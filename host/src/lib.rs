@@ -20,4 +20,5 @@ pub mod sandbox;
 pub mod schedule;
 pub mod store;
 pub mod telemetry;
+pub mod trace;
 pub mod worker;

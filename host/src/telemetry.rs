@@ -1,30 +1,78 @@
-//! Logs: for people on a terminal, as JSON lines for machines. They never hold secrets, tokens or
-//! prompts.
+//! Logs, for people on a terminal or as JSON lines for machines, and spans, for a collector that
+//! speaks OTLP. Neither holds secrets, tokens or prompts.
+//!
+//! Spans are sent by a thread of their own from a queue of bounded length: a collector that is slow
+//! or away costs the spans that find no room, and a warning.
+
+mod export;
 
 use std::io::IsTerminal;
 
-use tracing_subscriber::EnvFilter;
-use tracing_subscriber::fmt::format::FmtSpan;
+use opentelemetry_sdk::trace::SdkTracerProvider;
+use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::util::SubscriberInitExt as _;
+use tracing_subscriber::{EnvFilter, Layer as _, Registry};
+
+use crate::config::{LogFormat, Telemetry};
+pub use export::ExportError;
 
 /// Says what to log: `info`, `debug`, `hillock::guest=debug,info` ….
 const FILTER: &str = "HILLOCK_LOG";
 /// `json` for JSON lines.
 const FORMAT: &str = "HILLOCK_LOG_FORMAT";
 
-/// Begins to log to standard error, at `level` unless the environment says otherwise. What guests
-/// log may hold what senders sent: it shows only when asked for.
+/// What is still to be sent.
+#[derive(Debug, Default)]
+#[must_use]
+pub struct Spans(Option<SdkTracerProvider>);
+
+impl Spans {
+    /// Sends what waits, as far as somebody takes it within a few seconds.
+    pub async fn flush(self) {
+        let Some(provider) = self.0 else { return };
+        let shutting = move || provider.shutdown_with_timeout(export::PATIENCE);
+        if let Ok(Err(error)) = tokio::task::spawn_blocking(shutting).await {
+            tracing::warn!(%error, "not all spans were sent");
+        }
+    }
+}
+
+/// Begins to log to standard error at `level` unless the environment says otherwise.
 pub fn init(level: &str) {
+    begin(level, &Telemetry::default(), None);
+}
+
+/// Begins to log to standard error at `level`, unless the settings or the environment say otherwise,
+/// and to send spans where the settings say so. What guests log may hold what senders sent: it shows
+/// only when asked for.
+///
+/// # Errors
+/// When the spans cannot be sent to where the settings say.
+pub fn start(level: &str, settings: &Telemetry) -> Result<Spans, ExportError> {
+    let provider = settings.otlp_endpoint.as_ref().map(export::provider).transpose()?;
+    begin(settings.level.as_deref().unwrap_or(level), settings, provider.as_ref());
+    Ok(Spans(provider))
+}
+
+fn begin(level: &str, settings: &Telemetry, provider: Option<&SdkTracerProvider>) {
     let quiet = format!("{level},hillock::guest=off");
     let filter = EnvFilter::try_from_env(FILTER).unwrap_or_else(|_| EnvFilter::new(quiet));
-    let logs = tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_span_events(FmtSpan::NONE)
+    let lines = lines(settings).with_filter(filter);
+    // Somebody else's subscriber stays: this is the program's, and set once.
+    let _ = tracing_subscriber::registry().with(lines).with(provider.map(export::layer)).try_init();
+}
+
+fn lines(settings: &Telemetry) -> Box<dyn tracing_subscriber::Layer<Registry> + Send + Sync> {
+    let lines = tracing_subscriber::fmt::layer()
         .with_writer(std::io::stderr)
         .with_ansi(std::io::stderr().is_terminal());
-    // Somebody else's subscriber stays: this is the program's, and set once.
-    let _ = if std::env::var(FORMAT).is_ok_and(|format| format == "json") {
-        logs.json().try_init()
-    } else {
-        logs.with_target(false).try_init()
+    let format = match std::env::var(FORMAT).as_deref() {
+        Ok("json") => LogFormat::Json,
+        Ok(_) => LogFormat::Pretty,
+        Err(_) => settings.format,
     };
+    match format {
+        LogFormat::Json => lines.json().boxed(),
+        LogFormat::Pretty => lines.with_target(false).boxed(),
+    }
 }

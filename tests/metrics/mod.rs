@@ -1,7 +1,8 @@
 //! What a host tells of itself: values that move as they must, names that every tool accepts, and
-//! nothing in them that is anybody's own.
+//! nothing in them that is anybody's own; and the trace that goes through all of it.
 
 mod names;
+mod traces;
 mod values;
 
 use std::path::PathBuf;

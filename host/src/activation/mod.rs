@@ -37,6 +37,7 @@ use crate::store::events::{self, Activation};
 use crate::store::firing::Firing;
 use crate::store::gatherings::Holding;
 use crate::store::{Store, StoreError};
+use crate::trace;
 pub use manual::{FireError, Occasion};
 pub use trial::{Answer, Trial};
 
@@ -137,6 +138,12 @@ impl Activator {
     /// When the event has to wait for another try.
     pub async fn activate(&self, event: Arc<Event>) -> Result<Option<usize>, ActivationError> {
         let Some(_hand) = self.take_in_hand(&event.id) else { return Ok(None) };
+        let parent = event.traceparent.as_deref().and_then(|parent| parent.parse().ok());
+        let span = tracing::info_span!("activation", event = %event.id);
+        trace::within(parent.as_ref(), span, self.clock, self.activate_in_hand(event)).await
+    }
+
+    async fn activate_in_hand(&self, event: Arc<Event>) -> Result<Option<usize>, ActivationError> {
         let scope = event.scope.clone();
         self.has_room(&scope).await??;
         let activation = self.decide_all(event).await?;

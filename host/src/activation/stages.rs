@@ -6,10 +6,11 @@ use crate::model::content::Content;
 use crate::model::decision::Verdict;
 use crate::model::definition::{Definitions, Trigger, Untrusted, prompt_fault};
 use crate::model::envelope::{Envelope, Event};
-use crate::model::run::{NewRun, Owner, Stages};
+use crate::model::run::{NewRun, Owner, Stages, Terms};
 use crate::prefire;
 use crate::sandbox::{Draft, FilterVerdict, FirePoint, Rendered, SandboxError};
 use crate::store::firing::Firing;
+use crate::trace;
 
 /// Why a trigger with `untrusted = "fenced"` does not render.
 const UNFENCED: &str = "the prompt has the sender's words outside of a fence, and the trigger's \
@@ -92,7 +93,10 @@ impl Activator {
             depth: event.depth,
             causes: event.causes.clone(),
             stages: prompt.stages,
-            terms: definitions.terms(scope, agent, demands, prompt.content),
+            terms: Terms {
+                traceparent: Some(trace::here(self.clock)),
+                ..definitions.terms(scope, agent, demands, prompt.content)
+            },
             created_at: self.clock.now(),
         };
         Firing { run, command_id: self.clock.command_id(), limit: trigger.fire_limit }

@@ -25,6 +25,7 @@ mod listener;
 mod logs;
 mod metrics;
 mod problem;
+mod requests;
 mod runs;
 mod sessions;
 mod source_states;
@@ -162,5 +163,6 @@ pub fn router(api: Arc<Api>) -> Router {
         .fallback(problem::no_such_path)
         .method_not_allowed_fallback(problem::method_not_allowed)
         .layer(axum::middleware::from_fn_with_state(Arc::clone(&api), metrics::measure))
+        .layer(axum::middleware::from_fn(requests::identify))
         .with_state(api)
 }

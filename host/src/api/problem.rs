@@ -7,7 +7,7 @@ use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 
-use super::Api;
+use super::{Api, requests};
 use crate::caps::Full;
 use crate::config::KEPT_MIN;
 use crate::model::problem::{Problem as Wrong, Problems};
@@ -110,6 +110,16 @@ impl Problem {
     }
 }
 
+/// A problem as it is told.
+#[derive(Serialize)]
+struct Told<'p> {
+    #[serde(flatten)]
+    problem: &'p Problem,
+    /// The request's, for whoever looks into the log.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    request_id: Option<String>,
+}
+
 /// Lets one more command of a workspace in.
 ///
 /// # Errors
@@ -134,7 +144,10 @@ impl From<StoreError> for Problem {
 
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
-        let body = serde_json::to_vec(&self).unwrap_or_default();
+        // Answers that are to be the same are.
+        let request_id = self.status.and_then(|_| requests::id());
+        let told = Told { problem: &self, request_id };
+        let body = serde_json::to_vec(&told).unwrap_or_default();
         let content_type = HeaderValue::from_static("application/problem+json");
         let mut response = (self.http_status, [(CONTENT_TYPE, content_type)], body).into_response();
         if let Some(secs) = self.retry_after_secs {

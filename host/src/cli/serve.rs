@@ -23,7 +23,6 @@ pub struct Args {
 /// # Errors
 /// When it cannot start.
 pub async fn run(globals: &Globals, args: Args) -> anyhow::Result<ExitCode> {
-    telemetry::init("info");
     let overrides = Overrides {
         listen: args.listen,
         store_url: args.store_url,
@@ -33,6 +32,7 @@ pub async fn run(globals: &Globals, args: Args) -> anyhow::Result<ExitCode> {
     let mut reload = signals::reload()?;
     signals::withstand_file_limits()?;
     let config = Config::load(globals.config.as_deref(), &overrides)?;
+    let spans = telemetry::start("info", &config.telemetry)?;
     let host = tokio::select! {
         host = Host::start(config) => host?,
         () = stop.cancelled() => return Ok(ExitCode::SUCCESS),
@@ -44,5 +44,6 @@ pub async fn run(globals: &Globals, args: Args) -> anyhow::Result<ExitCode> {
         }
     }
     host.stop().await;
+    spans.flush().await;
     Ok(ExitCode::SUCCESS)
 }

@@ -13,6 +13,7 @@ use super::controllers::ControllersTable;
 use super::definitions::Declared;
 use super::queue::QueueTable;
 use super::retention::RetentionTable;
+use super::telemetry::TelemetryTable;
 use super::{
     AuditLimits, Config, EgressLimits, Limits, LogLimits, Overrides, PROGRAM_TIMEOUT, Program,
     Worker, default_data_dir,
@@ -49,6 +50,8 @@ pub(super) struct File {
     controllers: ControllersTable,
     #[serde(default)]
     audit: AuditTable,
+    #[serde(default)]
+    telemetry: TelemetryTable,
     worker: Option<WorkerTable>,
     // Read apart, so that everything wrong in them is reported at once.
     #[serde(default, rename = "agents")]
@@ -176,6 +179,7 @@ impl File {
         let logs = self.logs.into_limits(problems);
         let controllers = self.controllers.into_settings(problems);
         let audit = self.audit.into_limits(problems);
+        let telemetry = self.telemetry.into_telemetry(problems);
         let worker = self.worker.map(|worker| worker.into_worker(folder, problems));
         let Automations { declared, plugins } = automations;
         if let Some(Some(worker)) = &worker {
@@ -205,6 +209,7 @@ impl File {
             queue,
             controllers,
             retention,
+            telemetry,
         })
     }
 }

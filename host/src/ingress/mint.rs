@@ -12,6 +12,7 @@ use crate::model::scope::Scope;
 use crate::model::time::Time;
 use crate::sandbox::Signal;
 use crate::store::events::Delivery;
+use crate::trace;
 
 /// What all events of one call have in common.
 #[derive(Clone, Debug)]
@@ -76,7 +77,7 @@ impl Mint {
             verified: None,
             depth: self.depth,
             causes: self.causes.clone(),
-            traceparent: None,
+            traceparent: Some(trace::here(clock).to_string()),
             body: signal.data,
             payload: Payload::Body,
         };

@@ -33,6 +33,7 @@ pub mod signature;
 pub mod task;
 pub mod text;
 pub mod time;
+pub mod trace;
 pub mod turn;
 mod words;
 pub mod worker;

@@ -27,6 +27,7 @@ use super::routing::Routing;
 use super::scope::Scope;
 use super::session::SessionKey;
 use super::time::Time;
+use super::trace::TraceParent;
 use super::words::words;
 
 /// Where a run stands.
@@ -292,6 +293,9 @@ pub struct Terms {
     /// Who or what asked for it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub spawned_by: Option<serde_json::Value>,
+    /// The place in a trace that it comes after.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub traceparent: Option<TraceParent>,
 }
 
 /// A conversation, by its identifier and by the key that its users gave it.

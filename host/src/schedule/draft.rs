@@ -4,9 +4,10 @@ use crate::clock::Clock;
 use crate::model::content::Content;
 use crate::model::definition::{Definitions, Job, Work};
 use crate::model::id::{CommandId, FireId, RunId, TaskId};
-use crate::model::run::{Delegation, Fire, NewRun, Owner, Stages};
+use crate::model::run::{Delegation, Fire, NewRun, Owner, Stages, Terms};
 use crate::model::time::Time;
 use crate::store::schedules::Draft;
+use crate::trace;
 
 /// The draft of a job's fire: of one of its slots, or of none when it is fired by hand.
 pub(super) fn of(
@@ -36,7 +37,10 @@ pub(super) fn of(
         depth: 0,
         causes: Vec::new(),
         stages: Stages::default(),
-        terms: definitions.terms(&job.scope, &job.agent, &job.demands, Content::Trusted),
+        terms: Terms {
+            traceparent: Some(trace::here(clock)),
+            ..definitions.terms(&job.scope, &job.agent, &job.demands, Content::Trusted)
+        },
         created_at: now,
     };
     let delegation = run.task.as_ref().map(|_| Delegation {

@@ -12,6 +12,7 @@ use serde::Serialize;
 
 use super::program::Order;
 use crate::model::text::storable;
+use crate::trace;
 
 /// What every program gets, where the worker has it.
 const USUAL: [&str; 9] =
@@ -44,7 +45,7 @@ pub(super) fn of(order: &Order, named: &[String]) -> Result<Variables, String> {
     Ok(variables)
 }
 
-/// Which run this is.
+/// Which run this is, and where in a trace.
 fn identity(order: &Order) -> Vec<(&'static str, String)> {
     let mut known = vec![
         ("HILLOCK_RUN_ID", order.run_id.to_string()),
@@ -52,6 +53,9 @@ fn identity(order: &Order) -> Vec<(&'static str, String)> {
         ("HILLOCK_ATTEMPT", order.attempt.to_string()),
         ("HILLOCK_AGENT", order.agent.name.to_string()),
     ];
+    if let Some(place) = trace::present().or_else(|| order.terms.traceparent.clone()) {
+        known.push(("TRACEPARENT", place.to_string()));
+    }
     if let Some(session) = &order.terms.session {
         known.push(("HILLOCK_SESSION_ID", session.id.to_string()));
         known.push(("HILLOCK_SESSION", session.key.to_string()));

@@ -8,6 +8,8 @@ use std::time::Duration;
 use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{Semaphore, mpsc, watch};
 use tokio::task::{AbortHandle, JoinSet};
+use tracing::Span;
+use tracing::field::Empty;
 
 use super::cage::Cage;
 use super::drain::RELEASE_GRACE;
@@ -15,10 +17,12 @@ use super::means::Means;
 use super::outlet::{BUDGET_BYTES, News, Outlet, Report};
 use super::program::{self, Order, Patience, Task, Wish};
 use super::stdin::{INPUTS_WAITING, Input, Mouth};
+use crate::clock::Clock;
 use crate::config::{Program, Worker};
 use crate::dispatch::protocol::{Held, Served};
 use crate::model::id::CommandId;
 use crate::model::time::Time;
+use crate::trace;
 
 /// The programs at work. Dropping it kills them.
 #[derive(Debug)]
@@ -69,7 +73,11 @@ impl Hands {
         let outlet = self.outlet(held.clone(), budget.clone());
         let (wish, wished) = watch::channel(Wish::GoOn);
         let task = self.tasks.spawn(async move {
-            let ending = program::run(task, wished, &outlet).await;
+            let parent = task.order.terms.traceparent.clone();
+            let span = span_of(&task.order);
+            let work = program::run(task, wished, &outlet);
+            let ending = trace::within(parent.as_ref(), span.clone(), Clock, work).await;
+            span.record("outcome", ending.status().as_str());
             outlet.tell(News::Ended(ending)).await;
         });
         let untold = Vec::new();
@@ -184,6 +192,11 @@ fn task(
         (Mouth::Plain, None)
     };
     Ok((Task { program, argv, order, patience, mouth }, ear))
+}
+
+fn span_of(order: &Order) -> Span {
+    let Order { run_id, attempt, .. } = order;
+    tracing::info_span!("program", run = %run_id, attempt, outcome = Empty)
 }
 
 fn serves(program: &Program, agent: &Served) -> bool {

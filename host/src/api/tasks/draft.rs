@@ -18,6 +18,7 @@ use crate::model::scope::Scope;
 use crate::model::session::SessionKey;
 use crate::model::task::{NewTask, TASK_TIMEOUT};
 use crate::model::time::Time;
+use crate::trace;
 
 /// The longest label, in bytes.
 const LABEL_BYTES_MAX: usize = 256;
@@ -91,6 +92,7 @@ fn parse(
         system_prompt: beside.system_prompt,
         attachments: beside.attachments,
         spawned_by: beside.spawned_by,
+        traceparent: trace::present(),
         ..terms
     };
     let idempotency = key.map(|key| idempotency::of(key, &asked));

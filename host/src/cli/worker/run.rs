@@ -31,8 +31,9 @@ pub struct Args {
 /// # Errors
 /// When neither hillock.toml nor the flags say what to run, or the host refuses the worker.
 pub async fn run(globals: &Globals, args: Args) -> anyhow::Result<ExitCode> {
-    telemetry::init("info");
     let config = globals.found_config()?;
+    let telemetry = config.as_ref().map(|config| config.telemetry.clone()).unwrap_or_default();
+    let spans = telemetry::start("info", &telemetry)?;
     let named = config.as_ref().map(|config| config.path.clone());
     let worker =
         args.flags.over(config.as_ref(), &globals.scope)?.with_context(|| match named {
@@ -58,7 +59,9 @@ pub async fn run(globals: &Globals, args: Args) -> anyhow::Result<ExitCode> {
         now: || Clock.now(),
         stop: signals::stop()?,
     };
-    worker::run(settings).await.map_err(|error| explained(error, &pass))?;
+    let worked = worker::run(settings).await;
+    spans.flush().await;
+    worked.map_err(|error| explained(error, &pass))?;
     Ok(ExitCode::SUCCESS)
 }
 
