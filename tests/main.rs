@@ -19,6 +19,7 @@
 //! workers       as a host knows them: joining, approval, health, being sent away
 //! controllers   the background loops: their driver, orders, several replicas
 //! backup        copies of a store while a host serves, putting them back, what is gone
+//! chaos         hosts, workers and the database killed, stopped and cut off, under load
 //! crash         kill -9 under load, and the ledger afterwards
 //! simulation    all who act on a store, by one seed, and the invariants after every operation
 //! unruly        workers that die, hang, come back late or lie, and the ledger afterwards
@@ -37,6 +38,7 @@
 mod activation;
 mod audit;
 mod backup;
+mod chaos;
 mod cli;
 mod conformance;
 mod contract;

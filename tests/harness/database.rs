@@ -13,7 +13,8 @@ const SERVER: &str = "HILLOCK_TEST_POSTGRES";
 
 pub(crate) enum Database {
     Sqlite(TempDir),
-    Postgres { name: String, url: String },
+    /// Without a name, one of somebody else's, who sees to its end.
+    Postgres { name: Option<String>, url: String },
 }
 
 impl Database {
@@ -28,7 +29,11 @@ impl Database {
         administer(format!("CREATE DATABASE {name}")).await;
         let mut url: reqwest::Url = server().parse().unwrap();
         url.set_path(&name);
-        Self::Postgres { name, url: url.into() }
+        Self::Postgres { name: Some(name), url: url.into() }
+    }
+
+    pub(crate) fn elsewhere(url: String) -> Self {
+        Self::Postgres { name: None, url }
     }
 
     pub(crate) fn url(&self) -> String {
@@ -40,7 +45,7 @@ impl Database {
 
     /// Takes a PostgreSQL database away from everybody, or gives it back.
     pub(crate) async fn reachable(&self, reachable: bool) {
-        let Self::Postgres { name, .. } = self else { panic!("a file is always reachable") };
+        let Self::Postgres { name: Some(name), .. } = self else { panic!("a file is always reachable") };
         administer(format!("ALTER DATABASE {name} ALLOW_CONNECTIONS {reachable}")).await;
         let sessions = format!(
             "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}'"
@@ -122,7 +127,7 @@ async fn administer(statement: String) {
 
 impl Drop for Database {
     fn drop(&mut self) {
-        let Self::Postgres { name, .. } = self else { return };
+        let Self::Postgres { name: Some(name), .. } = self else { return };
         let statement = format!("DROP DATABASE IF EXISTS {name} WITH (FORCE)");
         // The test's own runtime is ending, or unwinding.
         let dropping = std::thread::spawn(move || {

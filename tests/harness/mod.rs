@@ -3,12 +3,14 @@
 
 pub(crate) mod claims;
 pub(crate) mod client;
+pub(crate) mod cluster;
 pub(crate) mod components;
 pub(crate) mod database;
 pub(crate) mod folder;
 pub(crate) mod host;
 pub(crate) mod payloads;
 pub(crate) mod process;
+pub(crate) mod proxy;
 pub(crate) mod seed;
 pub(crate) mod senders;
 pub(crate) mod wait;

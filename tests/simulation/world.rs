@@ -60,7 +60,7 @@ impl World {
         let mut dice = Dice::of(seed);
         let truth: Time = "2026-01-01T00:00:00Z".parse().unwrap();
         // What is tried out is not the disk.
-        if let Database::Postgres { name, .. } = database {
+        if let Database::Postgres { name: Some(name), .. } = database {
             let hasten = format!("ALTER DATABASE {name} SET synchronous_commit TO off");
             database.execute(&hasten).await;
         }
