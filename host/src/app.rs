@@ -140,7 +140,7 @@ impl Host {
             slot.clone(),
         );
         self.watch(Arc::new(network), &sandbox, &catalog, &slot, clock);
-        let controllers = self.drive(&activator, &hub, &gate, replica, clock);
+        let controllers = self.drive(&activator, &hub, &gate, replica, metrics.clone(), clock);
         self.look_after(lifecycle, &activator, &hub, &limits, tray, clock);
         let webhooks = Webhooks::new(store.clone(), sandbox, clock, catalog.clone(), slot);
         let api = Api {
@@ -174,11 +174,12 @@ impl Host {
         hub: &Hub,
         gate: &Gate,
         replica: ReplicaId,
+        metrics: Metrics,
         clock: Clock,
     ) -> Controllers {
         let (store, hub) = (|| self.store.clone(), || hub.clone());
-        let settings = self.config.controllers.clone();
-        let mut driver = Driver::new(store(), clock, replica, settings, self.draining.clone());
+        let (settings, draining) = (self.config.controllers.clone(), self.draining.clone());
+        let mut driver = Driver::new(store(), clock, replica, settings, metrics, draining);
         driver.register(controllers::WorkerHealth::new(store(), hub(), clock));
         driver.register(controllers::CommandRecovery::new(store(), hub(), clock));
         driver.register(SessionReconciler { store: store(), hub: hub(), clock });

@@ -7,6 +7,7 @@ use std::time::Duration;
 use hillock::clock::Clock;
 use hillock::config::ControllerSettings;
 use hillock::controllers::{Controller, Controllers, Done, Driver, Failure, Ran, RunError};
+use hillock::metrics::{Form, Metrics};
 use hillock::model::controller::{ControllerName, Holder, Items, Pass, PassResult};
 use hillock::model::id::ReplicaId;
 use hillock::store::Store;
@@ -75,6 +76,7 @@ struct Replica {
     passes: Arc<AtomicU32>,
     bell: Arc<Notify>,
     controllers: Controllers,
+    metrics: Metrics,
     stop: CancellationToken,
     tasks: TaskTracker,
 }
@@ -86,14 +88,17 @@ impl Replica {
 
     async fn begin_as(database: &Database, id: ReplicaId, acts: &[Act]) -> Self {
         let store = Store::open(&database.url()).await.unwrap();
-        let (stop, tasks) = (CancellationToken::new(), TaskTracker::new());
+        let (stop, tasks, metrics) =
+            (CancellationToken::new(), TaskTracker::new(), Metrics::default());
         let settings = ControllerSettings::default();
-        let mut driver = Driver::new(store.clone(), Clock, id.clone(), settings, stop.clone());
+        let replica = (store.clone(), id.clone());
+        let mut driver =
+            Driver::new(replica.0, Clock, replica.1, settings, metrics.clone(), stop.clone());
         let passes = Arc::new(AtomicU32::new(0));
         let puppet = Puppet { passes: Arc::clone(&passes), acts: acts.to_vec() };
         let bell = driver.register(puppet);
         let controllers = driver.start(&tasks);
-        Self { store, id, passes, bell, controllers, stop, tasks }
+        Self { store, id, passes, bell, controllers, metrics, stop, tasks }
     }
 
     async fn passed(&self, passes: u32) {
@@ -110,6 +115,14 @@ impl Replica {
             (standing.passes >= passes).then(|| (standing.last.unwrap(), standing.failures))
         })
         .await
+    }
+
+    /// A metric of the passes on this replica.
+    #[track_caller]
+    fn measured(&self, metric: &str, value: &str) {
+        let text = self.metrics.text(Form::Plain);
+        let series = format!("hillock_controller_{metric} {value}\n");
+        assert!(text.contains(&series), "{series} in\n{text}");
     }
 
     async fn order(&self) -> Result<Pass, RunError> {
@@ -131,6 +144,8 @@ async fn a_pass_begins_at_once_and_then_when_it_is_due(database: Database) {
     let (pass, failures) = replica.ended(1).await;
     assert_eq!((pass.result, pass.error, failures), (PassResult::Success, None, 0));
     assert_eq!(pass.items.into_iter().collect::<Vec<_>>(), [("counted".to_owned(), 3)]);
+    replica.measured("items_processed_total{controller=\"inbox\"}", "3");
+    replica.measured("interval_seconds{controller=\"inbox\"}", "5.0");
     let standing = controllers::list(&replica.store).await.unwrap().pop().unwrap();
     assert_eq!(standing.holder, None);
     assert!(standing.next_at <= pass.at + NAME.interval());
@@ -150,6 +165,7 @@ async fn a_pass_that_fails_is_counted_and_tried_again(database: Database) {
     assert_eq!(pass.error.unwrap(), "the sky is down");
     let (pass, failures) = replica.ended(2).await;
     assert_eq!((pass.result, pass.error, failures), (PassResult::Success, None, 1));
+    replica.measured("errors_total{controller=\"inbox\"}", "1");
     replica.end().await;
 }
 
@@ -157,6 +173,8 @@ async fn a_pass_that_panics_takes_nothing_with_it(database: Database) {
     let replica = Replica::begin(&database, &[Act::Panic]).await;
     assert_eq!(replica.ended(1).await.0.result, PassResult::Panic);
     assert_eq!(replica.order().await.unwrap().result, PassResult::Success);
+    replica.measured("reconcile_total{controller=\"inbox\",result=\"panic\"}", "1");
+    replica.measured("running{controller=\"inbox\"}", "0.0");
     replica.end().await;
 }
 

@@ -14,7 +14,10 @@ const SERVER: &str = "HILLOCK_TEST_POSTGRES";
 pub(crate) enum Database {
     Sqlite(TempDir),
     /// Without a name, one of somebody else's, who sees to its end.
-    Postgres { name: Option<String>, url: String },
+    Postgres {
+        name: Option<String>,
+        url: String,
+    },
 }
 
 impl Database {
@@ -45,7 +48,9 @@ impl Database {
 
     /// Takes a PostgreSQL database away from everybody, or gives it back.
     pub(crate) async fn reachable(&self, reachable: bool) {
-        let Self::Postgres { name: Some(name), .. } = self else { panic!("a file is always reachable") };
+        let Self::Postgres { name: Some(name), .. } = self else {
+            panic!("a file is always reachable")
+        };
         administer(format!("ALTER DATABASE {name} ALLOW_CONNECTIONS {reachable}")).await;
         let sessions = format!(
             "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}'"

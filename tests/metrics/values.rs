@@ -12,7 +12,12 @@ use crate::harness::payloads::Payload;
 use crate::harness::senders::{Delivery, github, github_signed};
 use crate::harness::wait;
 
-on_both_databases!(a_delivery_is_counted_all_the_way, what_waits_is_seen, jobs_are_counted);
+on_both_databases!(
+    a_delivery_is_counted_all_the_way,
+    what_waits_is_seen,
+    jobs_are_counted,
+    controllers_passes_are_counted,
+);
 
 async fn a_delivery_is_counted_all_the_way(database: Database) {
     let folder = contract::folder(database).await;
@@ -114,6 +119,26 @@ async fn jobs_are_counted(database: Database) {
         (missed >= Some(9.0)).then_some(())
     })
     .await;
+}
+
+async fn controllers_passes_are_counted(database: Database) {
+    let folder = Folder::new(database, "[controllers.retention]\ninterval = \"2h\"\n").await;
+    let host = folder.serve().await;
+    let passes = "hillock_controller_reconcile_total{controller=\"retention\",result=\"success\"}";
+    let first = wait::until("the first pass", async || {
+        Scrape::of(&host).await.value(passes).filter(|passes| *passes > 0.0)
+    })
+    .await;
+    let run = ["controller", "run", "retention", "--url", &host.url];
+    let run = folder.hillock(&run).output().await.unwrap();
+    assert!(run.status.success(), "{run:?}");
+    Scrape::of(&host).await.check(&[
+        (passes, first + 1.0),
+        ("hillock_controller_duration_seconds_count{controller=\"retention\"}", first + 1.0),
+        ("hillock_controller_errors_total{controller=\"retention\"}", 0.0),
+        ("hillock_controller_running{controller=\"retention\"}", 0.0),
+        ("hillock_controller_interval_seconds{controller=\"retention\"}", 7200.0),
+    ]);
 }
 
 /// Plugins that crash and exceed limits.

@@ -13,7 +13,7 @@ use std::collections::BTreeMap;
 use std::error::Error;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::sync::{Notify, mpsc, oneshot};
 use tokio::task::JoinSet;
@@ -22,6 +22,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::clock::Clock;
 use crate::config::ControllerSettings;
+use crate::metrics::Metrics;
 use crate::model::controller::{
     Controller as Standing, ControllerName, Holder, Items, Pass, PassResult,
 };
@@ -93,6 +94,7 @@ struct Shared {
     clock: Clock,
     replica: ReplicaId,
     settings: ControllerSettings,
+    metrics: Metrics,
     stop: CancellationToken,
 }
 
@@ -148,9 +150,10 @@ impl Driver {
         clock: Clock,
         replica: ReplicaId,
         settings: ControllerSettings,
+        metrics: Metrics,
         stop: CancellationToken,
     ) -> Self {
-        let shared = Arc::new(Shared { store, clock, replica, settings, stop });
+        let shared = Arc::new(Shared { store, clock, replica, settings, metrics, stop });
         Self { shared, desks: BTreeMap::new(), loops: vec![] }
     }
 
@@ -163,6 +166,7 @@ impl Driver {
         }
         let (orders, desk) = mpsc::channel(ORDERS_MAX);
         let interval = self.shared.settings.interval(C::NAME);
+        self.shared.metrics.controllers().known(C::NAME, interval);
         self.desks.insert(C::NAME, Desk { interval, orders });
         self.loops.push(Box::pin(
             Loop {
@@ -320,14 +324,19 @@ impl<C: Controller> Loop<C> {
                 return Ok(Turned::Held(holder));
             }
         }
+        let metrics = self.shared.metrics.controllers();
+        metrics.begun(C::NAME);
+        let began = Instant::now();
         let controller = Arc::clone(&self.controller);
         let pass = async move { controller.pass().await };
         let Some(done) = self.apart(pass, limit).await else {
+            metrics.given_up(C::NAME);
             controllers::give_up(store, C::NAME, replica.clone()).await?;
             return Ok(Turned::Nothing);
         };
         *next_at = self.after(&done, clock.now());
         let pass = self.passed(done);
+        metrics.ended(C::NAME, &pass, began.elapsed());
         if !controllers::end(store, C::NAME, pass.clone(), *next_at).await? {
             tracing::warn!(controller = %C::NAME, "it was given up for dead while it had a pass");
         }

@@ -71,8 +71,8 @@ impl Book {
         gauge
     }
 
-    /// The same in seconds since the Unix epoch, by labels.
-    pub(super) fn instants<const N: usize>(
+    /// The same in seconds, or in seconds since the Unix epoch, by labels.
+    pub(super) fn gauges_of_seconds<const N: usize>(
         &mut self,
         name: &'static str,
         labels: [&'static str; N],

@@ -3,31 +3,8 @@
 use std::time::Duration;
 
 use super::book::{Book, Counts, Gauges, Times};
+use crate::model::controller::{ControllerName, Pass, PassResult};
 use crate::model::time::Time;
-
-/// How a controller's pass ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum PassOutcome {
-    /// It did what there was to do.
-    Done,
-    /// It could not.
-    Failed,
-    /// It took too long.
-    TimedOut,
-    /// A defect ended it.
-    Panicked,
-}
-
-impl PassOutcome {
-    fn as_str(self) -> &'static str {
-        match self {
-            Self::Done => "ok",
-            Self::Failed => "error",
-            Self::TimedOut => "timeout",
-            Self::Panicked => "panic",
-        }
-    }
-}
 
 /// The background loops of this host.
 #[derive(Debug)]
@@ -38,6 +15,7 @@ pub struct Controllers {
     items: Counts<1>,
     running: Gauges<1>,
     last: Gauges<1>,
+    intervals: Gauges<1>,
 }
 
 impl Controllers {
@@ -68,47 +46,48 @@ impl Controllers {
                 ["controller"],
                 "Whether a controller is in a pass on this replica",
             ),
-            last: book.instants(
+            last: book.gauges_of_seconds(
                 "hillock_controller_last_reconcile_timestamp",
                 ["controller"],
                 "When a controller's last pass on this replica ended",
             ),
+            intervals: book.gauges_of_seconds(
+                "hillock_controller_interval",
+                ["controller"],
+                "How often a controller has a pass, over all replicas",
+            ),
         }
     }
 
-    /// There is such a controller: its noughts show.
-    pub fn known(&self, name: &'static str) {
-        self.passes.add([name, PassOutcome::Done.as_str()], 0);
+    /// There is such a controller, with a pass every `interval`: its noughts show.
+    pub fn known(&self, name: ControllerName, interval: Duration) {
+        let name = name.as_str();
+        self.passes.add([name, PassResult::Success.as_str()], 0);
         self.errors.add([name], 0);
         self.items.add([name], 0);
         self.running.set([name], 0.0);
+        self.intervals.set([name], interval.as_secs_f64());
     }
 
     /// A pass begins.
-    pub fn begun(&self, name: &'static str) {
-        self.running.set([name], 1.0);
+    pub fn begun(&self, name: ControllerName) {
+        self.running.set([name.as_str()], 1.0);
     }
 
-    /// No pass is under way any more, whether it came to an end or was dropped.
-    pub fn ended(&self, name: &'static str) {
-        self.running.set([name], 0.0);
+    /// A pass was given up: the host ends.
+    pub fn given_up(&self, name: ControllerName) {
+        self.running.set([name.as_str()], 0.0);
     }
 
-    /// A pass ended at `at` and put `items` right.
-    pub fn pass(
-        &self,
-        name: &'static str,
-        outcome: PassOutcome,
-        took: Duration,
-        items: u64,
-        at: Time,
-    ) {
-        self.passes.add([name, outcome.as_str()], 1);
-        self.errors.add([name], u64::from(outcome != PassOutcome::Done));
+    /// A pass came to an end.
+    pub fn ended(&self, name: ControllerName, pass: &Pass, took: Duration) {
+        let name = name.as_str();
+        self.passes.add([name, pass.result.as_str()], 1);
+        self.errors.add([name], u64::from(pass.result != PassResult::Success));
         self.durations.observe([name], took);
-        self.items.add([name], items);
-        self.last.set([name], seconds_of(at));
-        self.ended(name);
+        self.items.add([name], pass.items.values().sum());
+        self.last.set([name], seconds_of(pass.at));
+        self.running.set([name], 0.0);
     }
 }
 

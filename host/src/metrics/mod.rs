@@ -27,7 +27,7 @@ use std::sync::Arc;
 
 use book::Book;
 pub use book::Described;
-pub use controllers::{Controllers, PassOutcome};
+pub use controllers::Controllers;
 pub use fact::Fact;
 pub use http::Http;
 pub use inbox::{Inbox, WebhookOutcome};

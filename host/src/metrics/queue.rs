@@ -62,7 +62,7 @@ impl Queue {
                 "Commands that wait for a worker, 100 000 of each queue at most; store-wide, every \
                  replica tells the same",
             ),
-            oldest_pending: book.instants(
+            oldest_pending: book.gauges_of_seconds(
                 "hillock_queue_oldest_pending_age",
                 [],
                 "How long the oldest command that is due has waited for a worker; store-wide, every \
@@ -84,12 +84,12 @@ impl Queue {
                 "Events that triggers have not decided on, 10 000 at most; store-wide, every replica \
                  tells the same",
             ),
-            oldest_event: book.instants(
+            oldest_event: book.gauges_of_seconds(
                 "hillock_inbox_oldest_event_age",
                 [],
                 "How long the oldest of them has waited; store-wide, every replica tells the same",
             ),
-            overdue: book.instants(
+            overdue: book.gauges_of_seconds(
                 "hillock_schedule_overdue",
                 [],
                 "By how long the job that should have fired first is overdue; store-wide, every \
