@@ -61,6 +61,8 @@ pub(super) struct Task {
     run: String,
     /// Its runs, in the order they were made.
     runs: Vec<String>,
+    /// Whether it is found by the key that its client gave it.
+    pub(super) is_keyed: bool,
 }
 
 #[derive(Clone, Debug)]
@@ -112,7 +114,18 @@ pub(super) struct Book {
     pub(super) command_ids: Vec<String>,
     pub(super) event_ids: Vec<String>,
     pub(super) blocked: BTreeSet<String>,
+    /// What ended before may be removed now; nothing may when there is no such time.
+    pub(super) due: Option<Time>,
+    pub(super) gone: Gone,
     touched: Touched,
+}
+
+/// What was removed when it was due.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Gone {
+    pub(super) events: HashSet<String>,
+    pub(super) runs: HashSet<String>,
+    pub(super) attempts: u64,
 }
 
 /// What an operation has touched.
@@ -133,6 +146,10 @@ impl Run {
         self.owner.starts_with("task_").then_some(&*self.owner)
     }
 
+    fn is_open_of(&self, event: &str) -> bool {
+        self.event.as_deref() == Some(event) && !self.status.is_terminal()
+    }
+
     /// Whether a task carries it out in its place.
     pub(super) fn is_handed_over(&self) -> bool {
         self.task.is_some()
@@ -147,7 +164,8 @@ impl Book {
             match (before, after) {
                 (None, Some(made)) => self.made(table, id, made),
                 (Some(before), Some(after)) => self.changed(table, id, before, after),
-                (_, None) => self.removed(table, id),
+                (Some(before), None) => self.removed(table, id, before),
+                (None, None) => Err(format!("{table}: {id} is nothing")),
             }?;
         }
         let touched = std::mem::take(&mut self.touched);
@@ -244,9 +262,61 @@ impl Book {
         }
     }
 
-    fn removed(&mut self, table: &str, id: &str) -> Result<(), Violation> {
-        must!(table == "gatherings", "{table}: {id} is lost");
-        self.gatherings.remove(id);
+    fn removed(&mut self, table: &str, id: &str, before: &Image) -> Result<(), Violation> {
+        if table == "gatherings" {
+            self.gatherings.remove(id);
+            return Ok(());
+        }
+        let Some(due) = self.due else { return Err(format!("{table}: {id} is lost")) };
+        let is_due = |column: &str| before.number(column) <= due.as_millis();
+        match table {
+            "events" => {
+                let settled = self.events.remove(id) == Some(true) && is_due("received_at");
+                let open = self.runs.values().any(|run| run.is_open_of(id));
+                must!(settled && !open, "{id} was removed: {before:?}, a run is open: {open}");
+                self.event_ids.retain(|known| known != id);
+                self.gone.events.insert(id.to_owned());
+            }
+            "decisions" => {
+                must!(!self.held.contains(id), "{id} was held, and removed");
+                self.decisions.remove(id);
+            }
+            "runs" => self.remove_run(id, is_due("ended_at"))?,
+            "commands" => {
+                let command = self.commands.remove(id).ok_or_else(|| format!("no {id}"))?;
+                must!(command.state.is_terminal(), "{id} was removed: {command:?}");
+                self.command_ids.retain(|known| known != id);
+                self.gone.attempts += u64::from(command.kind == "run");
+            }
+            "tasks" => {
+                let task = self.tasks.remove(id).ok_or_else(|| format!("no {id}"))?;
+                let over = task.status.is_terminal() && task.runs.is_empty();
+                must!(over && is_due("ended_at"), "{id} was removed: {task:?}");
+                self.task_ids.retain(|known| known != id);
+            }
+            "sessions" => {
+                let holder = self.sessions.remove(id).flatten();
+                must!(holder.is_none(), "{id} was removed, and held by {holder:?}");
+            }
+            "run_inputs" => drop(self.inputs.remove(id)),
+            "run_logs" | "run_events" => {
+                let run = self.run(before.get("run_id"))?;
+                must!(run.status.is_terminal(), "{table}: {id} was removed: {run:?}");
+            }
+            _ => return Err(format!("{table}: {id} is never removed")),
+        }
+        Ok(())
+    }
+
+    fn remove_run(&mut self, id: &str, due: bool) -> Result<(), Violation> {
+        let run = self.runs.remove(id).ok_or_else(|| format!("no {id}"))?;
+        let over = run.status.is_terminal() && run.live.is_empty();
+        must!(over && due, "{id} was removed: {run:?}");
+        self.run_ids.retain(|known| known != id);
+        if let Some(task) = self.tasks.get_mut(&run.owner) {
+            task.runs.retain(|known| known != id);
+        }
+        self.gone.runs.insert(id.to_owned());
         Ok(())
     }
 
@@ -458,6 +528,9 @@ impl Book {
     fn change_command(&mut self, id: &str, before: &Image, after: &Image) -> Result<(), Violation> {
         let (was, is): (CommandState, CommandState) =
             (before.get("state").parse()?, after.get("state").parse()?);
+        if was.is_terminal() && after == &before.without(&["token_hash", "token_expires_at"]) {
+            return self.forget_token(id);
+        }
         must!(!was.is_terminal() || before == after, "{id} had ended: {before:?}, now {after:?}");
         must!(was == is || was.may_become(is), "{id} was {was}, and is {is}");
         self.fence(id, was, after, is)?;
@@ -504,6 +577,14 @@ impl Book {
             }
             self.touch(&run_id);
         }
+        Ok(())
+    }
+
+    /// A token that is past its time is nobody's any more.
+    fn forget_token(&mut self, id: &str) -> Result<(), Violation> {
+        let command = self.commands.get_mut(id).ok_or_else(|| format!("{id} was never made"))?;
+        command.token = None;
+        command.token_expires_at = 0;
         Ok(())
     }
 
@@ -590,7 +671,7 @@ impl Book {
             _ => vec![],
         };
         let workspace = made.get("workspace_id").to_owned();
-        self.tasks.insert(id.to_owned(), Task { workspace, status, run, runs });
+        self.tasks.insert(id.to_owned(), Task { workspace, status, run, runs, is_keyed: true });
         self.task_ids.push(id.to_owned());
         self.touched.tasks.insert(id.to_owned());
         Ok(())
@@ -599,6 +680,10 @@ impl Book {
     fn change_task(&mut self, id: &str, before: &Image, after: &Image) -> Result<(), Violation> {
         let (was, is): (TaskStatus, TaskStatus) =
             (before.get("status").parse()?, after.get("status").parse()?);
+        if was.is_terminal() && after == &before.without(&["idempotency_key"]) {
+            self.tasks.get_mut(id).ok_or_else(|| format!("{id} was never made"))?.is_keyed = false;
+            return Ok(());
+        }
         must!(!was.is_terminal() || before == after, "{id} had ended: {before:?}, now {after:?}");
         must!(was == is || was.may_become(is), "{id} was {was}, and is {is}");
         let task = self.tasks.get_mut(id).ok_or_else(|| format!("{id} was never made"))?;
@@ -614,7 +699,11 @@ impl Book {
         let Some(task) = self.tasks.get(id) else { return Ok(()) };
         let status = task.status;
         let latest = task.runs.iter().position(|run| *run == task.run);
-        let Some(latest) = latest else { return Err(format!("{id} has no run {}", task.run)) };
+        let Some(latest) = latest else {
+            let removed = status.is_terminal() && self.gone.runs.contains(&task.run);
+            must!(removed, "{id} has no run {}", task.run);
+            return Ok(());
+        };
         let under_way = |run: &&String| {
             matches!(self.runs[*run].status, RunStatus::Scheduled | RunStatus::Running)
         };

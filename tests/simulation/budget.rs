@@ -9,8 +9,8 @@ use super::ledger::Ledger;
 const STEPS: &str = "HILLOCK_SIMULATION_STEPS";
 const STEPS_WANTED: u64 = 1_000_000;
 /// What a machine that is too slow for all of them does at least.
-const STEPS_MIN: u64 = 100_000;
-const TIME_MAX: Duration = Duration::from_secs(240);
+const STEPS_MIN: u64 = 250_000;
+const TIME_MAX: Duration = Duration::from_secs(600);
 
 pub(super) struct Budget {
     steps: u64,

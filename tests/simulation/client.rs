@@ -78,7 +78,7 @@ impl World {
         let made: Vec<TaskId> = asked
             .tries
             .iter()
-            .filter(|id| self.book.tasks.contains_key(id.as_str()))
+            .filter(|id| self.book.tasks.get(id.as_str()).is_some_and(|task| task.is_keyed))
             .cloned()
             .collect();
         // As long as nothing is kept under a key, it may be asked for anything.
@@ -133,7 +133,9 @@ impl World {
         let scope = self.scope_of(&run);
         let task = self.book.runs[&run].task_of();
         let to = match task {
-            Some(task) if self.dice.once_in(2) => Addressee::Task(task.parse().unwrap()),
+            Some(task) if self.book.tasks.contains_key(task) && self.dice.once_in(2) => {
+                Addressee::Task(task.parse().unwrap())
+            }
             _ => Addressee::Run(run.parse().unwrap()),
         };
         let modes = InputMode::ALL;

@@ -42,9 +42,13 @@ impl World {
         }
         self.audit().await;
         let accepted: Vec<String> = self.senders.accepted().map(|id| id.to_string()).collect();
-        self.ledger.lost = audit::missing(&mut self.eye, &accepted).await;
-        self.ledger.runs = self.book.runs.len() as u64;
-        self.ledger.attempts = self.book.attempts();
+        let gone = &self.book.gone;
+        let kept: Vec<String> =
+            accepted.into_iter().filter(|id| !gone.events.contains(id)).collect();
+        self.ledger.removed = (gone.events.len() + gone.runs.len()) as u64;
+        self.ledger.runs = (self.book.runs.len() + gone.runs.len()) as u64;
+        self.ledger.attempts = self.book.attempts() + gone.attempts;
+        self.ledger.lost = audit::missing(&mut self.eye, &kept).await;
         let lost = self.ledger.lost;
         self.must(lost == 0, || format!("{lost} accepted events are lost"));
     }

@@ -16,7 +16,7 @@ use hillock::schedule;
 use hillock::store::commands::{self, Lot, Seat};
 use hillock::store::events::{self, Accepted, Delivery};
 use hillock::store::gatherings::{self, Flush};
-use hillock::store::{notices, queues, schedules, sessions, workers};
+use hillock::store::{notices, orphans, queues, schedules, sessions, workers};
 use sha2::{Digest as _, Sha256};
 
 use super::book::Standing;
@@ -29,6 +29,8 @@ use super::world::World;
 const LOOK: u32 = 8;
 /// How many commands one claim gives out.
 const CLAIMS: usize = 4;
+/// How many rows of the audit go at once.
+const AUDIT_BATCH: u32 = 50;
 
 impl World {
     pub(super) async fn look_into_inbox(&mut self, replica: usize) {
@@ -292,11 +294,15 @@ impl World {
 
     /// One of the controllers that put stored state right.
     pub(super) async fn put_right(&mut self, replica: usize) {
-        match self.dice.between(0, 5) {
+        match self.dice.between(0, 9) {
             0 | 1 => self.release_leases(replica).await,
             2 => self.recover(replica).await,
             3 | 4 => self.reconcile(replica).await,
-            _ => self.sweep(replica).await,
+            5 => self.sweep(replica).await,
+            6 => self.look_for_orphans(replica).await,
+            7 => self.clean_up_tokens(replica).await,
+            8 => self.retain_audit(replica).await,
+            _ => self.retain(replica).await,
         }
     }
 
@@ -318,6 +324,37 @@ impl World {
     pub(super) async fn sweep(&mut self, replica: usize) {
         let sweep = async |store, now| workers::sweep(&store, now).await;
         self.write(replica, "looks for silent workers".to_owned(), sweep).await;
+    }
+
+    /// A run and its command are made, and end, together: there are none.
+    async fn look_for_orphans(&mut self, replica: usize) {
+        let look = async |store, now| orphans::end(&store, 0, now).await;
+        let looked = self.writes(replica, "looks for orphaned runs".to_owned(), look).await;
+        let changes = self.changes;
+        let ended = looked.is_some_and(|look| look.ended > 0);
+        self.must(!ended && changes == 0, || "a run had nothing to carry it on".to_owned());
+    }
+
+    async fn clean_up_tokens(&mut self, replica: usize) {
+        let clean = async |store, now| controllers::token_cleanup(&store, now, false).await;
+        self.writes(replica, "cleans up tokens".to_owned(), clean).await;
+    }
+
+    async fn retain_audit(&mut self, replica: usize) {
+        let retain = async |store, now| {
+            controllers::audit_retention(&store, rules::KEPT, AUDIT_BATCH, now, false).await
+        };
+        self.writes(replica, "removes old rows of the audit".to_owned(), retain).await;
+        let changes = self.changes;
+        self.must(changes == 0, || "the audit's retention changed something else".to_owned());
+    }
+
+    async fn retain(&mut self, replica: usize) {
+        let keep = rules::retention();
+        self.book.due = Some(self.now(replica) - rules::KEPT);
+        let retain = async |store, now| controllers::retention(&store, &keep, now, false).await;
+        self.writes(replica, "removes what ended long ago".to_owned(), retain).await;
+        self.book.due = None;
     }
 
     pub(super) fn crash(&mut self, replica: usize) {

@@ -12,7 +12,7 @@ struct Watched {
 }
 
 const WATCHED: [Watched; 12] = [
-    Watched { table: "events", id: &["id"], columns: &["activated_at"] },
+    Watched { table: "events", id: &["id"], columns: &["activated_at", "received_at"] },
     Watched {
         table: "decisions",
         id: &["event_id", "trigger_id"],
@@ -60,7 +60,7 @@ const WATCHED: [Watched; 12] = [
     Watched {
         table: "tasks",
         id: &["id"],
-        columns: &["workspace_id", "status", "run_id", "ended_at"],
+        columns: &["workspace_id", "status", "run_id", "ended_at", "idempotency_key"],
     },
     Watched {
         table: "sessions",
@@ -112,6 +112,14 @@ impl Image {
     pub(super) fn find(&self, column: &str) -> Option<String> {
         let found = self.get(column);
         (!found.is_empty()).then(|| found.to_owned())
+    }
+
+    /// The same with nothing in these columns.
+    pub(super) fn without(&self, columns: &[&str]) -> Self {
+        let cells = self.columns.iter().zip(self.text.split('|'));
+        let left = |(column, cell)| if columns.contains(column) { "" } else { cell };
+        let text = cells.map(left).collect::<Vec<_>>().join("|");
+        Self { columns: self.columns, text }
     }
 
     pub(super) fn number(&self, column: &str) -> i64 {

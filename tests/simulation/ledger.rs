@@ -24,6 +24,8 @@ pub(super) struct Ledger {
     /// Transactions that failed, and answers that were lost.
     pub(super) faults: u64,
     pub(super) crashes: u64,
+    /// Events and runs that retention has removed when they were due.
+    pub(super) removed: u64,
     /// Accepted events, runs, tasks and inputs that are missing or did not end.
     pub(super) lost: u64,
 }
@@ -42,6 +44,7 @@ impl AddAssign for Ledger {
             strangers_refused,
             faults,
             crashes,
+            removed,
             lost,
         } = other;
         self.steps += steps;
@@ -55,6 +58,7 @@ impl AddAssign for Ledger {
         self.strangers_refused += strangers_refused;
         self.faults += faults;
         self.crashes += crashes;
+        self.removed += removed;
         self.lost += lost;
     }
 }
@@ -65,13 +69,14 @@ impl Ledger {
         let Self {
             steps, changes, audits, accepted, runs, attempts, faults, crashes, lost, ..
         } = self;
-        let Self { duplicates_refused, late_refused, strangers_refused, .. } = self;
+        let Self { duplicates_refused, late_refused, strangers_refused, removed, .. } = self;
         let _ = writeln!(
             std::io::stderr(),
             "ledger ({title}): steps {steps}, changes {changes}, audits {audits}, accepted \
              {accepted}, runs {runs}, attempts {attempts}, duplicates refused \
              {duplicates_refused}, late writes refused {late_refused}, strangers refused \
-             {strangers_refused}, faults {faults}, crashes {crashes}, lost {lost}",
+             {strangers_refused}, faults {faults}, crashes {crashes}, removed when due \
+             {removed}, lost {lost}",
         );
     }
 }

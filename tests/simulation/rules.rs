@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use std::sync::LazyLock;
 use std::time::Duration;
 
+use hillock::config::{Keep, RetentionSettings};
 use hillock::model::command::OnLost;
 use hillock::model::content::Content;
 use hillock::model::decision::{Decision, Verdict};
@@ -28,6 +29,15 @@ impl Limits {
     pub(super) const HOST: u32 = 24;
     pub(super) const CLASS: u32 = 6;
     pub(super) const LANE: u32 = 2;
+}
+
+/// How long what has ended is kept.
+pub(super) const KEPT: Duration = Duration::from_secs(24 * 60 * 60);
+
+pub(super) fn retention() -> RetentionSettings {
+    let kept = Some(KEPT);
+    let keep = Keep { events: kept, runs: kept, logs: Some(KEPT / 2) };
+    RetentionSettings { keep, ..RetentionSettings::default() }
 }
 
 pub(super) const KINDS: [&str; 3] = ["sim.push", "sim.issue", "sim.alarm"];

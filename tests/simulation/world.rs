@@ -98,9 +98,11 @@ impl World {
 
     /// Time passes: little, as a rule.
     pub(super) fn pass(&mut self) {
-        let ms = match self.dice.between(0, 3_999) {
-            0 => self.dice.between(10, 70) * 60_000,
-            1..=9 => self.dice.between(20_000, 130_000),
+        let ms = match self.dice.between(0, 7_999) {
+            // Long enough for what has ended to be removed.
+            0 => self.dice.between(20, 60) * 3_600_000,
+            1..=2 => self.dice.between(10, 70) * 60_000,
+            3..=20 => self.dice.between(20_000, 130_000),
             _ => self.dice.between(0, 120),
         };
         self.truth = self.truth + Duration::from_millis(ms);
