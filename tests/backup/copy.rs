@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::os::unix::fs::PermissionsExt as _;
 
 use super::{done, folder, refused, run};
-use crate::crash::senders::Senders;
+use crate::crash::senders::{Load, Senders};
 use crate::harness::database::Database;
 use crate::harness::folder::Folder;
 use crate::harness::wait;
@@ -14,7 +14,7 @@ use crate::harness::wait;
 async fn under_load() {
     let folder = folder().await;
     let host = folder.serve().await;
-    let senders = Senders::start(&host);
+    let senders = Senders::start(&host, Load::STEADY);
     wait::until("a hundred deliveries", async || (senders.accepted().len() >= 100).then_some(()))
         .await;
     let before = senders.accepted();

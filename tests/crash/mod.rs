@@ -3,6 +3,7 @@
 //! Senders post deliveries of their own, and again after a lost answer, as real ones do. What was
 //! answered with 202 must be there at the end, once, with one run, which has ended.
 
+mod flood;
 mod ledger;
 pub(crate) mod senders;
 
@@ -15,7 +16,7 @@ use crate::harness::database::Database;
 use crate::harness::on_both_databases;
 use crate::harness::seed::seed;
 use ledger::Ledger;
-use senders::Senders;
+use senders::{Load, Senders};
 
 on_both_databases!(no_accepted_event_is_lost);
 
@@ -27,7 +28,7 @@ async fn no_accepted_event_is_lost(database: Database) {
     let folder = contract::folder_without_limit(database).await;
     let mut host = folder.serve().await;
     let address = host.address().to_owned();
-    let senders = Senders::start(&host);
+    let senders = Senders::start(&host, Load::STEADY);
     for _ in 0..KILLS {
         // Not waiting for anything: the moment is what is tried out.
         tokio::time::sleep(Duration::from_millis(dice.random_range(50..600))).await;

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use tokio::task::JoinSet;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::harness::client::Answer;
@@ -14,7 +15,27 @@ use crate::harness::host::Host;
 use crate::harness::payloads::issue;
 use crate::harness::senders::github_signed;
 
-const SENDERS: usize = 8;
+/// What is sent.
+#[derive(Clone, Copy)]
+pub(crate) struct Load {
+    /// How many at once wait for an answer.
+    senders: usize,
+    /// How often one is due; as soon as there is an answer, when nothing is said.
+    every: Option<Duration>,
+    body: fn(u64) -> Vec<u8>,
+}
+
+impl Load {
+    /// As fast as few senders go.
+    pub(crate) const STEADY: Self = Self { senders: 8, every: None, body: issue };
+    /// A thousand a second, whether the host is there or not.
+    pub(super) const FLOOD: Self =
+        Self { senders: 64, every: Some(Duration::from_millis(1)), body: small };
+}
+
+fn small(number: u64) -> Vec<u8> {
+    format!("{{\"action\":\"opened\",\"issue\":{{\"number\":{number}}}}}").into_bytes()
+}
 
 /// The event that each delivery was answered with, by the delivery's number.
 pub(crate) type Accepted = BTreeMap<u64, String>;
@@ -26,12 +47,14 @@ pub(crate) struct Senders {
 }
 
 impl Senders {
-    pub(crate) fn start(host: &Host) -> Self {
+    pub(crate) fn start(host: &Host, load: Load) -> Self {
         let (stop, accepted, numbers) =
             (CancellationToken::new(), Arc::default(), Arc::new(AtomicU64::new(1)));
-        let mut tasks = JoinSet::new();
-        for _ in 0..SENDERS {
+        let (begin, mut tasks) = (Instant::now(), JoinSet::new());
+        for _ in 0..load.senders {
             let sender = Sender {
+                load,
+                begin,
                 http: host.http.clone(),
                 url: format!("{}/webhooks/github", host.url),
                 stop: stop.clone(),
@@ -57,6 +80,8 @@ impl Senders {
 }
 
 struct Sender {
+    load: Load,
+    begin: Instant,
     http: reqwest::Client,
     url: String,
     stop: CancellationToken,
@@ -68,6 +93,9 @@ impl Sender {
     async fn work(self) {
         while !self.stop.is_cancelled() {
             let number = self.numbers.fetch_add(1, Ordering::Relaxed);
+            if let Some(every) = self.load.every {
+                tokio::time::sleep_until(self.begin + every * u32::try_from(number).unwrap()).await;
+            }
             let id = self.deliver(number).await;
             self.accepted.lock().unwrap().insert(number, id);
         }
@@ -75,7 +103,8 @@ impl Sender {
 
     /// Sends the delivery until it is answered.
     async fn deliver(&self, number: u64) -> String {
-        let delivery = github_signed(SECRET, "issues", &format!("d-{number}"), &issue(number));
+        let delivery =
+            github_signed(SECRET, "issues", &format!("d-{number}"), &(self.load.body)(number));
         loop {
             let request = self.http.post(&self.url).headers(delivery.headers.clone());
             match Answer::try_of(request.body(delivery.body.clone())).await {
