@@ -231,7 +231,8 @@ async fn a_dead_replicas_pass_is_taken_over_when_its_lease_ends(database: Databa
     let until = turn(&dead, 100, false).until;
     let held = Begin::Held(Holder { replica: dead.clone(), until });
     assert_eq!(begin(&alive, 101, true).await, held);
-    assert_eq!(begin(&alive, 159, true).await, held);
+    let just_before = Turn { now: until - Duration::from_millis(1), ..turn(&alive, 160, true) };
+    assert_eq!(controllers::begin(&store, just_before).await.unwrap(), held);
     assert_eq!(begin(&alive, 160, false).await, Begin::Begun);
     // The dead one was not: what it says of its pass is not taken.
     let pass = |replica: &ReplicaId| Pass {
@@ -244,7 +245,8 @@ async fn a_dead_replicas_pass_is_taken_over_when_its_lease_ends(database: Databa
     assert!(!controllers::end(&store, NAME, pass(&dead), until).await.unwrap());
     let next = turn(&alive, 200, false).now;
     assert!(controllers::end(&store, NAME, pass(&alive), next).await.unwrap());
-    assert_eq!(begin(&dead, 199, false).await, Begin::NotDue(next));
+    let just_before = Turn { now: next - Duration::from_millis(1), ..turn(&dead, 200, false) };
+    assert_eq!(controllers::begin(&store, just_before).await.unwrap(), Begin::NotDue(next));
     assert_eq!(begin(&dead, 200, false).await, Begin::Begun);
 }
 

@@ -2,5 +2,6 @@
 //! the program.
 
 mod driver;
+mod intervals;
 mod orders;
 mod replicas;
