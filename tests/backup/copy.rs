@@ -14,9 +14,8 @@ use crate::harness::wait;
 async fn under_load() {
     let folder = folder().await;
     let host = folder.serve().await;
-    let senders = Senders::start(&host, Load::STEADY);
-    wait::until("a hundred deliveries", async || (senders.accepted().len() >= 100).then_some(()))
-        .await;
+    let senders = Senders::start(&host, Load::FLOOD);
+    wait::until("deliveries", async || (senders.accepted().len() >= 1000).then_some(())).await;
     let before = senders.accepted();
     let said = done(&folder, &["backup", "b.db", "--json"]).await;
     let after = senders.stop().await;

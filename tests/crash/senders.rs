@@ -29,7 +29,7 @@ impl Load {
     /// As fast as few senders go.
     pub(crate) const STEADY: Self = Self { senders: 8, every: None, body: issue };
     /// A thousand a second, whether the host is there or not.
-    pub(super) const FLOOD: Self =
+    pub(crate) const FLOOD: Self =
         Self { senders: 64, every: Some(Duration::from_millis(1)), body: small };
 }
 
