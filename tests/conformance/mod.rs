@@ -10,6 +10,7 @@ mod cancel;
 mod definitions;
 mod fixture;
 mod gatherings;
+mod given_up;
 mod inbox;
 mod keys;
 mod leases;

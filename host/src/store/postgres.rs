@@ -3,8 +3,9 @@
 use std::str::FromStr;
 use std::time::Duration;
 
+use sqlx::pool::PoolConnection;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
-use sqlx::{ConnectOptions, PgPool};
+use sqlx::{ConnectOptions, Connection as _, PgPool, Postgres};
 
 use super::sql::Tx;
 use super::view::View;
@@ -58,7 +59,9 @@ async fn once<W: Write>(
     write: &W,
     metrics: &Metrics,
 ) -> Result<W::Output, WriteError> {
-    let mut transaction = pool.begin().await?;
+    let mut lent = Lent::by(pool).await?;
+    let mut transaction = lent.connection.begin().await?;
+    lent.begun = true;
     let (output, tally) = tally::kept(write.apply(&mut Tx::Postgres(&mut transaction))).await;
     let output = output?;
     transaction.commit().await?;
@@ -69,8 +72,32 @@ async fn once<W: Write>(
 /// One instant for all of it: by default, each statement sees what was committed before it.
 pub(super) async fn view<V: View>(pool: &PgPool, view: V) -> Result<V::Output, WriteError> {
     let begin = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
-    let mut transaction = pool.begin_with(begin).await?;
+    let mut lent = Lent::by(pool).await?;
+    let mut transaction = lent.connection.begin_with(begin).await?;
+    lent.begun = true;
     let output = view.look(&mut Tx::Postgres(&mut transaction)).await?;
     transaction.rollback().await?;
     Ok(output)
+}
+
+/// A connection for one transaction. When its caller gives up while the transaction begins, sqlx puts
+/// it back with the transaction open, and the next one to have it would see an instant long gone: such
+/// a connection is closed. From then on sqlx rolls back what is given up.
+struct Lent {
+    connection: PoolConnection<Postgres>,
+    begun: bool,
+}
+
+impl Lent {
+    async fn by(pool: &PgPool) -> Result<Self, sqlx::Error> {
+        Ok(Self { connection: pool.acquire().await?, begun: false })
+    }
+}
+
+impl Drop for Lent {
+    fn drop(&mut self) {
+        if !self.begun {
+            self.connection.close_on_drop();
+        }
+    }
 }
