@@ -21,6 +21,7 @@ use std::time::{Duration, Instant};
 use rand::{RngExt as _, SeedableRng as _, rngs::ChaCha8Rng};
 
 use crate::harness::seed::seed;
+use crate::harness::turns::alone;
 use fleet::Fleet;
 use ledger::Ledger;
 use senders::Senders;
@@ -36,6 +37,7 @@ const STOPPED_MAX_MS: u64 = 4000;
 
 #[tokio::test]
 async fn nothing_is_lost_whatever_happens() {
+    let _alone = alone().await;
     let seed = seed();
     let mut dice = ChaCha8Rng::seed_from_u64(seed);
     let mut site = Site::open(HOSTS).await;

@@ -10,6 +10,7 @@ use super::senders::{Load, Senders};
 use crate::harness::database::Database;
 use crate::harness::folder::Folder;
 use crate::harness::seed::seed;
+use crate::harness::turns::alone;
 use crate::harness::{on_both_databases, wait};
 
 on_both_databases!(nothing_answered_is_missing);
@@ -34,6 +35,7 @@ filter = { "data.action" = "closed" }
 "#;
 
 async fn nothing_answered_is_missing(database: Database) {
+    let _alone = alone().await;
     let seed = seed();
     let mut dice = ChaCha8Rng::seed_from_u64(seed);
     let folder = Folder::new(database, CONFIG).await;

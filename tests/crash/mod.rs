@@ -15,6 +15,7 @@ use crate::contract;
 use crate::harness::database::Database;
 use crate::harness::on_both_databases;
 use crate::harness::seed::seed;
+use crate::harness::turns::alone;
 use ledger::Ledger;
 use senders::{Load, Senders};
 
@@ -23,6 +24,7 @@ on_both_databases!(no_accepted_event_is_lost);
 const KILLS: usize = 5;
 
 async fn no_accepted_event_is_lost(database: Database) {
+    let _alone = alone().await;
     let seed = seed();
     let mut dice = ChaCha8Rng::seed_from_u64(seed);
     let folder = contract::folder_without_limit(database).await;

@@ -13,6 +13,7 @@ pub(crate) mod process;
 pub(crate) mod proxy;
 pub(crate) mod seed;
 pub(crate) mod senders;
+pub(crate) mod turns;
 pub(crate) mod wait;
 
 /// Runs each of these functions, which take a [`database::Database`], on both databases.

@@ -164,7 +164,8 @@ async fn nonsense_ends_the_connection_and_nothing_else() {
     for message in nonsense {
         let shown: String = message.to_string().chars().take(40).collect();
         let mut link = Link::open(&host).await;
-        link.send(message).await;
+        // What is too long may be refused before all of it is sent.
+        let _ = link.0.send(message).await;
         assert!(link.hear().await.is_none(), "{shown}");
     }
     let mut link = Link::greeted(&host).await;

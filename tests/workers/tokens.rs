@@ -60,7 +60,9 @@ async fn whatever_is_wrong_with_a_token_the_answer_is_the_same(database: Databas
             let answer = register(host, &bearer, "one").await;
             assert_eq!(answer.problem(401), "unauthorized");
             assert_eq!(answer.headers["www-authenticate"], "Bearer");
-            answer.body
+            let mut body = answer.json();
+            assert!(body.as_object_mut().unwrap().remove("request_id").is_some(), "{body}");
+            body
         }
     });
     let bodies = futures_util::future::join_all(answers).await;
