@@ -11,6 +11,8 @@ use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Metric, Registry, Unit};
 use serde::Serialize;
 
+use crate::model::time::Time;
+
 /// The upper ends of the buckets of what takes a moment, in seconds.
 const MOMENTS: [f64; 11] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0];
 /// Of what may take minutes, in seconds.
@@ -59,27 +61,28 @@ impl Book {
         labels: [&'static str; N],
         help: &'static str,
     ) -> Gauges<N> {
-        let family = Family::default();
-        self.enter(name, "gauge", None, &labels, help, family.clone());
-        Gauges { labels, family }
+        self.values(name, None, labels, help)
     }
 
-    /// The same in seconds, without labels.
-    pub(super) fn seconds(&mut self, name: &'static str, help: &'static str) -> Seconds {
-        let gauge = Seconds::default();
-        self.enter(name, "gauge", Some(Unit::Seconds), &[], help, gauge.clone());
-        gauge
-    }
-
-    /// The same in seconds, or in seconds since the Unix epoch, by labels.
+    /// The same in seconds, or in seconds since the Unix epoch.
     pub(super) fn gauges_of_seconds<const N: usize>(
         &mut self,
         name: &'static str,
         labels: [&'static str; N],
         help: &'static str,
     ) -> Gauges<N> {
+        self.values(name, Some(Unit::Seconds), labels, help)
+    }
+
+    fn values<const N: usize>(
+        &mut self,
+        name: &'static str,
+        unit: Option<Unit>,
+        labels: [&'static str; N],
+        help: &'static str,
+    ) -> Gauges<N> {
         let family = Family::default();
-        self.enter(name, "gauge", Some(Unit::Seconds), &labels, help, family.clone());
+        self.enter(name, "gauge", unit, &labels, help, family.clone());
         Gauges { labels, family }
     }
 
@@ -189,8 +192,10 @@ impl<const N: usize> Gauges<N> {
     }
 }
 
-/// A value in seconds.
-pub(super) type Seconds = Gauge<f64, AtomicU64>;
+/// Seconds since the Unix epoch.
+pub(super) fn seconds_of(at: Time) -> f64 {
+    at.as_millis() as f64 / 1000.0
+}
 
 /// How long things take, by labels.
 #[derive(Clone, Debug)]

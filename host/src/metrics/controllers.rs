@@ -2,9 +2,8 @@
 
 use std::time::Duration;
 
-use super::book::{Book, Counts, Gauges, Times};
+use super::book::{Book, Counts, Gauges, Times, seconds_of};
 use crate::model::controller::{ControllerName, Pass, PassResult};
-use crate::model::time::Time;
 
 /// The background loops of this host.
 #[derive(Debug)]
@@ -89,8 +88,4 @@ impl Controllers {
         self.last.set([name], seconds_of(pass.at));
         self.running.set([name], 0.0);
     }
-}
-
-fn seconds_of(at: Time) -> f64 {
-    at.as_millis() as f64 / 1000.0
 }
