@@ -1,6 +1,7 @@
 //! The way between a host and its workers: sockets and polls, one taking over from the other, what
 //! goes back when it does not arrive, other replicas, and the messages as others read them.
 
+mod guide;
 mod handing_out;
 mod polling;
 mod python;

@@ -28,14 +28,14 @@ const PROGRAM: &str = r#"
 "#;
 
 /// A part of the schema, by which messages are checked.
-struct Part {
+pub(super) struct Part {
     schemas: boon::Schemas,
     index: boon::SchemaIndex,
 }
 
 impl Part {
     /// The whole has to be a schema of its draft.
-    fn of(schema: &Value, pointer: &str) -> Self {
+    pub(super) fn of(schema: &Value, pointer: &str) -> Self {
         const PLACE: &str = "file:///protocol.json";
         let mut compiler = boon::Compiler::new();
         compiler.enable_format_assertions();
@@ -50,7 +50,7 @@ impl Part {
     }
 
     #[track_caller]
-    fn check(&self, message: &Value) {
+    pub(super) fn check(&self, message: &Value) {
         let checked = self.schemas.validate(message, self.index);
         assert!(checked.is_ok(), "{message:#}: {}", checked.unwrap_err());
     }

@@ -18,14 +18,12 @@ use super::problem::Problem;
 use crate::dispatch::link::{Link, LinkError};
 use crate::dispatch::outbox::Outbox;
 use crate::dispatch::protocol::{
-    HEARTBEAT_MS, MESSAGE_BYTES_MAX, SILENCE_MAX, ToHost, ToWorker, VERSION,
+    HEARTBEAT_MS, HELLO_TIMEOUT, MESSAGE_BYTES_MAX, SILENCE_MAX, ToHost, ToWorker, VERSION,
 };
 use crate::model::text::shortened;
 use crate::model::worker::{Dismissal, Pass};
 use crate::store::Store;
 
-/// How long a worker may take over its first message.
-const HELLO_TIMEOUT: Duration = Duration::from_secs(10);
 /// How often a worker is asked whether it is there.
 const PING: Duration = Duration::from_secs(20);
 /// How long a worker may take to read a message.

@@ -23,7 +23,7 @@ use super::extract::{Body, Parameters, Segment};
 use super::json::{InScope, Listing, Paging, ScopeJson, optional};
 use super::problem::Problem;
 use crate::dispatch::attendance;
-use crate::dispatch::protocol::Served;
+use crate::dispatch::protocol::{REGISTER_PATH, Served};
 use crate::model::audit::Author;
 use crate::model::command::Control;
 use crate::model::definition::Agent;
@@ -60,7 +60,7 @@ pub(super) fn routes() -> Router<Arc<Api>> {
 
 /// The route for who has a bootstrap token or a key.
 pub(super) fn registration() -> Router<Arc<Api>> {
-    Router::new().route("/api/v1/workers/register", post(register))
+    Router::new().route(REGISTER_PATH, post(register))
 }
 
 #[derive(Debug, Deserialize)]

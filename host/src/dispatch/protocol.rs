@@ -45,12 +45,16 @@ pub const VERSION: u32 = 2;
 pub const PATH: &str = "/api/v1/workers/connect";
 /// Where a worker polls that cannot.
 pub const POLL_PATH: &str = "/api/v1/workers/poll";
+/// Where a worker with a bootstrap token gets its credential.
+pub const REGISTER_PATH: &str = "/api/v1/workers/register";
 /// Where these messages are described as a JSON Schema.
 pub const SCHEMA_PATH: &str = "/api/v1/workers/protocol.json";
 /// How often a worker says that it is alive and what it holds.
 pub const HEARTBEAT_MS: u64 = 15_000;
 /// How long a worker may be silent before its connection or its place is given up.
 pub const SILENCE_MAX: Duration = Duration::from_secs(60);
+/// How long a worker may take over its first message on a WebSocket.
+pub const HELLO_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long a poll may wait for something to be said, in milliseconds.
 pub const WAIT_MS_MAX: u64 = 30_000;
 /// The largest message that a host reads, and the largest poll, in bytes.
