@@ -48,7 +48,15 @@ async fn the_first_command_ends_with_a_webhooks_result() {
     for wanted in ["202 Accepted", "fired run_", "Triage issue #42 in acme/storefront", "bug"] {
         assert!(stdout.contains(wanted), "{wanted}: {stdout}{stderr}");
     }
-    assert!(stderr.contains("completed"), "{stderr}");
+    for wanted in ["completed", "put your own agent", " dev\n"] {
+        assert!(stderr.contains(wanted), "{wanted}: {stderr}");
+    }
+    // The other commands find the folder that it made, and ask the host that it says.
+    std::fs::remove_file(folder.path().join("hillock.toml")).unwrap();
+    let mut listing = folder.hillock(&["run", "list"]);
+    let output = listing.env_remove("HILLOCK_DATA_DIR").output().await.unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(said.contains("http://127.0.0.1:7877"), "{said}");
 }
 
 /// The commands of the other terminal, one after the other, against a host that serves.
@@ -94,7 +102,9 @@ async fn more_than_webhooks_works_as_shown() {
         let prompt = run["prompt"].as_str().unwrap();
         assert!(prompt.contains(wanted), "{owner}: {prompt}");
     }
-    assert_eq!(host.read("runs?trigger=review-large-pulls").await["items"][0]["attempt"], 2);
+    let review = host.read("runs?trigger=review-large-pulls").await["items"][0]["id"].clone();
+    let review = host.read(&format!("runs/{}", review.as_str().unwrap())).await;
+    assert_eq!((&review["attempt"], &review["untrusted_content"]), (&json!(2), &json!("fenced")));
 }
 
 /// What can be tried without a host.

@@ -12,6 +12,7 @@ use std::process::ExitCode;
 use anyhow::Context as _;
 use tokio_util::sync::CancellationToken;
 
+use super::target::DEV_DIR;
 use super::{Globals, output, signals, webhook};
 use crate::app::Host;
 use crate::clock::Clock;
@@ -28,7 +29,7 @@ const SECRET: &str = "webhook.secret";
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// The folder to keep everything in.
-    #[arg(long, default_value = ".hillock", value_name = "DIR")]
+    #[arg(long, default_value = DEV_DIR, value_name = "DIR")]
     dir: PathBuf,
     /// Where to listen, instead of the folder's hillock.toml; port 0 takes any free one.
     #[arg(long, value_name = "ADDRESS:PORT")]
@@ -60,9 +61,13 @@ pub async fn run(globals: &Globals, args: Args) -> anyhow::Result<ExitCode> {
         json: globals.json,
     };
     let shown = show(&client, &args.dir, &stop).await;
-    if !args.once && shown.is_ok() {
-        output::remark(hints(&host, &args.dir));
-        stop.cancelled().await;
+    match (&shown, args.once) {
+        (Err(_), _) => {}
+        (Ok(_), true) => output::remark(next_steps(&args.dir)),
+        (Ok(_), false) => {
+            output::remark(hints(&host, &args.dir));
+            stop.cancelled().await;
+        }
     }
     host.stop().await;
     shown
@@ -94,14 +99,43 @@ async fn show(client: &Globals, dir: &Path, stop: &CancellationToken) -> anyhow:
     }
 }
 
-fn hints(host: &Host, dir: &Path) -> String {
-    let (address, config) = (host.address, dir.join(FILE_NAME));
-    let (config, issue) = (config.display(), dir.join(ISSUE));
+/// What to do once the sample has come through and the host has ended.
+fn next_steps(dir: &Path) -> String {
+    let (program, config) = (program(), dir.join(FILE_NAME));
+    let dev = match dir == Path::new(DEV_DIR) {
+        true => format!("{program} dev"),
+        false => format!("{program} dev --dir {}", dir.display()),
+    };
     format!(
-        "\nServing on http://{address}, as {config} says. Ctrl-C ends it. In another terminal:\n  \
-         hillock --config {config} webhook send github --event issues --file {} --wait\n  \
-         hillock --config {config} event list\n  \
-         hillock --config {config} run list",
+        "\nThat was the whole way: delivery, event, trigger, run, agent. Next, put your own agent \
+         and triggers into {}, and\n  {dev}\ngoes on serving as it says.",
+        config.display()
+    )
+}
+
+fn hints(host: &Host, dir: &Path) -> String {
+    let (address, config, issue) = (host.address, dir.join(FILE_NAME), dir.join(ISSUE));
+    let hillock = match config_flag(dir) {
+        Some(flag) => format!("{} {flag}", program()),
+        None => program(),
+    };
+    format!(
+        "\nServing on http://{address}, as {} says. Ctrl-C ends it. In another terminal:\n  \
+         {hillock} webhook send github --event issues --file {} --wait\n  \
+         {hillock} event list\n  \
+         {hillock} run list",
+        config.display(),
         issue.display()
     )
+}
+
+/// The program as it was called, so that what is shown can be copied.
+fn program() -> String {
+    std::env::args().next().unwrap_or_else(|| "hillock".to_owned())
+}
+
+/// What other commands have to say to find this folder; nothing, if they look there by themselves.
+fn config_flag(dir: &Path) -> Option<String> {
+    let found = dir == Path::new(DEV_DIR) && !Path::new(FILE_NAME).is_file();
+    (!found).then(|| format!("--config {}", dir.join(FILE_NAME).display()))
 }

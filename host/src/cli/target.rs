@@ -12,7 +12,9 @@ use std::path::{Path, PathBuf};
 use anyhow::Context as _;
 use reqwest::Url;
 
-use crate::config::{ADMIN_KEY, Config, ConfigError, Overrides, default_data_dir, reachable};
+use crate::config::{
+    ADMIN_KEY, Config, ConfigError, FILE_NAME, Overrides, default_data_dir, reachable,
+};
 use crate::model::scope::Scope;
 use crate::model::secret::Secret;
 
@@ -20,6 +22,8 @@ use crate::model::secret::Secret;
 pub const KEY_VARIABLE: &str = "HILLOCK_API_KEY";
 
 const URL: &str = "http://127.0.0.1:7878";
+/// The folder that `hillock dev` keeps everything in.
+pub(super) const DEV_DIR: &str = ".hillock";
 
 /// The flags that every subcommand takes.
 #[derive(Clone, Debug, clap::Args)]
@@ -63,12 +67,15 @@ impl Globals {
         }
     }
 
-    /// The configuration, if there is a file.
+    /// The configuration, if there is a file: where nothing else is named or here, that of a
+    /// `hillock dev` in this folder.
     ///
     /// # Errors
     /// When the file that was named is missing, or one that was found is wrong.
     pub fn found_config(&self) -> Result<Option<Config>, ConfigError> {
-        match Config::load(self.config.as_deref(), &self.overrides()) {
+        let of_dev = || dev_config(Path::new(""));
+        let path = self.config.clone().or_else(of_dev);
+        match Config::load(path.as_deref(), &self.overrides()) {
             Err(ConfigError::Missing { .. }) => Ok(None),
             loaded => loaded.map(Some),
         }
@@ -106,6 +113,12 @@ impl Globals {
             None => Ok(self.found_config()?.map_or_else(default_data_dir, |c| c.data_dir)),
         }
     }
+}
+
+/// What `hillock dev` has written below this folder, if the folder has no configuration of its own.
+fn dev_config(folder: &Path) -> Option<PathBuf> {
+    let of_dev = folder.join(DEV_DIR).join(FILE_NAME);
+    (!folder.join(FILE_NAME).is_file() && of_dev.is_file()).then_some(of_dev)
 }
 
 /// An environment variable, where an empty one is none.
@@ -230,6 +243,18 @@ mod tests {
 
         std::fs::write(&file, "\n").unwrap();
         assert!(named.key().unwrap_err().to_string().ends_with("is empty"));
+    }
+
+    #[test]
+    fn a_dev_folder_is_found_where_there_is_no_file() {
+        let dir = tempfile::tempdir().unwrap();
+        assert_eq!(dev_config(dir.path()), None);
+        let of_dev = dir.path().join(DEV_DIR).join(FILE_NAME);
+        std::fs::create_dir(of_dev.parent().unwrap()).unwrap();
+        std::fs::write(&of_dev, "").unwrap();
+        assert_eq!(dev_config(dir.path()), Some(of_dev));
+        std::fs::write(dir.path().join(FILE_NAME), "").unwrap();
+        assert_eq!(dev_config(dir.path()), None, "the folder's own file wins");
     }
 
     #[test]
