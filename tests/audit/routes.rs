@@ -170,6 +170,8 @@ async fn tasks(walk: &mut Walk<'_>) {
     walk.step(post("tasks/{id}/cancel"), &task, None, &["task.cancel"]).await;
     walk.step(post("tasks/{id}/archive"), &task, None, &["task.archive"]).await;
     walk.step(post("tasks/{id}/archive"), &task, None, &[]).await;
+    walk.step(post("tasks/{id}/unarchive"), &task, None, &["task.unarchive"]).await;
+    walk.step(post("tasks/{id}/unarchive"), &task, None, &[]).await;
 }
 
 async fn commands(walk: &mut Walk<'_>) {

@@ -614,8 +614,14 @@ impl Book {
             self.tasks.get_mut(id).ok_or_else(|| format!("{id} was never made"))?.is_keyed = false;
             return Ok(());
         }
-        must!(!was.is_terminal() || before == after, "{id} had ended: {before:?}, now {after:?}");
+        // It is open again with a run that was asked for after its end, and not otherwise.
+        let taken_up = was.is_terminal() && before.get("run_id") != after.get("run_id");
+        must!(
+            !was.is_terminal() || taken_up || before == after,
+            "{id} had ended: {before:?}, now {after:?}"
+        );
         must!(was == is || was.may_become(is), "{id} was {was}, and is {is}");
+        must!(!taken_up || is == TaskStatus::Queued, "{id} was taken up again as {after:?}");
         let task = self.tasks.get_mut(id).ok_or_else(|| format!("{id} was never made"))?;
         must!(task.status == was, "{id} was seen as {}, and was {was}", task.status);
         task.status = is;
@@ -637,9 +643,12 @@ impl Book {
         let under_way = |run: &&String| {
             matches!(self.runs[*run].status, RunStatus::Scheduled | RunStatus::Running)
         };
-        let present = task.runs[..=latest].iter().find(under_way);
+        must!(latest + 1 == task.runs.len(), "{id} does not know of all its runs: {task:?}");
+        let present = task.runs.iter().find(under_way);
         let present = &self.runs[present.unwrap_or(&task.run)];
         let agrees = match status {
+            // What is blocked is kept as queued.
+            TaskStatus::Blocked => false,
             TaskStatus::Queued | TaskStatus::Sleeping => present.status == RunStatus::Scheduled,
             TaskStatus::Running => present.status == RunStatus::Running && !present.waits_for_input,
             TaskStatus::Waiting => present.status == RunStatus::Running && present.waits_for_input,

@@ -136,6 +136,8 @@ async fn a_task_from_the_command_line(database: Database) {
     let (good, out, err) = say(&["task", "input", &id, "more"]).await;
     assert!(good && out.starts_with("restarted run_"), "{out} {err}");
     let run = out.trim().rsplit(' ').next().unwrap().to_owned();
+    let (good, out, err) = say(&["task", "logs", "-f", &id]).await;
+    assert!(good && out == "did more\n", "{out} {err}");
     host.run_with_status(&run, "completed").await;
     let (good, out, _) = say(&["run", "input", &run, "once more", "--json"]).await;
     let given: Value = serde_json::from_str(&out).unwrap();
@@ -151,6 +153,10 @@ async fn a_task_from_the_command_line(database: Database) {
     assert!(good && err.contains("done without a result"), "{err}");
     let (good, out, _) = say(&["task", "archive", &id]).await;
     assert!(good && out.contains("put away"), "{out}");
+    let (good, out, err) = say(&["task", "unarchive", &id]).await;
+    assert!(good && out.contains("in sight again"), "{out} {err}");
+    let (_, out, _) = say(&["task", "list"]).await;
+    assert!(out.contains(&id), "{out}");
     let (good, _, err) = say(&["task", "cancel", &id]).await;
     assert!(!good && err.contains("has ended"), "{err}");
 }

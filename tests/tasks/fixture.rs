@@ -7,14 +7,14 @@ use hillock::model::id::{CommandId, RunId, TaskId, WorkerId};
 use hillock::model::input::{Addressee, InputMode, NewInput, RunInput};
 use hillock::model::name::Name;
 use hillock::model::policy::Policy;
-use hillock::model::run::{Ending, Run, SessionRef, Terms};
+use hillock::model::run::{Ending, Run, RunEvent, SessionRef, Terms};
 use hillock::model::scope::Scope;
 use hillock::model::task::{Idempotency, NewTask, Task, TaskStatus};
 use hillock::model::time::Time;
 use hillock::store::commands::{self, Fence, Seat};
 use hillock::store::inputs::{self, Given};
 use hillock::store::tasks::{self, Created};
-use hillock::store::{PageRequest, Store, audit, queues, runs};
+use hillock::store::{PageRequest, Store, audit, queues, run_events, runs};
 
 use crate::harness::claims::lot;
 use crate::harness::database::Database;
@@ -122,6 +122,14 @@ impl Host {
     pub(super) async fn finish(&self, held: &Held, ending: Ending, now: Time) {
         let fence = commands::finish(&self.store, &held.id, &held.token, ending, now).await;
         assert_eq!(fence.unwrap(), Fence::Held);
+    }
+
+    /// Says what came of it.
+    pub(super) async fn result(&self, held: &Held, result: &str, now: Time) {
+        let data = serde_json::json!({ "type": "result", "data": result });
+        let told = RunEvent { at: now, kind: "result".parse().unwrap(), data };
+        let fence = run_events::append(&self.store, &held.id, &held.token, 1, vec![told], now);
+        assert_eq!(fence.await.unwrap(), Fence::Held);
     }
 
     /// The words that wait for the worker.

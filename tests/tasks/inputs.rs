@@ -141,7 +141,7 @@ async fn a_word_that_expires_after_the_end_becomes_a_run(database: Database) {
     assert!(host.words(at(65)).await.is_empty());
     let next = host.start(at(66)).await;
     assert_eq!((next.run_id, next.prompt.as_str()), (input.into_run_id, "yes"));
-    assert_eq!(host.status(&task).await, TaskStatus::Error, "the end is final");
+    assert_eq!(host.status(&task).await, TaskStatus::Running, "it is taken up again");
     assert_eq!(host.runs(&task).await.len(), 2);
 }
 
@@ -247,7 +247,7 @@ async fn calling_off_ends_an_interruption(database: Database) {
     assert_eq!(again.outcome, Restarted);
     host.finish(&held, Ending::Canceled, at(5)).await;
     assert_eq!(host.run(&held.run_id).await.status, RunStatus::Canceled);
-    assert_eq!(host.status(&task).await, TaskStatus::Canceled);
+    assert_eq!(host.status(&task).await, TaskStatus::Queued);
     assert_eq!(host.start(at(6)).await.run_id, again.into_run_id);
 }
 

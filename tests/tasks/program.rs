@@ -138,7 +138,8 @@ async fn an_interruption_ends_a_program_that_ignores_signals(database: Database)
     let again = give(&host, &id, "followup", "again").await;
     assert_eq!(again["outcome"], "restarted");
     book(&folder, "end again").await;
-    assert_eq!(host.read(&format!("tasks/{id}")).await["status"], "done");
+    let task = task_with_status(&host, &id, "done").await;
+    assert_eq!(task["run_id"], again["run_id"]);
 }
 
 async fn a_job_hands_its_task_over(database: Database) {

@@ -124,10 +124,16 @@ pub struct NewInput {
 
 /// The run that `text` begins behind `run`: of the same owner, under the same terms, in the same
 /// conversation. A run that belongs to none begins one, whose key is its identifier. What came with
-/// the first prompt does not come again.
+/// the first prompt does not come again, and when that was to begin says nothing of this.
 pub fn follow_up(run: &NewRun, id: RunId, text: &str, now: Time) -> NewRun {
     let session = run.terms.session.clone().or_else(|| own_session(run));
-    let terms = Terms { session, attachments: Vec::new(), ..run.terms.clone() };
+    let terms = Terms {
+        session,
+        attachments: Vec::new(),
+        scheduled_at: None,
+        expires_at: None,
+        ..run.terms.clone()
+    };
     NewRun {
         id,
         event_id: None,

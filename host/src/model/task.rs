@@ -2,10 +2,14 @@
 //!
 //! ```text
 //! queued ──► running ──► waiting | sleeping ──► running … ──► done | error | dropped | canceled
+//!    ▲                                                                      │
+//!    └──────────────────────────────────────────────────────────────────────┘ it is told more
 //! ```
 //! A task follows its present run, the oldest that has not ended: `waiting` for input, `sleeping`
-//! until a retry is due. It ends with the run that has none behind it; `dropped` when none ever
-//! began. What is asked of it after its end is done by a run that it does not follow any more.
+//! until a retry is due. It ends with the run that has none behind it; `dropped` when nobody began
+//! that one. A queued task is `blocked` as long as its present run is: the store keeps it as queued,
+//! and says so when it is read. What is asked of it after its end opens it again, also where it was put away: its runs
+//! and their commands stay as they ended, and its result is that of the run that was asked for last.
 
 use std::time::Duration;
 
@@ -29,6 +33,8 @@ words! {
     TaskStatus ("a task status") {
         /// No worker has begun it.
         Queued = "queued",
+        /// The same, and somebody has to approve it first.
+        Blocked = "blocked",
         /// A worker is at it.
         Running = "running",
         /// Its program waits for input.
@@ -47,7 +53,7 @@ words! {
 }
 
 impl TaskStatus {
-    /// Whether nothing can change any more.
+    /// Whether nothing changes any more, unless somebody asks for more.
     pub fn is_terminal(self) -> bool {
         matches!(self, Self::Done | Self::Error | Self::Dropped | Self::Canceled)
     }
@@ -55,10 +61,14 @@ impl TaskStatus {
     /// Whether a task may go from this status to `next`.
     pub fn may_become(self, next: Self) -> bool {
         match self {
+            _ if next == Self::Blocked => self == Self::Queued,
             Self::Queued => !matches!(next, Self::Queued | Self::Done | Self::Waiting),
+            Self::Blocked => {
+                matches!(next, Self::Queued | Self::Error | Self::Dropped | Self::Canceled)
+            }
             Self::Running => !matches!(next, Self::Running | Self::Dropped),
             Self::Waiting | Self::Sleeping => next != self && next != Self::Dropped,
-            Self::Done | Self::Error | Self::Dropped | Self::Canceled => false,
+            Self::Done | Self::Error | Self::Dropped | Self::Canceled => next == Self::Queued,
         }
     }
 }
@@ -68,7 +78,7 @@ impl TaskStatus {
     /// that it passes through.
     pub fn point(self) -> Option<Point> {
         match self {
-            Self::Queued | Self::Sleeping => None,
+            Self::Queued | Self::Blocked | Self::Sleeping => None,
             Self::Running => Some(Point::TaskStarted),
             Self::Waiting => Some(Point::TaskWaiting),
             Self::Done => Some(Point::TaskDone),
@@ -175,10 +185,15 @@ mod tests {
     #[test]
     fn transitions_are_exactly_the_diagram() {
         let allowed = [
-            (Queued, vec![Running, Sleeping, Error, Dropped, Canceled]),
+            (Queued, vec![Blocked, Running, Sleeping, Error, Dropped, Canceled]),
+            (Blocked, vec![Queued, Error, Dropped, Canceled]),
             (Running, vec![Queued, Waiting, Sleeping, Done, Error, Canceled]),
             (Waiting, vec![Queued, Running, Sleeping, Done, Error, Canceled]),
             (Sleeping, vec![Queued, Running, Waiting, Done, Error, Canceled]),
+            (Done, vec![Queued]),
+            (Error, vec![Queued]),
+            (Dropped, vec![Queued]),
+            (Canceled, vec![Queued]),
         ];
         for &(from, _) in TaskStatus::ALL {
             let next = allowed.iter().find(|(status, _)| *status == from);

@@ -19,21 +19,23 @@ macro_rules! migrations {
     };
 }
 
-const SQLITE: [(i64, &str, &str); 6] = migrations!(
+const SQLITE: [(i64, &str, &str); 7] = migrations!(
     "sqlite": 1 "0001_inbox_runs_queue",
     2 "0002_automations",
     3 "0003_dispatch",
     4 "0004_controllers",
     5 "0005_audit",
     6 "0006_retention",
+    9 "0009_histories",
 );
-const POSTGRES: [(i64, &str, &str); 6] = migrations!(
+const POSTGRES: [(i64, &str, &str); 7] = migrations!(
     "postgres": 1 "0001_inbox_runs_queue",
     2 "0002_automations",
     3 "0003_dispatch",
     4 "0004_controllers",
     5 "0005_audit",
     6 "0006_retention",
+    9 "0009_histories",
 );
 
 /// The version of SQLite's tables by this program, with the checksum of each migration that leads

@@ -6,9 +6,11 @@ use anyhow::Context as _;
 use serde_json::{Map, Value, json};
 
 use crate::cli::input;
+use crate::model::command::OnLost;
 use crate::model::definition::Priority;
 use crate::model::name::Name;
 use crate::model::session::SessionKey;
+use crate::model::time::Time;
 
 /// A task.
 #[derive(Debug, clap::Args)]
@@ -36,6 +38,15 @@ pub struct Create {
     /// How long it may wait for a worker, such as 1h.
     #[arg(long, value_name = "SPAN", value_parser = humantime::parse_duration)]
     queue_timeout: Option<std::time::Duration>,
+    /// It does not begin before this instant (RFC 3339).
+    #[arg(long, value_name = "TIME")]
+    scheduled_at: Option<Time>,
+    /// It is dropped if nobody has begun it by this instant (RFC 3339).
+    #[arg(long, value_name = "TIME", conflicts_with = "queue_timeout")]
+    expires_at: Option<Time>,
+    /// What becomes of it when its worker is lost: requeue or fail.
+    #[arg(long, value_name = "ANSWER")]
+    on_lost: Option<OnLost>,
     /// What the agent is told beside the message.
     #[arg(long, value_name = "TEXT")]
     system_prompt: Option<String>,
@@ -51,9 +62,15 @@ pub struct Create {
     /// A label that the worker has to have; may stand several times.
     #[arg(long = "worker-label", value_name = "NAME=VALUE", value_parser = pair)]
     labels: Vec<(String, String)>,
+    /// The cluster that the worker has to be in.
+    #[arg(long, value_name = "WORD")]
+    cluster: Option<String>,
     /// The region that the worker has to be in.
     #[arg(long, value_name = "WORD")]
     region: Option<String>,
+    /// What the worker has to run on, such as linux/x86_64.
+    #[arg(long, value_name = "WORD")]
+    platform: Option<String>,
     /// The restrictions that the program runs under, as a JSON object.
     #[arg(long, value_name = "JSON", value_parser = object)]
     policy: Option<Value>,
@@ -84,6 +101,9 @@ impl Create {
             "lane": self.lane,
             "timeout_ms": ms(self.timeout),
             "queue_timeout_ms": ms(self.queue_timeout),
+            "scheduled_at": self.scheduled_at,
+            "expires_at": self.expires_at,
+            "on_lost": self.on_lost,
             "system_prompt": self.system_prompt,
             "policy": self.policy,
             "idempotency_key": self.idempotency_key,
@@ -102,7 +122,9 @@ impl Create {
             "capabilities": self.capability,
             "tools": self.tool,
             "labels": labels,
+            "cluster": self.cluster,
             "region": self.region,
+            "platform": self.platform,
         })
     }
 }

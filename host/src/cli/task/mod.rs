@@ -49,12 +49,18 @@ pub enum Command {
         /// The task.
         id: TaskId,
     },
+    /// Bring a task back that was put away.
+    Unarchive {
+        /// The task.
+        id: TaskId,
+    },
     /// Print what came of a task that has ended.
     Result {
         /// The task.
         id: TaskId,
     },
-    /// Print what the task's program wrote, by its latest run.
+    /// Print what the task's program wrote, by its present run: the one that works or waits, else
+    /// the latest.
     Logs(Logs),
     /// Tell a task more, while it works or afterwards.
     Input(Input),
@@ -153,6 +159,10 @@ pub async fn run(globals: &Globals, command: Command) -> anyhow::Result<ExitCode
             let answer = client.post(&["tasks", id.as_str(), "archive"]).await?;
             say(&answer, json, |_| format!("{id} was put away\n"))
         }
+        Command::Unarchive { id } => {
+            let answer = client.post(&["tasks", id.as_str(), "unarchive"]).await?;
+            say(&answer, json, |_| format!("{id} is in sight again\n"))
+        }
         Command::Result { id } => result(&client, &id, json).await,
         Command::Logs(which) => log(&client, &which, json).await,
         Command::Input(Input { id, said }) => {
@@ -178,14 +188,14 @@ async fn create(client: &Client, wanted: &create::Create, json: bool) -> anyhow:
     say(&answer, json, |task| format!("{}\n", task.id))
 }
 
-/// Follows the task's runs, one after the other, until it has ended.
+/// Follows the task's runs from its present one on, one after the other, until it has ended.
 async fn follow(client: &Client, id: &TaskId, form: Form) -> anyhow::Result<TaskStatus> {
     let mut followed = None;
     loop {
-        let task: Summary = client.get(&["tasks", id.as_str()], &()).await?.read()?;
-        if followed.as_ref() != Some(&task.run_id) {
-            run::follow(client, &task.run_id, 0, form).await?;
-            followed = Some(task.run_id);
+        let task: Following = client.get(&["tasks", id.as_str()], &()).await?.read()?;
+        if let Some(next) = task.after(followed.as_ref()) {
+            run::follow(client, next, 0, form).await?;
+            followed = Some(next.clone());
         } else if task.status.is_terminal() {
             return Ok(task.status);
         } else {
@@ -201,11 +211,12 @@ async fn log(client: &Client, which: &Logs, json: bool) -> anyhow::Result<ExitCo
         let form = if json { Form::JsonLines } else { Form::Text };
         return Ok(exit_code(follow(client, id, form).await?));
     }
-    let task: Summary = client.get(&["tasks", id.as_str()], &()).await?.read()?;
+    let task: Following = client.get(&["tasks", id.as_str()], &()).await?.read()?;
+    let run = task.present();
     if json {
-        client.get(&["runs", task.run_id.as_str(), "logs"], &()).await?.print()?;
+        client.get(&["runs", run.as_str(), "logs"], &()).await?.print()?;
     } else {
-        logs::print(client, &task.run_id, 0).await?;
+        logs::print(client, run, 0).await?;
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -323,6 +334,34 @@ struct Detail {
     runs: Vec<Run>,
 }
 
+/// A task, as far as whoever follows it minds.
+#[derive(Debug, Deserialize)]
+struct Following {
+    status: TaskStatus,
+    run_id: RunId,
+    /// Oldest first.
+    runs: Vec<Run>,
+}
+
+impl Following {
+    /// The run that works or waits, the oldest first; else the latest.
+    fn present(&self) -> &RunId {
+        let open = self.runs.iter().find(|run| !run.status.is_terminal());
+        open.map_or(&self.run_id, |run| &run.id)
+    }
+
+    /// The run to follow when this one has ended; the present one to begin with.
+    fn after(&self, followed: Option<&RunId>) -> Option<&RunId> {
+        let Some(followed) = followed else { return Some(self.present()) };
+        let place = self.runs.iter().position(|run| run.id == *followed);
+        match place {
+            Some(place) => self.runs.get(place + 1).map(|run| &run.id),
+            // So many have come since that it is not among them.
+            None => Some(self.present()).filter(|present| *present != followed),
+        }
+    }
+}
+
 #[derive(Debug, Deserialize)]
 pub(super) struct Run {
     id: RunId,
@@ -421,6 +460,28 @@ mod tests {
         assert!(text.contains("session    ticket 42\n"), "{text}");
         assert!(text.contains("\nMessage\nLook\nat this.\n"), "{text}");
         assert!(text.contains(&format!("{RUN}  failed  2        2026")), "{text}");
+    }
+
+    #[test]
+    fn runs_are_followed_from_the_present_one_on_and_none_is_left_out() {
+        let id = |n: u32| format!("run_{n:032}").parse::<RunId>().unwrap();
+        let run = |n, status: &str| Run {
+            id: id(n),
+            status: status.parse().unwrap(),
+            attempt: 1,
+            created_at: Time::EPOCH,
+            ended_at: None,
+        };
+        let runs =
+            vec![run(1, "failed"), run(2, "running"), run(3, "scheduled"), run(4, "scheduled")];
+        let task = Following { status: TaskStatus::Running, run_id: id(4), runs };
+        assert_eq!(task.after(None), Some(&id(2)));
+        assert_eq!(task.after(Some(&id(2))), Some(&id(3)));
+        assert_eq!(task.after(Some(&id(4))), None);
+        assert_eq!(task.after(Some(&id(9))), Some(&id(2)));
+        let runs = vec![run(1, "failed"), run(2, "completed")];
+        let task = Following { status: TaskStatus::Done, run_id: id(2), runs };
+        assert_eq!((task.after(None), task.after(Some(&id(2)))), (Some(&id(2)), None));
     }
 
     #[test]

@@ -4,7 +4,7 @@
 use super::super::commands::{self, First};
 use super::super::sql::{Reader, Sql, Tx, binds};
 use super::super::write::WriteError;
-use super::super::{StoreError, runs, sessions};
+use super::super::{StoreError, runs, sessions, tasks};
 use crate::model::command::CommandState;
 use crate::model::id::{CommandId, RunId, WorkerId};
 use crate::model::input::{InputOutcome, Standing, follow_up, own_session};
@@ -42,12 +42,6 @@ UPDATE commands
  WHERE run_id = $1
    AND type = 'run'
    AND state IN ('blocked', 'pending', 'sent', 'acknowledged', 'running')";
-
-const MOVE_TASK: &str = "\
-UPDATE tasks
-   SET run_id = $2
- WHERE id = $1
-   AND status IN ('queued', 'running', 'waiting', 'sleeping')";
 
 /// The latest attempt of a run.
 pub(super) struct Latest {
@@ -120,8 +114,8 @@ impl Present {
         // Outside of a session, what runs after what is said by the command.
         let after = (!joined).then_some(&self.run.made.id);
         commands::insert_all(tx, &[First { id: own.1, run: &run, after }]).await?;
-        if let Some(task) = run.owner.task_id().filter(|_| standing != Standing::Stopping) {
-            tx.execute(MOVE_TASK, &binds![task.as_str(), run.id.as_str()]).await?;
+        if let Some(task) = run.owner.task_id() {
+            tasks::take_up(tx, task.as_str(), run.id.as_str()).await?;
         }
         Ok(if ended { InputOutcome::Restarted } else { InputOutcome::Queued })
     }

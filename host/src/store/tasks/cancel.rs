@@ -54,6 +54,13 @@ UPDATE tasks
    AND archived_at IS NULL
    AND status IN ('done', 'error', 'dropped', 'canceled')";
 
+const UNARCHIVE: &str = "\
+UPDATE tasks
+   SET archived_at = NULL
+ WHERE id = $1
+   AND workspace_id = $2
+   AND archived_at IS NOT NULL";
+
 /// What became of a wish to cancel a task.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TaskCanceling {
@@ -100,6 +107,21 @@ pub async fn archive(
 ) -> Result<Option<Archiving>, StoreError> {
     let (scope, id, author) = (scope.clone(), id.clone(), store.author());
     store.write(Archive { scope, id, now, author }).await
+}
+
+/// Brings a task back that was put away; one that was not stays as it is. Whether there is such a
+/// task.
+///
+/// # Errors
+/// When the store fails.
+pub async fn unarchive(
+    store: &Store,
+    scope: &Scope,
+    id: &TaskId,
+    now: Time,
+) -> Result<bool, StoreError> {
+    let (scope, id, author) = (scope.clone(), id.clone(), store.author());
+    store.write(Unarchive { scope, id, now, author }).await
 }
 
 /// Calls off the tasks that those of these runs that are delegated were handed over to, each for
@@ -177,7 +199,8 @@ impl Write for Cancel {
             Some(status) if status.is_terminal() => return Ok(Some(TaskCanceling::Over)),
             Some(_) => {}
         }
-        let stops = call_off(tx, self.id.as_str(), CANCELED, self.now).await?;
+        let reason = format!("{CANCELED}{}", self.author.actor.by());
+        let stops = call_off(tx, self.id.as_str(), &reason, self.now).await?;
         let canceling = match self.status(tx).await? {
             Some(TaskStatus::Canceled) => TaskCanceling::Ended,
             Some(status) if status.is_terminal() && stops.is_empty() => TaskCanceling::Over,
@@ -217,5 +240,27 @@ impl Write for Archive {
         // One that has ended was put away before.
         let ended = status.is_terminal();
         Ok(Some(if ended { Archiving::Archived } else { Archiving::UnderWay }))
+    }
+}
+
+struct Unarchive {
+    scope: Scope,
+    id: TaskId,
+    now: Time,
+    author: Arc<Author>,
+}
+
+impl Write for Unarchive {
+    type Output = bool;
+    const DOING: &'static str = "bring a task back";
+
+    async fn apply(&self, tx: &mut Tx<'_>) -> Result<bool, WriteError> {
+        let (id, workspace) = (self.id.as_str(), self.scope.workspace_id());
+        if tx.execute(UNARCHIVE, &binds![id, workspace]).await? > 0 {
+            let deed = Deed::new("task.unarchive", "task", workspace, self.now);
+            deed.on(id).record(tx, &self.author).await?;
+            return Ok(true);
+        }
+        Ok(tx.row(SELECT_STATUS, &binds![id, workspace]).await?.is_some())
     }
 }

@@ -6,14 +6,14 @@ use serde_json::{Value, json};
 
 use super::super::audit::Deed;
 use super::super::commands::{self, First};
-use super::super::sql::{Sql, Tx, binds};
+use super::super::sql::{Row, Sql, Tx, binds};
 use super::super::write::{Write, WriteError};
 use super::super::{Store, StoreError, notices, runs};
 use super::{read, select_tasks};
 use crate::model::audit::Author;
 use crate::model::definition::Point;
 use crate::model::id::{CommandId, RunId};
-use crate::model::task::{NewTask, Task};
+use crate::model::task::{Idempotency, NewTask, Task};
 use crate::model::text::storable;
 use crate::model::time::Time;
 
@@ -68,6 +68,28 @@ pub async fn create(
     command_id: CommandId,
 ) -> Result<Created, StoreError> {
     store.write(Create { task, run_id, command_id, author: store.author() }).await
+}
+
+/// What was asked for under the key of this task, if anything was.
+///
+/// # Errors
+/// When the store fails.
+pub async fn known(store: &Store, task: &NewTask) -> Result<Option<Created>, StoreError> {
+    let NewTask { scope, agent, idempotency, .. } = task;
+    let Some(wanted) = idempotency else { return Ok(None) };
+    let binds = binds![scope.workspace_id(), agent.as_str(), wanted.key.as_str()];
+    let rows = store.read("look for an idempotency key", SELECT_KNOWN, &binds).await?;
+    rows.first().map(|row| found(row, wanted)).transpose()
+}
+
+/// The task that a key is taken by, if it is the one that is wanted.
+fn found(row: &Row, wanted: &Idempotency) -> Result<Created, StoreError> {
+    let task = read(row)?;
+    let same = task.made.idempotency.as_ref().map(|known| known.body_hash);
+    Ok(match same == Some(wanted.body_hash) {
+        true => Created::Known(Box::new(task)),
+        false => Created::Mismatch,
+    })
 }
 
 /// Makes these tasks, each with the run that carries it out, in one statement. The runs and their
@@ -140,12 +162,7 @@ impl Create {
         let NewTask { scope, agent, idempotency, .. } = &self.task;
         let Some(wanted) = idempotency else { return Ok(None) };
         let binds = binds![scope.workspace_id(), agent.as_str(), wanted.key.as_str()];
-        let Some(row) = tx.row(SELECT_KNOWN, &binds).await? else { return Ok(None) };
-        let task = read(&row)?;
-        let same = task.made.idempotency.as_ref().map(|known| known.body_hash);
-        Ok(Some(match same == Some(wanted.body_hash) {
-            true => Created::Known(Box::new(task)),
-            false => Created::Mismatch,
-        }))
+        let row = tx.row(SELECT_KNOWN, &binds).await?;
+        Ok(row.map(|row| found(&row, wanted)).transpose()?)
     }
 }

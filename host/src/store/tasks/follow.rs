@@ -38,8 +38,18 @@ SELECT id, status
    FOR UPDATE",
 };
 
-// What lies behind the latest run was asked for after the task was called off. The guard is the
-// table of transitions; a task that was begun is never dropped.
+// What is asked of a task that has ended begins it anew: it has no result and no error until its
+// new run has.
+const TAKE_UP: &str = "\
+UPDATE tasks
+   SET run_id = $2,
+       status = CASE WHEN ended_at IS NULL THEN status ELSE 'queued' END,
+       error = CASE WHEN ended_at IS NULL THEN error END,
+       result = CASE WHEN ended_at IS NULL THEN result END,
+       ended_at = NULL, archived_at = NULL
+ WHERE id = $1";
+
+// The guard is the table of transitions; a task that was begun is never dropped.
 const FOLLOW: &str = "\
 UPDATE tasks
    SET status = present.task_status, error = present.error,
@@ -63,7 +73,6 @@ UPDATE tasks
                                   FROM runs u
                                  WHERE u.owner_id = t.id
                                    AND u.status IN ('scheduled', 'running')
-                                   AND u.seq <= latest.seq
                                  ORDER BY u.seq
                                  LIMIT 1), latest.id)
          WHERE t.id = $1) AS present
@@ -109,6 +118,17 @@ impl Write for CatchUp {
     async fn apply(&self, tx: &mut Tx<'_>) -> Result<bool, WriteError> {
         follow_locked(tx, LOCK, self.id.as_str(), self.now).await
     }
+}
+
+/// Has a task go on with this run, which was asked for behind all others. One that has ended is
+/// open again, and comes back from wherever it was put away.
+pub(in crate::store) async fn take_up(
+    tx: &mut Tx<'_>,
+    task_id: &str,
+    run_id: &str,
+) -> Result<(), WriteError> {
+    tx.execute(TAKE_UP, &binds![task_id, run_id]).await?;
+    Ok(())
 }
 
 /// Brings the task whose run has just changed up to where its runs stand.

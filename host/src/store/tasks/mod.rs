@@ -2,7 +2,8 @@
 //!
 //! ```text
 //! create   a task, its first run and that run's first command, once for each idempotency key
-//! follow   a run of a task changes: so does the task, and the job's run that waits for it
+//! follow   a run of a task changes: so does the task, and the job's run that waits for it; another
+//!          is asked of it: so the task goes on with that one, though it had ended
 //! cancel   all of a task's runs that have not ended
 //! ```
 //! Commands are locked before runs, runs before tasks.
@@ -15,14 +16,14 @@ use super::sql::{Reader, Row, Sql, binds};
 use super::{Page, PageRequest, Store, StoreError, events};
 use crate::model::id::{SessionId, TaskId};
 use crate::model::name::Name;
-use crate::model::scope::Scope;
+use crate::model::scope::{Reach, Scope};
 use crate::model::task::{Idempotency, NewTask, Task, TaskStatus};
 pub(super) use cancel::cancel_delegated;
-pub use cancel::{Archiving, TaskCanceling, archive, cancel};
+pub use cancel::{Archiving, TaskCanceling, archive, cancel, unarchive};
 pub(super) use create::insert_all;
-pub use create::{Created, create};
+pub use create::{Created, create, known};
 pub use follow::catch_up;
-pub(super) use follow::follow;
+pub(super) use follow::{follow, take_up};
 
 /// Which tasks to list.
 #[derive(Clone, Debug, Default)]
@@ -39,13 +40,36 @@ pub struct TaskFilter {
     pub archived: Option<bool>,
 }
 
+/// Where a task stands, as people see it: as long as somebody has to approve its present run, it is
+/// `blocked`.
+macro_rules! shown_status {
+    () => {
+        "CASE WHEN tasks.status = 'queued'
+             AND EXISTS (SELECT 1
+                           FROM commands c
+                          WHERE c.state = 'blocked'
+                            AND c.run_id = (SELECT r.id
+                                              FROM runs r
+                                             WHERE r.owner_id = tasks.id
+                                               AND r.status IN ('scheduled', 'running')
+                                             ORDER BY r.seq
+                                             LIMIT 1))
+            THEN 'blocked'
+            ELSE tasks.status END"
+    };
+}
+pub(super) use shown_status;
+
 /// A query of tasks.
 macro_rules! select_tasks {
-    ($rest:literal) => {
+    ($rest:expr) => {
         concat!(
             "\
 SELECT seq, id, workspace_id, agent, message, label, priority, terms, idempotency_key, body_hash,
-       status, run_id, error, result, created_at, started_at, ended_at, archived_at
+       ",
+            $crate::store::tasks::shown_status!(),
+            " AS status,
+       run_id, error, result, created_at, started_at, ended_at, archived_at
   FROM tasks
 ",
             $rest
@@ -59,31 +83,47 @@ const SELECT_ONE: &str = select_tasks!(
    AND workspace_id = $2"
 );
 
-// An unused filter is bound as NULL; PostgreSQL has to be told the type of such a bind.
-const SELECT_PAGE: Sql = Sql {
-    sqlite: select_tasks!(
-        " WHERE workspace_id = $1
+/// A page of them. An unused filter is bound as NULL; PostgreSQL has to be told the type of such a
+/// bind.
+macro_rules! select_page {
+    ($scope:literal) => {
+        Sql {
+            sqlite: select_tasks!(concat!(
+                " WHERE ",
+                $scope,
+                "
    AND seq < $2
-   AND ($3 IS NULL OR status = $3)
+   AND ($3 IS NULL OR ",
+                shown_status!(),
+                " = $3)
    AND ($4 IS NULL OR agent = $4)
    AND ($5 IS NULL OR session_id = $5)
    AND ($6 IS NULL OR label = $6)
    AND ($7 IS NULL OR (archived_at IS NOT NULL) = $7)
  ORDER BY seq DESC
  LIMIT $8"
-    ),
-    postgres: select_tasks!(
-        " WHERE workspace_id = $1
+            )),
+            postgres: select_tasks!(concat!(
+                " WHERE ",
+                $scope,
+                "
    AND seq < $2
-   AND ($3::text IS NULL OR status = $3)
+   AND ($3::text IS NULL OR ",
+                shown_status!(),
+                " = $3)
    AND ($4::text IS NULL OR agent = $4)
    AND ($5::text IS NULL OR session_id = $5)
    AND ($6::text IS NULL OR label = $6)
    AND ($7::bigint IS NULL OR (archived_at IS NOT NULL) = ($7 = 1))
  ORDER BY seq DESC
  LIMIT $8"
-    ),
-};
+            )),
+        }
+    };
+}
+
+const SELECT_PAGE: Sql = select_page!("workspace_id = $1");
+const SELECT_PAGE_OF_ALL: Sql = select_page!("CAST($1 AS TEXT) IS NULL");
 
 /// One task.
 ///
@@ -101,12 +141,13 @@ pub async fn find(store: &Store, scope: &Scope, id: &TaskId) -> Result<Option<Ta
 /// When the store fails.
 pub async fn list(
     store: &Store,
-    scope: &Scope,
+    reach: impl Into<Reach>,
     filter: &TaskFilter,
     page: PageRequest,
 ) -> Result<Page<Task>, StoreError> {
+    let reach = reach.into();
     let binds = binds![
-        scope.workspace_id(),
+        reach.workspace_id(),
         page.before(),
         filter.status.map(TaskStatus::as_str),
         filter.agent.as_ref().map(Name::as_str),
@@ -115,7 +156,8 @@ pub async fn list(
         filter.archived.map(i64::from),
         page.fetch(),
     ];
-    let rows = store.read("list tasks", SELECT_PAGE, &binds).await?;
+    let sql = reach.pick(SELECT_PAGE, SELECT_PAGE_OF_ALL);
+    let rows = store.read("list tasks", sql, &binds).await?;
     Page::read("tasks", &rows, page, read)
 }
 
