@@ -151,6 +151,7 @@ impl Host {
             activator: Arc::clone(&activator),
             gate: gate.clone(),
             caps,
+            turns: api::Turns::default(),
             limits: limits.clone(),
             catalog,
             registrar,
@@ -257,8 +258,15 @@ impl Host {
     /// Reads the configuration again and takes what it says, if all of it is right; else says in
     /// the log what is not.
     pub async fn reload(&self) {
-        match self.registrar.reload(&self.store).await {
+        match self.registrar.reload(&self.store, false).await {
             Ok(_) => {}
+            Err(ReloadError::InUse(left_behind)) => {
+                let list: String = left_behind.iter().map(|left| format!("\n  {left}")).collect();
+                tracing::error!(
+                    "the configuration leaves others without what they name; nothing has changed \
+                     (`hillock config reload --force` takes it all the same):{list}"
+                );
+            }
             Err(ReloadError::Config { error, .. }) => {
                 let problems = error.problems();
                 tracing::error!("the configuration has errors; nothing has changed:\n{problems}");

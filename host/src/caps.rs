@@ -96,6 +96,15 @@ impl Caps {
         }
     }
 
+    /// Gives a place back that was asked for, and not needed after all.
+    pub async fn give_back(&self, scope: &Scope) {
+        for whose in [Some(scope.clone()), None] {
+            let gauge = self.gauge(&whose);
+            let mut gauge = gauge.lock().await;
+            gauge.added = gauge.added.saturating_sub(1);
+        }
+    }
+
     async fn room(&self, scope: &Scope, more: u32) -> Result<Result<(), Full>, StoreError> {
         let caps = [
             (Some(scope.clone()), self.limits.pending_max(scope)),

@@ -2,7 +2,10 @@
 
 mod caps;
 mod decisions;
+mod filters;
+mod repeats;
 mod terms;
+mod waits;
 
 use serde_json::Value;
 

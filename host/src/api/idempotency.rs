@@ -3,10 +3,30 @@
 use axum::http::{HeaderMap, StatusCode};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
+use tokio::sync::{Mutex, MutexGuard};
 
 use super::problem::Problem;
 use crate::model::problem::Problems;
 use crate::model::task::Idempotency;
+
+/// Requests under the same key, one after the other: of those that come together to this host, one
+/// is the first, and the others are its repeats. Keys share places, so that there are few.
+#[derive(Debug)]
+pub struct Turns([Mutex<()>; 64]);
+
+impl Default for Turns {
+    fn default() -> Self {
+        Self(std::array::from_fn(|_| Mutex::default()))
+    }
+}
+
+impl Turns {
+    /// Waits for those that came before under the same key; what has none waits for nobody.
+    pub(super) async fn take(&self, asked: Option<&Idempotency>) -> Option<MutexGuard<'_, ()>> {
+        let place = usize::from(Sha256::digest(&asked?.key)[0]) % self.0.len();
+        Some(self.0[place].lock().await)
+    }
+}
 
 const HEADER: &str = "idempotency-key";
 const KEY_BYTES_MAX: usize = 255;

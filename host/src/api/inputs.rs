@@ -112,9 +112,6 @@ async fn give(
     to: Addressee,
     sent: Sent,
 ) -> Result<(StatusCode, Json<GivenJson>), Problem> {
-    if sent.mode != InputMode::Interrupt && !waits(api, &scope, &to).await? {
-        problem::admit(api, &scope).await?;
-    }
     let what = if matches!(to, Addressee::Run(_)) { "run" } else { "task" };
     let input = NewInput {
         id: api.clock.input_id(),
@@ -127,7 +124,11 @@ async fn give(
         command_id: api.clock.command_id(),
         now: api.clock.now(),
     };
-    let given = inputs::give(store, input).await?;
+    let _turn = api.turns.take(input.idempotency.as_ref()).await;
+    let given = match inputs::known(store, &input).await? {
+        Some(known) => Some(known),
+        None => give_new(api, store, input).await?,
+    };
     let (status, input, deduplicated) = match given.ok_or_else(|| Problem::not_found(what))? {
         Given::New(input) => (StatusCode::CREATED, input, false),
         Given::Known(input) => (StatusCode::OK, input, true),
@@ -145,6 +146,22 @@ async fn give(
         deduplicated,
     };
     Ok((status, Json(given)))
+}
+
+/// Gives an input whose key is not known.
+async fn give_new(api: &Api, store: &Store, input: NewInput) -> Result<Option<Given>, Problem> {
+    let NewInput { scope, to, mode, .. } = &input;
+    let scope = scope.clone();
+    let needs_room = *mode != InputMode::Interrupt && !waits(api, &scope, to).await?;
+    if needs_room && let Err(full) = problem::admit(api, &scope).await {
+        // Another host may have taken it meanwhile.
+        return inputs::known(store, &input).await?.map(Some).ok_or(full);
+    }
+    let given = inputs::give(store, input).await?;
+    if needs_room && !matches!(given, Some(Given::New(_))) {
+        api.caps.give_back(&scope).await;
+    }
+    Ok(given)
 }
 
 /// Whether a program waits for an answer. It is let in however many commands wait: they may wait

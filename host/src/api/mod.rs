@@ -24,6 +24,7 @@ mod json;
 mod listener;
 mod logs;
 mod metrics;
+mod owners;
 mod problem;
 mod requests;
 mod runs;
@@ -57,6 +58,7 @@ use crate::ingress::Webhooks;
 use crate::metrics::Metrics;
 use crate::schedule::Gate;
 use crate::store::Store;
+pub use idempotency::Turns;
 pub use listener::serve;
 pub use metrics::Figures;
 
@@ -77,6 +79,8 @@ pub struct Api {
     pub gate: Gate,
     /// How many commands may wait.
     pub caps: Caps,
+    /// Who asks under the same key.
+    pub turns: Turns,
     /// How many may be out at once.
     pub limits: Limits,
     /// What is defined.

@@ -1,6 +1,7 @@
 //! Runs: one activation each, and the states they go through.
 //!
 //! ```text
+//! blocked ──► scheduled | failed | canceled
 //! scheduled ──► running ──► completed | failed | canceled
 //!  │  │  ▲         │
 //!  │  │  └─────────┘ an attempt failed or its worker was lost: it waits for the next
@@ -8,7 +9,8 @@
 //!  └─────► delegated ──► completed | failed | canceled, as its task ends
 //! ```
 //! Terminal states are final. [`RunStatus::may_become`] is the one table; the store's updates carry
-//! the same guard in their `WHERE`.
+//! the same guard in their `WHERE`. A run is `blocked` as long as its command is: the store keeps it
+//! as scheduled, and says so when it is read.
 
 use std::fmt;
 use std::str::FromStr;
@@ -36,6 +38,8 @@ use super::words::words;
 pub enum RunStatus {
     /// Waiting for a worker.
     Scheduled,
+    /// The same, and somebody has to approve it first.
+    Blocked,
     /// A worker is at it.
     Running,
     /// Handed over to a task, which ends it.
@@ -50,8 +54,9 @@ pub enum RunStatus {
 
 impl RunStatus {
     /// Every status with its word.
-    pub const ALL: [(Self, &'static str); 6] = [
+    pub const ALL: [(Self, &'static str); 7] = [
         (Self::Scheduled, "scheduled"),
+        (Self::Blocked, "blocked"),
         (Self::Running, "running"),
         (Self::Delegated, "delegated"),
         (Self::Completed, "completed"),
@@ -73,6 +78,7 @@ impl RunStatus {
     pub fn may_become(self, next: Self) -> bool {
         match self {
             Self::Scheduled => !matches!(next, Self::Scheduled | Self::Completed),
+            Self::Blocked => matches!(next, Self::Scheduled | Self::Failed | Self::Canceled),
             Self::Running => next == Self::Scheduled || next.is_terminal(),
             Self::Delegated => next.is_terminal(),
             Self::Completed | Self::Failed | Self::Canceled => false,
@@ -92,8 +98,8 @@ impl FromStr for RunStatus {
         let found = Self::ALL.iter().find(|(_, word)| *word == text);
         found.map(|(status, _)| *status).ok_or_else(|| {
             format!(
-                "`{text}` is not a run status: scheduled, running, delegated, completed, failed \
-                 or canceled"
+                "`{text}` is not a run status: scheduled, blocked, running, delegated, \
+                 completed, failed or canceled"
             )
         })
     }
@@ -284,6 +290,12 @@ pub struct Terms {
     /// How long an attempt may take, in milliseconds; the worker's own limit when absent.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub timeout_ms: Option<u64>,
+    /// It does not begin before.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub scheduled_at: Option<Time>,
+    /// Nobody begins it any more from then on.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub expires_at: Option<Time>,
     /// What the agent is told beside the prompt.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub system_prompt: Option<String>,
@@ -471,9 +483,13 @@ mod tests {
     fn transitions_are_exactly_the_diagram() {
         let allowed = [
             (Scheduled, Running),
+            (Scheduled, Blocked),
             (Scheduled, Delegated),
             (Scheduled, Failed),
             (Scheduled, Canceled),
+            (Blocked, Scheduled),
+            (Blocked, Failed),
+            (Blocked, Canceled),
             (Running, Scheduled),
             (Running, Completed),
             (Running, Failed),

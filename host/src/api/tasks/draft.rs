@@ -10,6 +10,7 @@ use crate::config::definitions::fields::{Fields, described, list, some_text, tex
 use crate::model::content::Content;
 use crate::model::definition::{Definitions, Demands, PROMPT_BYTES_MAX, Priority};
 use crate::model::id::TaskId;
+use crate::model::name::Name;
 use crate::model::policy::PolicyDraft;
 use crate::model::problem::Problems;
 use crate::model::routing::Routing;
@@ -26,6 +27,8 @@ const LABEL_BYTES_MAX: usize = 256;
 const TIMEOUT_MS_MAX: u64 = 24 * 60 * 60 * 1000;
 /// How long a task may wait for a worker at most.
 const QUEUE_TIMEOUT_MS_MAX: u64 = 30 * 24 * 60 * 60 * 1000;
+/// How far ahead a task may be scheduled.
+const AHEAD_MAX: Duration = Duration::from_secs(366 * 24 * 60 * 60);
 /// The most attachments.
 const ATTACHMENTS_MAX: usize = 32;
 /// How much comes with the message, as JSON, in bytes: together with the longest message in its
@@ -34,6 +37,15 @@ const BESIDE_BYTES_MAX: usize = 256 * 1024;
 /// How many names a worker has to have at most, of each kind, and how long each may be.
 const NAMES_MAX: usize = 32;
 const NAME_BYTES_MAX: usize = 128;
+
+/// A task that a body asks for.
+#[derive(Debug)]
+pub(super) struct Asked {
+    pub(super) task: NewTask,
+    /// What stands in its way at present. One that was made before, under the same key, is known
+    /// all the same.
+    pub(super) hindrances: Problems,
+}
 
 /// The task that a body asks for.
 ///
@@ -46,13 +58,46 @@ pub(super) fn read(
     id: TaskId,
     known: &Definitions,
     now: Time,
-) -> Result<NewTask, Problems> {
+) -> Result<Asked, Problems> {
     let mut problems = Problems::default();
+    let mut hindrances = absent(&body, &scope, known);
     let task = parse(body, headers, scope, id, known, now, &mut problems);
-    match task {
-        Some(task) => problems.unless_any(task),
-        None => Err(problems),
+    if let Some(task) = &task {
+        hindrances.append(untimely(&task.terms, now));
     }
+    match task.filter(|_| problems.is_empty()) {
+        Some(task) => Ok(Asked { task, hindrances }),
+        None => {
+            problems.append(hindrances);
+            Err(problems)
+        }
+    }
+}
+
+/// What a body names and is not there.
+fn absent(body: &Value, scope: &Scope, known: &Definitions) -> Problems {
+    let mut absent = Problems::default();
+    let agent: Option<Name> = body.get("agent").and_then(|agent| word(agent).ok());
+    if let Some(agent) = agent.filter(|agent| known.profile(scope, agent).is_none()) {
+        absent.add("task.agent", format!("there is no agent `{agent}` ({scope})"));
+    }
+    absent
+}
+
+/// What is wrong with a task's times now.
+fn untimely(terms: &Terms, now: Time) -> Problems {
+    let mut untimely = Problems::default();
+    if terms.scheduled_at.is_some_and(|at| at > now + AHEAD_MAX) {
+        untimely.add("task.scheduled_at", "is more than a year ahead");
+    }
+    let Some(until) = terms.expires_at else { return untimely };
+    let from = terms.scheduled_at.unwrap_or(now).max(now);
+    if until <= from {
+        untimely.add("task.expires_at", "is over before the task could begin");
+    } else if until > from + Duration::from_millis(QUEUE_TIMEOUT_MS_MAX) {
+        untimely.add("task.expires_at", "is more than thirty days after it could begin");
+    }
+    untimely
 }
 
 fn parse(
@@ -66,25 +111,22 @@ fn parse(
 ) -> Option<NewTask> {
     let mut fields = Fields::open("task", body, problems)?;
     let agent = fields.required("agent", word);
-    if let Some(agent) = &agent
-        && known.profile(&scope, agent).is_none()
-    {
-        fields.problem("agent", format!("there is no agent `{agent}` ({scope})"));
-    }
     let message = fields.required("message", message);
     let label = fields.optional("label", label);
     let priority = fields.or("priority", Priority::default(), word);
     let session: Option<Option<SessionKey>> = fields.optional("session", word);
     let demands = demands(&mut fields);
     let beside = beside(&mut fields);
+    let times = times(&mut fields);
     let key = fields.optional("idempotency_key", text);
     let key_path = fields.path("idempotency_key");
     let key = idempotency::key(headers, key.flatten(), &key_path, fields.problems());
     fields.close();
 
     let (agent, message, label, priority) = (agent?, message?, label?, priority?);
-    let (session, demands, beside) = (session?, demands?, beside?);
+    let (session, demands, beside, times) = (session?, demands?, beside?, times?);
     let asked = json!([agent, message, label, priority, session, asked_terms(&demands, &beside)]);
+    let asked = with_more(asked, &demands, &times);
     let session = session.or_else(|| id.as_str().parse().ok())?;
     let demands = Demands { session: Some(session), ..demands };
     let terms = known.terms(&scope, &agent, &demands, Content::Trusted);
@@ -92,6 +134,8 @@ fn parse(
         system_prompt: beside.system_prompt,
         attachments: beside.attachments,
         spawned_by: beside.spawned_by,
+        scheduled_at: times.scheduled_at,
+        expires_at: times.expires_at,
         traceparent: trace::present(),
         ..terms
     };
@@ -132,13 +176,42 @@ fn asked_terms(demands: &Demands, beside: &Beside) -> Value {
     ])
 }
 
+/// The same with what earlier versions did not know, if it is there: what was asked of them still
+/// has the same hash.
+fn with_more(mut asked: Value, demands: &Demands, times: &Times) -> Value {
+    let Times { scheduled_at, expires_at } = times;
+    let on_lost = demands.on_lost;
+    let more = on_lost.is_some() || scheduled_at.is_some() || expires_at.is_some();
+    if let (true, Value::Array(parts)) = (more, &mut asked) {
+        parts.push(json!([on_lost, scheduled_at, expires_at]));
+    }
+    asked
+}
+
+/// Between which instants it may begin.
+struct Times {
+    scheduled_at: Option<Time>,
+    expires_at: Option<Time>,
+}
+
+fn times(fields: &mut Fields<'_>) -> Option<Times> {
+    let scheduled_at = fields.optional("scheduled_at", word);
+    if fields.has("expires_at") && fields.was_given("queue_timeout_ms") {
+        fields.problem("expires_at", "stands beside queue_timeout_ms: give one of them");
+    }
+    let expires_at = fields.optional("expires_at", word);
+    Some(Times { scheduled_at: scheduled_at?, expires_at: expires_at? })
+}
+
 fn demands(fields: &mut Fields<'_>) -> Option<Demands> {
     let lane = fields.optional("lane", word);
     let policy = policy(fields);
     let routing = routing(fields);
     let timeout = fields.or("timeout_ms", TASK_TIMEOUT, span(TIMEOUT_MS_MAX));
     let queue_timeout = fields.optional("queue_timeout_ms", span(QUEUE_TIMEOUT_MS_MAX));
+    let on_lost = fields.optional("on_lost", word);
     Some(Demands {
+        on_lost: on_lost?,
         lane: lane?,
         policy: policy?,
         routing: routing?,
@@ -296,8 +369,25 @@ mod tests {
             .push(Profile::of(Agent { scope: Scope::Global, name: "triager".parse().unwrap() }));
         let id = TaskId::derive(&Scope::Global, "it");
         let headers = HeaderMap::new();
-        read(body, &headers, Scope::Global, id, &known, Time::EPOCH)
-            .map_err(|problems| problems.to_string())
+        let asked = read(body, &headers, Scope::Global, id, &known, Time::EPOCH);
+        let unhindered = |Asked { task, hindrances }| hindrances.unless_any(task);
+        asked.and_then(unhindered).map_err(|problems| problems.to_string())
+    }
+
+    #[test]
+    fn what_stands_in_its_way_now_is_no_fault_of_its_own() {
+        let known = Definitions::default();
+        let now = Time::from_millis(1_000_000).unwrap();
+        let id = TaskId::derive(&Scope::Global, "it");
+        let body = json!({
+            "agent": "gone", "message": "look", "expires_at": "1970-01-01T00:00:01Z",
+        });
+        let headers = HeaderMap::new();
+        let Asked { hindrances, .. } =
+            read(body, &headers, Scope::Global, id, &known, now).unwrap();
+        let said = hindrances.to_string();
+        assert!(said.contains("task.agent: there is no agent `gone`"), "{said}");
+        assert!(said.contains("task.expires_at: is over before"), "{said}");
     }
 
     #[test]
@@ -325,6 +415,9 @@ mod tests {
             json!({ "session": "s" }),
             json!({ "timeout_ms": 1 }),
             json!({ "spawned_by": { "user": "u" } }),
+            json!({ "on_lost": "fail" }),
+            json!({ "scheduled_at": "1970-01-01T01:00:00Z" }),
+            json!({ "expires_at": "1970-01-01T01:00:00Z" }),
         ] {
             assert_ne!(hash(json!({})), hash(other.clone()), "{other}");
         }
@@ -338,7 +431,8 @@ mod tests {
             "routing": { "tools": "cargo", "place": "eu", "labels": { "a": 1 } },
             "timeout_ms": 0, "queue_timeout_ms": 1.5, "system_prompt": "",
             "attachments": [{ "name": "a" }, { "name": "b", "url": "u", "text": "t" }, 3],
-            "idempotency_key": "", "mesage": "typo",
+            "idempotency_key": "", "mesage": "typo", "on_lost": "cry", "scheduled_at": "soon",
+            "expires_at": 7,
         });
         let said = read_body(body).unwrap_err();
         for path in [
@@ -355,6 +449,10 @@ mod tests {
             "task.routing.labels: `a` is a number",
             "task.timeout_ms: ",
             "task.queue_timeout_ms: ",
+            "task.on_lost: ",
+            "task.scheduled_at: ",
+            "task.expires_at: stands beside queue_timeout_ms",
+            "task.expires_at: is a number, not text",
             "task.system_prompt: is empty",
             "task.attachments[0].url: ",
             "task.attachments[1].url: ",

@@ -22,12 +22,12 @@ use crate::model::id::{RunId, SessionId, TaskId};
 use crate::model::name::Name;
 use crate::model::problem::Problems;
 use crate::model::run::{Run, SessionRef, Terms};
-use crate::model::scope::Scope;
+use crate::model::scope::{Reach, Scope};
 use crate::model::session::SessionKey;
 use crate::model::task::{Task, TaskStatus};
 use crate::model::time::Time;
 use crate::store::tasks::{self, Archiving, Created, TaskCanceling, TaskFilter};
-use crate::store::{PageRequest, runs};
+use crate::store::{PageRequest, Store, runs};
 pub(super) use draft::message;
 
 /// How many of its runs a task is shown with: the latest.
@@ -39,6 +39,7 @@ pub(super) fn routes() -> Router<Arc<Api>> {
         .route("/api/v1/tasks/{id}", get(show))
         .route("/api/v1/tasks/{id}/cancel", post(cancel))
         .route("/api/v1/tasks/{id}/archive", post(archive))
+        .route("/api/v1/tasks/{id}/unarchive", post(unarchive))
         .route("/api/v1/tasks/{id}/result", get(result))
 }
 
@@ -70,6 +71,8 @@ struct SummaryJson {
     priority: Priority,
     run_id: RunId,
     created_at: Time,
+    scheduled_at: Option<Time>,
+    expires_at: Option<Time>,
     started_at: Option<Time>,
     ended_at: Option<Time>,
     archived_at: Option<Time>,
@@ -114,11 +117,9 @@ async fn create(
 ) -> Result<(StatusCode, Json<CreatedJson>), Problem> {
     let (scope, now) = (scope.scope()?, api.clock.now());
     let (id, known) = (api.clock.task_id(), api.catalog.now());
-    let task = draft::read(body, &headers, scope.clone(), id.clone(), &known, now);
-    let task = task.map_err(|problems| invalid(&problems))?;
-    problem::admit(&api, &scope).await?;
-    let (run_id, command_id) = (api.clock.run_id(), api.clock.command_id());
-    let (status, id, deduplicated) = match tasks::create(&store, task, run_id, command_id).await? {
+    let asked = draft::read(body, &headers, scope.clone(), id.clone(), &known, now);
+    let asked = asked.map_err(|problems| invalid(&problems))?;
+    let (status, id, deduplicated) = match make(&api, &store, asked).await? {
         Created::New => (StatusCode::CREATED, id, false),
         Created::Known(task) => (StatusCode::OK, task.made.id, true),
         Created::Mismatch => return Err(idempotency::mismatch()),
@@ -128,27 +129,53 @@ async fn create(
     Ok((status, Json(CreatedJson { task, deduplicated })))
 }
 
+/// Makes a task, unless it is known: whoever asks again needs no room, and no agent that is there.
+async fn make(api: &Api, store: &Store, asked: draft::Asked) -> Result<Created, Problem> {
+    let draft::Asked { task, hindrances } = asked;
+    let _turn = api.turns.take(task.idempotency.as_ref()).await;
+    if let Some(known) = tasks::known(store, &task).await? {
+        return Ok(known);
+    }
+    hindrances.unless_any(()).map_err(|problems| invalid(&problems))?;
+    let scope = task.scope.clone();
+    if let Err(full) = problem::admit(api, &scope).await {
+        // Another host may have made it meanwhile.
+        return tasks::known(store, &task).await?.ok_or(full);
+    }
+    let (run_id, command_id) = (api.clock.run_id(), api.clock.command_id());
+    let created = tasks::create(store, task, run_id, command_id).await?;
+    if !matches!(created, Created::New) {
+        api.caps.give_back(&scope).await;
+    }
+    Ok(created)
+}
+
 async fn list(
     State(api): State<Arc<Api>>,
     Parameters(query): Parameters<ListQuery>,
 ) -> Result<Json<Listing<SummaryJson>>, Problem> {
-    let scope = query.scope.scope()?;
+    let reach = query.scope.reach()?;
     let filter = TaskFilter {
         status: optional("status", query.status.as_deref())?,
         agent: optional("agent", query.agent.as_deref())?,
-        session: session(&scope, query.session.as_deref())?,
+        session: session(&reach, query.session.as_deref())?,
         label: query.label.filter(|label| !label.is_empty()),
         archived: archived(query.archived.as_deref())?,
     };
-    let page = tasks::list(&api.store, &scope, &filter, query.paging.request()?).await?;
+    let page = tasks::list(&api.store, reach, &filter, query.paging.request()?).await?;
     Ok(Json(Listing::page(page, |task| SummaryJson::from(&task))))
 }
 
-fn session(scope: &Scope, text: Option<&str>) -> Result<Option<SessionId>, Problem> {
+/// The session with this identifier, or with this key in the one scope that is looked at.
+pub(super) fn session(reach: &Reach, text: Option<&str>) -> Result<Option<SessionId>, Problem> {
     let Some(text) = text.filter(|text| !text.is_empty()) else { return Ok(None) };
     if let Ok(id) = text.parse() {
         return Ok(Some(id));
     }
+    let Reach::One(scope) = reach else {
+        let reason = "is not a session's identifier: a key is one workspace's own";
+        return Err(Problem::parameter("session", reason));
+    };
     let key = optional("session", Some(text))?;
     Ok(key.map(|key| SessionRef::of(scope, key).id))
 }
@@ -208,6 +235,20 @@ async fn archive(
         }
         Archiving::UnderWay => Err(under_way()),
     }
+}
+
+async fn unarchive(
+    State(api): State<Arc<Api>>,
+    Acting(store): Acting,
+    Segment(id): Segment,
+    Parameters(scope): Parameters<InScope>,
+) -> Result<Json<TaskJson>, Problem> {
+    let (scope, task_id) = (scope.scope()?, parse(&id)?);
+    if !tasks::unarchive(&store, &scope, &task_id, api.clock.now()).await? {
+        return Err(missing());
+    }
+    let task = find(&api, &id, &scope).await?;
+    Ok(Json(shown(&api, task).await?))
 }
 
 /// A task that has not ended has no result yet, and says so: 409, not 404, since it is there.
@@ -286,6 +327,8 @@ impl From<&Task> for SummaryJson {
             priority: task.made.priority,
             run_id: task.run_id.clone(),
             created_at: task.made.created_at,
+            scheduled_at: task.made.terms.scheduled_at,
+            expires_at: task.made.terms.expires_at,
             started_at: task.started_at,
             ended_at: task.ended_at,
             archived_at: task.archived_at,

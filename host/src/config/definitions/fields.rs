@@ -14,6 +14,7 @@ pub(crate) struct Fields<'p> {
     path: String,
     left: Map<String, Value>,
     known: Vec<&'static str>,
+    given: Vec<&'static str>,
     problems: &'p mut Problems,
 }
 
@@ -22,7 +23,8 @@ impl<'p> Fields<'p> {
     pub(crate) fn open(path: &str, value: Value, problems: &'p mut Problems) -> Option<Self> {
         match value {
             Value::Object(left) => {
-                Some(Self { path: path.to_owned(), left, known: Vec::new(), problems })
+                let (path, known, given) = (path.to_owned(), Vec::new(), Vec::new());
+                Some(Self { path, left, known, given, problems })
             }
             other => {
                 problems.add(path, format!("is {}, not a table", described(&other)));
@@ -47,10 +49,19 @@ impl<'p> Fields<'p> {
         self.left.contains_key(name)
     }
 
+    /// Whether a field that was read had been there, right or wrong.
+    pub(crate) fn was_given(&self, name: &str) -> bool {
+        self.given.iter().any(|given| *given == name)
+    }
+
     /// A field as it stands.
     pub(crate) fn raw(&mut self, name: &'static str) -> Option<Value> {
         self.known.push(name);
-        self.left.remove(name).filter(|value| !value.is_null())
+        let value = self.left.remove(name).filter(|value| !value.is_null());
+        if value.is_some() {
+            self.given.push(name);
+        }
+        value
     }
 
     /// A field that must be there.

@@ -19,7 +19,7 @@ const INSERT: Sql = Sql {
     sqlite: "\
 INSERT INTO commands
        (id, type, workspace_id, run_id, queue, class_id, lane, session_id, state, attempt,
-        dispatch_attempts, priority, on_lost, expires_at, after_run_id, log_lines, events,
+        dispatch_attempts, priority, on_lost, due_at, expires_at, after_run_id, log_lines, events,
         created_at)
 SELECT c.value ->> '$.id', 'run', c.value ->> '$.workspace_id', c.value ->> '$.run_id',
        c.value ->> '$.queue', c.value ->> '$.class_id', c.value ->> '$.lane',
@@ -28,15 +28,15 @@ SELECT c.value ->> '$.id', 'run', c.value ->> '$.workspace_id', c.value ->> '$.r
             WHEN 'always' THEN 'blocked'
             WHEN 'on-miss' THEN iif(k.approved_at IS NULL, 'blocked', 'pending')
             ELSE 'pending' END,
-       1, 0, c.value ->> '$.priority', c.value ->> '$.on_lost', c.value ->> '$.expires_at',
-       c.value ->> '$.after_run_id', 0, 0, c.value ->> '$.created_at'
+       1, 0, c.value ->> '$.priority', c.value ->> '$.on_lost', c.value ->> '$.due_at',
+       c.value ->> '$.expires_at', c.value ->> '$.after_run_id', 0, 0, c.value ->> '$.created_at'
   FROM json_each($1) c
   JOIN classes k ON k.id = c.value ->> '$.class_id'
  ORDER BY c.key",
     postgres: "\
 INSERT INTO commands
        (id, type, workspace_id, run_id, queue, class_id, lane, session_id, state, attempt,
-        dispatch_attempts, priority, on_lost, expires_at, after_run_id, log_lines, events,
+        dispatch_attempts, priority, on_lost, due_at, expires_at, after_run_id, log_lines, events,
         created_at)
 SELECT c.value ->> 'id', 'run', c.value ->> 'workspace_id', c.value ->> 'run_id',
        c.value ->> 'queue', c.value ->> 'class_id', c.value ->> 'lane', c.value ->> 'session_id',
@@ -45,7 +45,8 @@ SELECT c.value ->> 'id', 'run', c.value ->> 'workspace_id', c.value ->> 'run_id'
             WHEN 'on-miss' THEN CASE WHEN k.approved_at IS NULL THEN 'blocked' ELSE 'pending' END
             ELSE 'pending' END,
        1, 0, (c.value ->> 'priority')::bigint, c.value ->> 'on_lost',
-       (c.value ->> 'expires_at')::bigint, c.value ->> 'after_run_id', 0, 0,
+       (c.value ->> 'due_at')::bigint, (c.value ->> 'expires_at')::bigint,
+       c.value ->> 'after_run_id', 0, 0,
        (c.value ->> 'created_at')::bigint
   FROM json_array_elements($1::json) WITH ORDINALITY AS c (value, nth)
   JOIN classes k ON k.id = c.value ->> 'class_id'
@@ -200,6 +201,8 @@ fn row(first: &First<'_>, queue: &Queue) -> Value {
     let lane = run.terms.lane.as_ref().map(|lane| format!("{workspace}/{}/{lane}", run.agent));
     let timeout =
         run.terms.queue_timeout_ms.map_or(QUEUE_TIMEOUT, std::time::Duration::from_millis);
+    let due_at = run.terms.scheduled_at.filter(|at| *at > run.created_at);
+    let expires_at = run.terms.expires_at.unwrap_or(due_at.unwrap_or(run.created_at) + timeout);
     json!({
         "id": id,
         "workspace_id": workspace,
@@ -211,7 +214,8 @@ fn row(first: &First<'_>, queue: &Queue) -> Value {
         "ask": asks(queue),
         "priority": run.priority.base(),
         "on_lost": run.terms.on_lost,
-        "expires_at": (run.created_at + timeout).as_millis(),
+        "due_at": due_at.map(Time::as_millis),
+        "expires_at": expires_at.as_millis(),
         "after_run_id": after,
         "created_at": run.created_at.as_millis(),
     })

@@ -7,6 +7,7 @@ use serde_json::json;
 use super::super::audit::Deed;
 use super::super::commands::{self, Word};
 use super::super::sql::{Reader, Tx, binds};
+use super::super::view::View;
 use super::super::write::{Write, WriteError};
 use super::super::{Store, StoreError, queues, runs, tasks};
 use super::present::{Latest, Present};
@@ -18,6 +19,9 @@ use crate::model::id::{CommandId, RunId};
 use crate::model::input::{Addressee, InputOutcome, NewInput, RunInput, Standing};
 use crate::model::run::OwnerKind;
 use crate::model::scope::Scope;
+
+/// Why an attempt stops that an input takes the place of.
+const INTERRUPTED: &str = "interrupted by an input";
 
 /// How long a worker has to pass an input on.
 const WORD_LIFE: std::time::Duration = LEASE;
@@ -99,6 +103,31 @@ pub async fn give(store: &Store, input: NewInput) -> Result<Option<Given>, Store
     store.write(Give { input, author: store.author() }).await
 }
 
+/// What was given under the key of this input, if anything was.
+///
+/// # Errors
+/// When the store fails.
+pub async fn known(store: &Store, input: &NewInput) -> Result<Option<Given>, StoreError> {
+    match &input.idempotency {
+        Some(_) => store.view(Known(input.clone())).await,
+        None => Ok(None),
+    }
+}
+
+struct Known(NewInput);
+
+impl View for Known {
+    type Output = Option<Given>;
+    const DOING: &'static str = "look for an idempotency key";
+
+    async fn look(&self, tx: &mut Tx<'_>) -> Result<Option<Given>, WriteError> {
+        match target(tx, &self.0).await? {
+            Some(target) => known_of(tx, &self.0, &target).await,
+            None => Ok(None),
+        }
+    }
+}
+
 struct Give {
     input: NewInput,
     author: Arc<Author>,
@@ -124,18 +153,18 @@ impl Write for Give {
     const DOING: &'static str = "give a run its input";
 
     async fn apply(&self, tx: &mut Tx<'_>) -> Result<Option<Given>, WriteError> {
-        let Some(mut target) = self.target(tx).await? else { return Ok(None) };
+        let Some(mut meant) = target(tx, &self.input).await? else { return Ok(None) };
         let present = loop {
-            let present = Present::hold(tx, &target.run_id).await?;
+            let present = Present::hold(tx, &meant.run_id).await?;
             // While we waited for it, it may have ended, and another may have taken its place.
-            match self.target(tx).await? {
-                Some(now) if now == target => break present,
-                Some(now) => target = now,
+            match target(tx, &self.input).await? {
+                Some(now) if now == meant => break present,
+                Some(now) => meant = now,
                 None => return Ok(None),
             }
         };
         let Some(present) = present else { return Ok(None) };
-        if let Some(known) = self.known(tx, &target).await? {
+        if let Some(known) = known_of(tx, &self.input, &meant).await? {
             return Ok(Some(known));
         }
         let way = self.deliver(tx, &present).await?;
@@ -161,44 +190,6 @@ impl Give {
         });
         let deed = Deed::new("input.give", kind, scope.workspace_id(), *now);
         deed.on(id).with(detail).record(tx, &self.author).await
-    }
-
-    async fn target(&self, tx: &mut Tx<'_>) -> Result<Option<Target>, WriteError> {
-        let workspace = self.input.scope.workspace_id();
-        let (run_id, task_id) = match &self.input.to {
-            Addressee::Task(id) => (None, Some(id.to_string())),
-            Addressee::Run(id) => {
-                let row = tx.row(SELECT_RUN, &binds![id.as_str(), workspace]).await?;
-                let Some(row) = row else { return Ok(None) };
-                let r = Reader::new("runs", &row);
-                match r.text("owner_kind")? {
-                    OwnerKind::Task => (Some(id.clone()), Some(r.get("owner_id")?)),
-                    // What was handed over to a task is the task's.
-                    OwnerKind::Job | OwnerKind::Trigger => match r.get("task_id")? {
-                        Some(task) => (None, Some(task)),
-                        None => (Some(id.clone()), None),
-                    },
-                }
-            }
-        };
-        if let Some(run_id) = run_id {
-            return Ok(Some(Target { run_id, task_id }));
-        }
-        let row = tx.row(SELECT_RUN_OF_TASK, &binds![task_id.clone(), workspace]).await?;
-        let Some(row) = row else { return Ok(None) };
-        Ok(Some(Target { run_id: Reader::new("runs", &row).text("id")?, task_id }))
-    }
-
-    async fn known(&self, tx: &mut Tx<'_>, target: &Target) -> Result<Option<Given>, WriteError> {
-        let Some(wanted) = &self.input.idempotency else { return Ok(None) };
-        let key = wanted.key.as_str();
-        let row = match &target.task_id {
-            Some(task) => tx.row(SELECT_KNOWN_OF_TASK, &binds![task.as_str(), key]).await?,
-            None => tx.row(SELECT_KNOWN_OF_RUN, &binds![target.run_id.as_str(), key]).await?,
-        };
-        let Some(row) = row else { return Ok(None) };
-        let same = tasks::read_hash(&Reader::new("run_inputs", &row))? == wanted.body_hash;
-        Ok(Some(if same { Given::Known(read(&row)?) } else { Given::Mismatch }))
     }
 
     async fn deliver(&self, tx: &mut Tx<'_>, present: &Present) -> Result<Way, WriteError> {
@@ -271,7 +262,7 @@ impl Give {
             in_session: command.in_session,
             told: command.cancel_requested,
         };
-        held.stop(tx, *now).await?;
+        held.stop(tx, INTERRUPTED, *now).await?;
         tx.execute(SET_NEXT_PROMPT, &binds![command.id.as_str(), prompt]).await?;
         let next = CommandId::derive(&Scope::Global, &format!("{run_id} {}", command.attempt + 1));
         Ok(Some(Way::interrupting(run_id, &next)))
@@ -332,6 +323,49 @@ impl Give {
             delivered_at: None,
         })
     }
+}
+
+async fn target(tx: &mut Tx<'_>, input: &NewInput) -> Result<Option<Target>, WriteError> {
+    let workspace = input.scope.workspace_id();
+    let (run_id, task_id) = match &input.to {
+        Addressee::Task(id) => (None, Some(id.to_string())),
+        Addressee::Run(id) => {
+            let row = tx.row(SELECT_RUN, &binds![id.as_str(), workspace]).await?;
+            let Some(row) = row else { return Ok(None) };
+            let r = Reader::new("runs", &row);
+            match r.text("owner_kind")? {
+                OwnerKind::Task => (Some(id.clone()), Some(r.get("owner_id")?)),
+                // What was handed over to a task is the task's.
+                OwnerKind::Job | OwnerKind::Trigger => match r.get("task_id")? {
+                    Some(task) => (None, Some(task)),
+                    None => (Some(id.clone()), None),
+                },
+            }
+        }
+    };
+    if let Some(run_id) = run_id {
+        return Ok(Some(Target { run_id, task_id }));
+    }
+    let row = tx.row(SELECT_RUN_OF_TASK, &binds![task_id.clone(), workspace]).await?;
+    let Some(row) = row else { return Ok(None) };
+    Ok(Some(Target { run_id: Reader::new("runs", &row).text("id")?, task_id }))
+}
+
+/// What was given to it under the input's key.
+async fn known_of(
+    tx: &mut Tx<'_>,
+    input: &NewInput,
+    target: &Target,
+) -> Result<Option<Given>, WriteError> {
+    let Some(wanted) = &input.idempotency else { return Ok(None) };
+    let key = wanted.key.as_str();
+    let row = match &target.task_id {
+        Some(task) => tx.row(SELECT_KNOWN_OF_TASK, &binds![task.as_str(), key]).await?,
+        None => tx.row(SELECT_KNOWN_OF_RUN, &binds![target.run_id.as_str(), key]).await?,
+    };
+    let Some(row) = row else { return Ok(None) };
+    let same = tasks::read_hash(&Reader::new("run_inputs", &row))? == wanted.body_hash;
+    Ok(Some(if same { Given::Known(read(&row)?) } else { Given::Mismatch }))
 }
 
 impl Way {

@@ -19,7 +19,7 @@ use crate::model::id::RunId;
 use crate::model::input::{PendingInput, RunInput};
 use crate::model::run::Interaction;
 use crate::model::time::Time;
-pub use give::{Given, give};
+pub use give::{Given, give, known};
 pub(super) use settle::settle;
 
 /// How many inputs of a run are listed.
