@@ -200,10 +200,10 @@ async fn what_the_api_made_is_left_alone_and_keeps_its_name(database: Database) 
         job
     });
     job.await.unwrap();
-    let Synced { counts: gone, bereft } = sync(&store, "", 3).await;
+    let Synced { counts: gone, left_behind } = sync(&store, "", 3).await;
     assert_eq!(gone, counts(0, 0, 0, 2));
-    let names: Vec<String> = bereft.iter().map(ToString::to_string).collect();
-    assert_eq!(names, ["job `second`"]);
+    let names: Vec<String> = left_behind.iter().map(ToString::to_string).collect();
+    assert_eq!(names, ["the job `second` names the agent `b`"]);
     let left = find(&store, DefinitionKind::Job, "first").await.unwrap();
     assert_eq!((left.source, left.revision), (DefinitionSource::Dynamic, 1));
 }

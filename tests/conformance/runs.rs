@@ -39,26 +39,39 @@ async fn runs_are_listed_by_status_trigger_and_event(database: Database) {
     let run = |event_id, trigger| new_run(&Scope::Global, event_id, trigger, "triager");
     let runs = [run(&one, "a"), run(&one, "b"), run(&two, "a")];
     let ids = runs.clone().map(|run| run.id);
+    let made = runs[0].created_at;
+    let later = made + std::time::Duration::from_millis(1);
     activate(&store, activation(&one, runs[..2].to_vec())).await.unwrap();
     activate(&store, activation(&two, runs[2..].to_vec())).await.unwrap();
     cancel(&store, &Scope::Global, &ids[0], at(9)).await.unwrap();
 
+    let id = |i: usize| Some(runs[i].owner.id().to_owned());
     let all = RunFilter::default;
     for (filter, wanted) in [
         (all(), &[2, 1, 0][..]),
         (RunFilter { status: Some(RunStatus::Scheduled), ..all() }, &[2, 1]),
         (RunFilter { status: Some(RunStatus::Canceled), ..all() }, &[0]),
-        (RunFilter { owner: Some("a".parse().unwrap()), ..all() }, &[2, 0]),
+        (RunFilter { owner_id: id(0), ..all() }, &[2, 0]),
         (RunFilter { event_id: Some(one), ..all() }, &[1, 0]),
         (
             RunFilter {
                 event_id: Some(two),
-                owner: Some("b".parse().unwrap()),
+                owner_id: id(1),
                 status: Some(RunStatus::Scheduled),
                 owner_kind: Some(OwnerKind::Trigger),
+                ..all()
             },
             &[],
         ),
+        (RunFilter { agent: Some("triager".parse().unwrap()), ..all() }, &[2, 1, 0]),
+        (RunFilter { agent: Some("other".parse().unwrap()), ..all() }, &[]),
+        (RunFilter { since: Some(made), until: Some(made), ..all() }, &[]),
+        (RunFilter { since: Some(made), ..all() }, &[2, 1, 0]),
+        (RunFilter { until: Some(later), ..all() }, &[2, 1, 0]),
+        (RunFilter { since: Some(later), ..all() }, &[]),
+        (RunFilter { exclude: vec!["canceled".into()], ..all() }, &[2, 1]),
+        (RunFilter { exclude: vec!["trigger".into()], ..all() }, &[]),
+        (RunFilter { exclude: vec![runs[1].owner.id().into()], ..all() }, &[2, 0]),
     ] {
         let page = list(&store, &Scope::Global, &filter, first_page(10)).await.unwrap();
         let found: Vec<_> = page.items.into_iter().map(|run| run.made.id).collect();

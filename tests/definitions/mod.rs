@@ -2,6 +2,8 @@
 //! noticed by other replicas.
 
 mod api;
+mod left_behind;
+mod names;
 mod reload;
 mod replicas;
 mod restart;

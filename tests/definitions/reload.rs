@@ -31,7 +31,7 @@ async fn what_has_changed_is_taken(database: Database) {
     let answer = host.post("config/reload").await;
     assert_eq!(answer.status, 200, "{answer:?}");
     let wanted = json!({ "created": 1, "updated": 0, "unchanged": 2, "deleted": 0,
-                         "restart_needed": [] });
+                         "restart_needed": [], "left_behind": [] });
     assert_eq!(answer.json(), wanted);
     assert_eq!(decisions(&host, "open").await, decided(&[("first", "fired")]));
 

@@ -140,7 +140,7 @@ impl Host {
     pub(super) async fn runs(&self, job: &Job) -> Vec<Run> {
         let filter = RunFilter {
             owner_kind: Some(OwnerKind::Job),
-            owner: Some(job.name.clone()),
+            owner_id: Some(job.id.to_string()),
             ..RunFilter::default()
         };
         let (mut found, mut cursor) = (vec![], None);

@@ -21,7 +21,7 @@ use super::runs::{RunJson, SummaryJson};
 use crate::model::id::JobId;
 use crate::model::name::Name;
 use crate::model::problem::Problems;
-use crate::model::run::{OwnerKind, RunStatus};
+use crate::model::run::RunStatus;
 use crate::model::schedule::Mode;
 use crate::model::time::Time;
 use crate::schedule::{self, ByHandError};
@@ -181,15 +181,17 @@ async fn history(
 ) -> Result<Json<Listing<SummaryJson>>, Problem> {
     let status: Option<RunStatus> = optional("status", query.status.as_deref())?;
     let page = query.paging.request()?;
-    let stored = find(&api, &id, &query.scope).await?;
-    let filter = RunFilter {
-        status,
-        owner_kind: Some(OwnerKind::Job),
-        owner: Some(stored.name),
-        event_id: None,
-    };
-    let page = runs::list(&api.store, &stored.scope, &filter, page).await?;
+    let scope = query.scope.scope()?;
+    let stored = schedule::find(&api.store, &scope, &id).await?;
+    let job = stored.map_or_else(|| gone(&id), |stored| Ok(stored.id))?;
+    let filter = RunFilter { status, owner_id: Some(job.to_string()), ..RunFilter::default() };
+    let page = runs::list(&api.store, &scope, &filter, page).await?;
     Ok(Json(Listing::page(page, |run| SummaryJson::from(&run))))
+}
+
+/// The runs of a job that is gone are there still.
+fn gone(id: &str) -> Result<JobId, Problem> {
+    id.parse().map_err(|_| Problem::not_found("job"))
 }
 
 async fn find(api: &Api, id: &str, scope: &InScope) -> Result<StoredJob, Problem> {

@@ -12,7 +12,9 @@ use super::Api;
 use super::author::Acting;
 use super::extract::{Parameters, Segment};
 use super::json::{InScope, Listing, Paging, ScopeJson, optional};
+use super::owners::{self, Meant};
 use super::problem::Problem;
+use super::tasks::session;
 use crate::model::content::Content;
 use crate::model::definition::{Assignment, Priority, Retry};
 use crate::model::id::{EventId, FireId, JobId, RunId, TaskId, TriggerId};
@@ -27,9 +29,20 @@ use crate::store::runs::{self, RunFilter};
 #[derive(Debug, Deserialize)]
 pub(super) struct ListQuery {
     status: Option<String>,
+    /// A trigger's or a job's identifier, or the name that one has now.
     trigger: Option<String>,
     job: Option<String>,
+    task: Option<String>,
+    /// The identifier of any of these.
+    owner: Option<String>,
     event_id: Option<String>,
+    agent: Option<String>,
+    /// A session's key or identifier.
+    session: Option<String>,
+    since: Option<String>,
+    until: Option<String>,
+    /// Statuses, kinds of owner (`trigger`, `job`, `task`) and owners' identifiers, with commas.
+    exclude: Option<String>,
     #[serde(flatten)]
     scope: InScope,
     #[serde(flatten)]
@@ -83,29 +96,44 @@ pub(super) struct RunJson {
     result: Option<Value>,
 }
 
+/// A page of runs, and whose they are where that was said by a name.
+#[derive(Debug, Serialize)]
+pub(super) struct ListJson {
+    #[serde(flatten)]
+    page: Listing<SummaryJson>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    of: Option<Meant>,
+    /// That nobody has the name.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    note: Option<String>,
+}
+
 pub(super) async fn list(
     State(api): State<Arc<Api>>,
     Parameters(query): Parameters<ListQuery>,
-) -> Result<Json<Listing<SummaryJson>>, Problem> {
-    let trigger = optional("trigger", query.trigger.as_deref())?;
-    let job = optional("job", query.job.as_deref())?;
-    let owner_kind = match (&trigger, &job) {
-        (Some(_), Some(_)) => {
-            return Err(Problem::parameter("job", "stands beside trigger: a run has one of them"));
-        }
-        (Some(_), None) => Some(OwnerKind::Trigger),
-        (None, Some(_)) => Some(OwnerKind::Job),
-        (None, None) => None,
-    };
+) -> Result<Json<ListJson>, Problem> {
+    let (reach, page) = (query.scope.reach()?, query.paging.request()?);
+    let wishes = [
+        (OwnerKind::Trigger, "trigger", query.trigger.as_deref()),
+        (OwnerKind::Job, "job", query.job.as_deref()),
+        (OwnerKind::Task, "task", query.task.as_deref()),
+    ];
+    let owner = owners::read(&api.store, &reach, wishes, query.owner.as_deref()).await?;
+    let (since, until) = owners::span(query.since.as_deref(), query.until.as_deref())?;
     let filter = RunFilter {
         status: optional("status", query.status.as_deref())?,
-        owner_kind,
-        owner: trigger.or(job),
+        owner_kind: owner.kind,
+        owner_id: owner.id,
         event_id: optional("event_id", query.event_id.as_deref())?,
+        agent: optional("agent", query.agent.as_deref())?,
+        session: session(&reach, query.session.as_deref())?,
+        since,
+        until,
+        exclude: owners::exclude(query.exclude.as_deref())?,
     };
-    let (scope, page) = (query.scope.scope()?, query.paging.request()?);
-    let page = runs::list(&api.store, &scope, &filter, page).await?;
-    Ok(Json(Listing::page(page, |run| SummaryJson::from(&run))))
+    let page = runs::list(&api.store, reach, &filter, page).await?;
+    let page = Listing::page(page, |run| SummaryJson::from(&run));
+    Ok(Json(ListJson { page, of: owner.meant, note: owner.note }))
 }
 
 pub(super) async fn show(

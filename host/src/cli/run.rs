@@ -16,7 +16,7 @@ use super::plain::Plain;
 use super::{Globals, task};
 use crate::model::content::Content;
 use crate::model::definition::Priority;
-use crate::model::id::{EventId, RunId};
+use crate::model::id::{EventId, RunId, TaskId};
 use crate::model::name::Name;
 use crate::model::run::RunStatus;
 use crate::model::time::Time;
@@ -54,14 +54,42 @@ pub struct List {
     #[arg(long, value_parser = status())]
     #[serde(skip_serializing_if = "Option::is_none")]
     status: Option<RunStatus>,
-    /// Only those of this trigger.
+    /// Only those of this trigger: its identifier, or the name that it has now.
     #[arg(long, value_name = "NAME")]
     #[serde(skip_serializing_if = "Option::is_none")]
     trigger: Option<Name>,
-    /// Only those of this job.
+    /// Only those of this job: its identifier, or the name that it has now.
     #[arg(long, value_name = "NAME", conflicts_with = "trigger")]
     #[serde(skip_serializing_if = "Option::is_none")]
     job: Option<Name>,
+    /// Only those of this task.
+    #[arg(long, value_name = "ID", conflicts_with_all = ["trigger", "job"])]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    task: Option<TaskId>,
+    /// Only those of the trigger, job or task with this identifier.
+    #[arg(long, value_name = "ID", conflicts_with_all = ["trigger", "job", "task"])]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    owner: Option<String>,
+    /// Only those of this agent.
+    #[arg(long, value_name = "NAME")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    agent: Option<Name>,
+    /// Only those of this conversation, by its key or identifier.
+    #[arg(long, value_name = "KEY")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    session: Option<String>,
+    /// Only those that were made at this instant or later (RFC 3339, or 1h for so long ago).
+    #[arg(long, value_name = "TIME", value_parser = listing::instant)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    since: Option<Time>,
+    /// Only those that were made before this instant.
+    #[arg(long, value_name = "TIME", value_parser = listing::instant)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    until: Option<Time>,
+    /// But these: statuses, trigger, job or task, and identifiers of such, with commas.
+    #[arg(long, value_name = "WORDS")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    exclude: Option<String>,
     /// Only those that this event led to.
     #[arg(long = "event", value_name = "ID")]
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -98,6 +126,9 @@ pub async fn run(globals: &Globals, command: Command) -> anyhow::Result<ExitCode
     match command {
         Command::List(which) => {
             let answer = client.get(&["runs"], &which).await?;
+            if !globals.json {
+                say_whose(&answer.read()?);
+            }
             listing::show(&answer, globals.json, listed)
         }
         Command::Show { id } => show(&client, &id, globals.json).await,
@@ -167,6 +198,28 @@ async fn cancel(client: &Client, id: &RunId, json: bool) -> anyhow::Result<ExitC
         false => format!("{id} is {}, and was asked to stop\n", word(run.status.as_str())),
     })?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// What a name stood for.
+#[derive(Debug, Deserialize)]
+struct Meant {
+    of: Option<Of>,
+    note: Option<Plain>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Of {
+    kind: Plain,
+    id: Plain,
+}
+
+fn say_whose(meant: &Meant) {
+    if let Some(Of { kind, id }) = &meant.of {
+        output::remark(format_args!("of the {kind} that is called so now, {id}"));
+    }
+    if let Some(note) = &meant.note {
+        output::remark(note);
+    }
 }
 
 /// A run as listings have it.

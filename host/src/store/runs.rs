@@ -10,7 +10,7 @@ use crate::model::definition::{Point, Retry};
 use crate::model::id::{EventId, RunId, SessionId, TaskId};
 use crate::model::name::Name;
 use crate::model::run::{Delegation, Fire, Interaction, NewRun, Owner, OwnerKind, Run, RunStatus};
-use crate::model::scope::Scope;
+use crate::model::scope::{Reach, Scope};
 use crate::model::time::Time;
 
 /// Which runs to list.
@@ -18,12 +18,22 @@ use crate::model::time::Time;
 pub struct RunFilter {
     /// With this status only.
     pub status: Option<RunStatus>,
-    /// Of a trigger or a job only.
+    /// Of a trigger, a job or a task only.
     pub owner_kind: Option<OwnerKind>,
-    /// Of the trigger or job of this name only.
-    pub owner: Option<Name>,
+    /// Of the trigger, job or task with this identifier only.
+    pub owner_id: Option<String>,
     /// Of this event only.
     pub event_id: Option<EventId>,
+    /// Of this agent only.
+    pub agent: Option<Name>,
+    /// In this session only.
+    pub session: Option<SessionId>,
+    /// Made at this instant or later.
+    pub since: Option<Time>,
+    /// Made before this instant.
+    pub until: Option<Time>,
+    /// But those with one of these words as their status, their owner's kind or its identifier.
+    pub exclude: Vec<String>,
 }
 
 const INSERT: &str = "\
@@ -80,13 +90,29 @@ UPDATE runs
 RETURNING owner_kind",
 };
 
+/// Where a run stands, as people see it: what somebody has to approve first is `blocked`.
+macro_rules! shown_status {
+    () => {
+        "CASE WHEN runs.status = 'scheduled'
+             AND EXISTS (SELECT 1
+                           FROM commands c
+                          WHERE c.run_id = runs.id
+                            AND c.state = 'blocked')
+            THEN 'blocked'
+            ELSE runs.status END"
+    };
+}
+
 /// A query of runs.
 macro_rules! select_runs {
-    ($rest:literal) => {
+    ($rest:expr) => {
         concat!(
             "\
 SELECT seq, id, workspace_id, owner_kind, owner_id, owner_name, event_id, fire_id, scheduled_at,
-       agent, prompt, untrusted_content, task, priority, retry, depth, causes, stages, status,
+       agent, prompt, untrusted_content, task, priority, retry, depth, causes, stages,
+       ",
+            shown_status!(),
+            " AS status,
        attempt, due_at, error, delivery_error, delivery_error_at, task_id, task_run_id, terms,
        interaction, result, log_removed, created_at, started_at, ended_at
   FROM runs
@@ -152,29 +178,118 @@ SELECT DISTINCT owner_id
    AND workspace_id = $2",
 };
 
-// An unused filter is bound as NULL; PostgreSQL has to be told the type of such a bind.
-const SELECT_PAGE: Sql = Sql {
-    sqlite: select_runs!(
-        " WHERE workspace_id = $1
+/// A page of them. An unused filter is bound as NULL; PostgreSQL has to be told the type of such a
+/// bind. Runs are numbered as they are made: whatever the clocks of several hosts say, one that was
+/// made an hour before another has the lower number, and so far the numbers are looked at.
+macro_rules! select_page {
+    ($text:literal, $number:literal, $list:literal, $narrow:literal) => {
+        select_runs!(concat!(
+            " WHERE ",
+            $narrow,
+            "
    AND seq < $2
-   AND ($3 IS NULL OR status = $3)
-   AND ($4 IS NULL OR owner_kind = $4)
-   AND ($5 IS NULL OR owner_name = $5)
-   AND ($6 IS NULL OR event_id = $6)
+   AND ($3",
+            $text,
+            " IS NULL OR ",
+            shown_status!(),
+            " = $3)
+   AND ($4",
+            $text,
+            " IS NULL OR owner_kind = $4)
+   AND ($5",
+            $text,
+            " IS NULL OR owner_id = $5)
+   AND ($6",
+            $text,
+            " IS NULL OR event_id = $6)
+   AND ($7",
+            $text,
+            " IS NULL OR agent = $7)
+   AND ($8",
+            $text,
+            " IS NULL OR session_id = $8)
+   AND ($9",
+            $number,
+            " IS NULL OR created_at >= $9)
+   AND ($10",
+            $number,
+            " IS NULL OR created_at < $10)
+   AND seq >= CASE WHEN $9",
+            $number,
+            " IS NULL THEN 0
+                   ELSE coalesce((SELECT first.seq
+                                    FROM runs first
+                                   WHERE first.created_at >= $9 - 3600000
+                                   ORDER BY first.created_at
+                                   LIMIT 1), 9223372036854775807) END
+   AND seq <= CASE WHEN $10",
+            $number,
+            " IS NULL THEN 9223372036854775807
+                   ELSE coalesce((SELECT last.seq
+                                    FROM runs last
+                                   WHERE last.created_at < $10 + 3600000
+                                   ORDER BY last.created_at DESC
+                                   LIMIT 1), -1) END
+   AND ($11",
+            $text,
+            " IS NULL
+        OR NOT (",
+            shown_status!(),
+            " IN ",
+            $list,
+            "
+                OR owner_kind IN ",
+            $list,
+            "
+                OR owner_id IN ",
+            $list,
+            "))
  ORDER BY seq DESC
- LIMIT $7"
-    ),
-    postgres: select_runs!(
-        " WHERE workspace_id = $1
-   AND seq < $2
-   AND ($3::text IS NULL OR status = $3)
-   AND ($4::text IS NULL OR owner_kind = $4)
-   AND ($5::text IS NULL OR owner_name = $5)
-   AND ($6::text IS NULL OR event_id = $6)
- ORDER BY seq DESC
- LIMIT $7"
-    ),
-};
+ LIMIT $12"
+        ))
+    };
+    // What is found by an index of its own need not be looked for in that of the workspace.
+    ($narrow:literal) => {
+        Sql {
+            sqlite: select_page!("", "", "(SELECT value FROM json_each($11))", $narrow),
+            postgres: select_page!(
+                "::text",
+                "::bigint",
+                "(SELECT json_array_elements_text($11::json))",
+                $narrow
+            ),
+        }
+    };
+}
+
+const SELECT_PAGE: Sql = select_page!("workspace_id = $1");
+
+const SELECT_PAGE_OF_ALL: Sql = select_page!("CAST($1 AS TEXT) IS NULL");
+
+const SELECT_PAGE_OF_OWNER: Sql = select_page!(
+    "seq IN (SELECT own.seq FROM runs own WHERE own.owner_id = $5)
+   AND (CAST($1 AS TEXT) IS NULL OR workspace_id = $1)"
+);
+
+const SELECT_PAGE_OF_EVENT: Sql = select_page!(
+    "seq IN (SELECT own.seq FROM runs own WHERE own.event_id = $6)
+   AND (CAST($1 AS TEXT) IS NULL OR workspace_id = $1)"
+);
+
+const SELECT_PAGE_OF_AGENT: Sql = select_page!(
+    "agent = $7
+   AND (CAST($1 AS TEXT) IS NULL OR workspace_id = $1)"
+);
+
+const SELECT_PAGE_IN_SESSION: Sql = select_page!(
+    "seq IN (SELECT own.seq FROM runs own WHERE own.session_id = $8)
+   AND (CAST($1 AS TEXT) IS NULL OR workspace_id = $1)"
+);
+
+const SELECT_PAGE_OF_BLOCKED: Sql = select_page!(
+    "id IN (SELECT waits.run_id FROM commands waits WHERE waits.state = 'blocked')
+   AND (CAST($1 AS TEXT) IS NULL OR workspace_id = $1)"
+);
 
 /// One run.
 ///
@@ -247,21 +362,40 @@ pub async fn owners(
 /// When the store fails.
 pub async fn list(
     store: &Store,
-    scope: &Scope,
+    reach: impl Into<Reach>,
     filter: &RunFilter,
     page: PageRequest,
 ) -> Result<Page<Run>, StoreError> {
+    let reach = reach.into();
+    let exclude = (!filter.exclude.is_empty())
+        .then(|| serde_json::Value::from(filter.exclude.as_slice()).to_string());
     let binds = binds![
-        scope.workspace_id(),
+        reach.workspace_id(),
         page.before(),
         filter.status.map(RunStatus::as_str),
         filter.owner_kind.map(OwnerKind::as_str),
-        filter.owner.as_ref().map(Name::as_str),
+        filter.owner_id.as_deref(),
         filter.event_id.as_ref().map(EventId::as_str),
+        filter.agent.as_ref().map(Name::as_str),
+        filter.session.as_ref().map(SessionId::as_str),
+        filter.since,
+        filter.until,
+        exclude,
         page.fetch(),
     ];
-    let rows = store.read("list runs", SELECT_PAGE, &binds).await?;
+    let rows = store.read("list runs", narrowest(&reach, filter), &binds).await?;
     Page::read("runs", &rows, page, read)
+}
+
+fn narrowest(reach: &Reach, filter: &RunFilter) -> Sql {
+    match filter {
+        RunFilter { event_id: Some(_), .. } => SELECT_PAGE_OF_EVENT,
+        RunFilter { owner_id: Some(_), .. } => SELECT_PAGE_OF_OWNER,
+        RunFilter { session: Some(_), .. } => SELECT_PAGE_IN_SESSION,
+        RunFilter { status: Some(RunStatus::Blocked), .. } => SELECT_PAGE_OF_BLOCKED,
+        RunFilter { agent: Some(_), .. } => SELECT_PAGE_OF_AGENT,
+        _ => reach.pick(SELECT_PAGE, SELECT_PAGE_OF_ALL),
+    }
 }
 
 pub(super) async fn insert(tx: &mut Tx<'_>, run: &NewRun) -> Result<(), WriteError> {

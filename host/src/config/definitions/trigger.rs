@@ -43,7 +43,11 @@ pub(super) fn parse(
     fields.close();
     let (scope, name, own) = (scope?, name?, own?);
     let id = id.unwrap_or_else(|| TriggerId::derive(&scope, name.as_str()));
-    let own = own.map(|endpoint| Endpoint { owner: Some(id.clone()), ..endpoint });
+    let own = own.map(|endpoint| Endpoint {
+        id: Trigger::own_endpoint_id(&scope, &id),
+        owner: Some(id.clone()),
+        ..endpoint
+    });
     let trigger = Trigger {
         id,
         scope,
@@ -93,7 +97,8 @@ fn own_endpoint(
     };
     let scope = scope?;
     Some(Some(Endpoint {
-        id: Trigger::own_endpoint_id(scope, &slug),
+        // Its trigger's, which is not known here.
+        id: Trigger::own_endpoint_id_of_slug(scope, &slug),
         scope: scope.clone(),
         slug,
         source: match source {

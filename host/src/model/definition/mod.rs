@@ -170,6 +170,22 @@ impl Definition {
         }
     }
 
+    /// The components that it names.
+    pub fn components(&self) -> Vec<&Name> {
+        match self {
+            Self::Agent(_) | Self::Job(_) => Vec::new(),
+            Self::Endpoint(endpoint) => vec![&endpoint.source],
+            Self::Trigger(trigger, own) => {
+                let filter = trigger.filter.as_ref().map(|filter| &filter.component);
+                let source = own.as_ref().map(|endpoint| &endpoint.source);
+                std::iter::once(&trigger.template).chain(filter).chain(source).collect()
+            }
+            Self::Hook(hook) => vec![&hook.component],
+            Self::Observer(observer) => vec![&observer.component],
+            Self::Extension(extension) => vec![&extension.component],
+        }
+    }
+
     /// Switches it on or off; an agent cannot be.
     pub fn set_enabled(&mut self, enabled: bool) {
         match self {

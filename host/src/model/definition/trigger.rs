@@ -94,8 +94,13 @@ impl Trigger {
         owner.is_some_and(|owner| *owner != self.id).then_some(Overlooked::Owned)
     }
 
-    /// The identifier of the endpoint it declares at `slug`.
-    pub fn own_endpoint_id(scope: &Scope, slug: &Slug) -> WebhookId {
+    /// The identifier of the endpoint that it declares for itself: it stays whatever the slug.
+    pub fn own_endpoint_id(scope: &Scope, id: &TriggerId) -> WebhookId {
+        WebhookId::derive(scope, id.as_str())
+    }
+
+    /// The same as it was made by earlier versions.
+    pub fn own_endpoint_id_of_slug(scope: &Scope, slug: &Slug) -> WebhookId {
         WebhookId::derive(scope, slug.as_str())
     }
 }

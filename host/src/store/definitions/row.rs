@@ -1,7 +1,8 @@
 //! A definition's row, and all that has to keep in step with it.
 
 use crate::config::definitions::Declared;
-use crate::model::definition::{Definition, DefinitionSource, Hook, Job, Point, Watch};
+use crate::model::definition::{Definition, DefinitionSource, Hook, Job, Point, Trigger, Watch};
+use crate::model::id::WebhookId;
 use crate::model::time::Time;
 use crate::store::schedules;
 use crate::store::sql::{Sql, Tx, binds};
@@ -20,14 +21,14 @@ UPDATE definitions_revision
 
 const INSERT: &str = "\
 INSERT INTO definitions
-       (id, kind, workspace_id, name, source, enabled, spec, agent, endpoint, slug, revision,
-        created_at, updated_at)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, 1, $11, $11)";
+       (id, kind, workspace_id, name, source, enabled, spec, agent, endpoint, slug, webhook_id,
+        revision, created_at, updated_at)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, 1, $12, $12)";
 
 const UPDATE: &str = "\
 UPDATE definitions
    SET name = $2, enabled = $3, overlay = $4, spec = $5, agent = $6, endpoint = $7, slug = $8,
-       revision = revision + 1, updated_at = $9
+       webhook_id = $9, revision = revision + 1, updated_at = $10
  WHERE id = $1";
 
 const RELEASE_SLUG: &str = "\
@@ -106,6 +107,20 @@ impl Entry {
         }
     }
 
+    /// The identifier of the endpoint that it declares for itself: the one that it had, if it had
+    /// one.
+    pub(super) fn webhook_id(&self, before: Option<&WebhookId>) -> Option<WebhookId> {
+        match &self.declared.definition {
+            Definition::Trigger(trigger, Some(_)) => {
+                let new = || Trigger::own_endpoint_id(&trigger.scope, &trigger.id);
+                Some(before.cloned().unwrap_or_else(new))
+            }
+            // It keeps it for when it declares one again.
+            Definition::Trigger(..) => before.cloned(),
+            _ => None,
+        }
+    }
+
     /// The path of one of its fields, for people.
     pub(super) fn path(&self, field: &str) -> String {
         format!("{}.{field}", self.declared.path)
@@ -149,6 +164,7 @@ pub(super) async fn insert(
     tx: &mut Tx<'_>,
     entry: &Entry,
     source: DefinitionSource,
+    webhook_id: Option<&WebhookId>,
     now: Time,
 ) -> Result<(), WriteError> {
     let binds = binds![
@@ -162,6 +178,7 @@ pub(super) async fn insert(
         entry.agent(),
         entry.endpoint(),
         entry.slug(),
+        entry.webhook_id(webhook_id).as_ref().map(WebhookId::as_str),
         now,
     ];
     tx.execute(INSERT, &binds).await?;
@@ -170,9 +187,10 @@ pub(super) async fn insert(
 }
 
 /// What was there already of a definition that changes.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Before {
     pub(super) overlay: Option<bool>,
+    pub(super) webhook_id: Option<WebhookId>,
     pub(super) created_at: Time,
 }
 
@@ -191,6 +209,7 @@ pub(super) async fn update(
         entry.agent(),
         entry.endpoint(),
         entry.slug(),
+        entry.webhook_id(before.webhook_id.as_ref()).as_ref().map(WebhookId::as_str),
         now,
     ];
     tx.execute(UPDATE, &binds).await?;
