@@ -1,9 +1,10 @@
 //! Definitions, held against the components they name.
 
+use std::fmt;
 use std::sync::Arc;
 
 use crate::config::definitions::Declared;
-use crate::model::definition::{Definition, Endpoint, Hook, Trigger};
+use crate::model::definition::{Definition, Definitions, Endpoint, Hook, Trigger};
 use crate::model::name::Name;
 use crate::model::problem::{Problem, Problems};
 use crate::model::scope::Scope;
@@ -22,6 +23,38 @@ impl Checker {
     /// Everything that they find wrong with what is declared.
     pub async fn problems(&self, declared: &[Declared]) -> Problems {
         problems(declared, &self.0).await
+    }
+
+    /// The components that definitions name and that are not there.
+    pub fn absent(&self, definitions: &Definitions) -> Problems {
+        let mut absent = Problems::default();
+        let mut look = |what: &str, name: &dyn fmt::Display, component: &Name| {
+            if self.0.kinds(component).is_none() {
+                absent.add(
+                    format!("the {what} `{name}`"),
+                    format!("`{component}`, which is not there"),
+                );
+            }
+        };
+        for endpoint in &definitions.endpoints {
+            look("endpoint", &endpoint.slug, &endpoint.source);
+        }
+        for trigger in &definitions.triggers {
+            look("trigger", &trigger.name, &trigger.template);
+            if let Some(filter) = &trigger.filter {
+                look("trigger", &trigger.name, &filter.component);
+            }
+        }
+        for hook in &definitions.hooks {
+            look("hook", &hook.name, &hook.component);
+        }
+        for observer in &definitions.observers {
+            look("observer", &observer.name, &observer.component);
+        }
+        for extension in &definitions.extensions {
+            look("extension", &extension.name, &extension.component);
+        }
+        absent
     }
 }
 

@@ -5,33 +5,59 @@ use std::sync::Arc;
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::Api;
 use super::author::Acting;
+use super::extract::Parameters;
 use super::problem::Problem;
 use crate::controllers::{ReloadError, Reloaded};
-use crate::store::definitions::Counts;
+use crate::model::problem::Problems;
+use crate::store::definitions::{Counts, LeftBehind};
 
 #[derive(Debug, Serialize)]
 pub(super) struct ReloadedJson {
     #[serde(flatten)]
     counts: Counts,
     restart_needed: Vec<&'static str>,
+    /// Who names what is configured no more.
+    left_behind: Vec<LeftBehind>,
+}
+
+#[derive(Debug, Deserialize)]
+pub(super) struct ReloadQuery {
+    /// Whether others may be left without what they name.
+    #[serde(default)]
+    force: bool,
 }
 
 pub(super) async fn reload(
     State(api): State<Arc<Api>>,
     Acting(store): Acting,
+    Parameters(query): Parameters<ReloadQuery>,
 ) -> Result<Json<ReloadedJson>, Problem> {
-    let Reloaded { counts, restart_needed } = api.registrar.reload(&store).await?;
-    Ok(Json(ReloadedJson { counts, restart_needed }))
+    let reloaded = api.registrar.reload(&store, query.force).await?;
+    let Reloaded { counts, restart_needed, left_behind } = reloaded;
+    Ok(Json(ReloadedJson { counts, restart_needed, left_behind }))
+}
+
+fn in_use(left_behind: &[LeftBehind]) -> Problem {
+    let mut problems = Problems::default();
+    for LeftBehind { dependant, names, .. } in left_behind {
+        let path = format!("{}.{}", dependant.kind, dependant.name);
+        problems.add(path, format!("names the {names}, which is configured no more"));
+    }
+    let title = "others name what is configured no more; nothing has changed";
+    Problem::new(StatusCode::CONFLICT, "in_use", title)
+        .detail("with force=true it is taken all the same, and runs for an agent that is gone fail")
+        .at(&problems)
 }
 
 impl From<ReloadError> for Problem {
     fn from(error: ReloadError) -> Self {
         match error {
             ReloadError::Store(error) => error.into(),
+            ReloadError::InUse(left_behind) => in_use(&left_behind),
             ReloadError::Config { error, restart_needed } => {
                 let title = "the configuration has errors; nothing has changed";
                 let status = StatusCode::UNPROCESSABLE_ENTITY;

@@ -1,6 +1,7 @@
 //! `hillock config`: whether hillock.toml says what it should, and having it read again.
 
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::Subcommand;
 use serde::{Deserialize, Serialize};
@@ -15,13 +16,24 @@ use crate::model::definition::DefinitionKind;
 use crate::model::problem::{Problem, Problems};
 use crate::store::definitions::Counts;
 
+/// How long reading the files and checking them may take.
+const PATIENCE: Duration = Duration::from_secs(60);
+
 /// Its subcommands.
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Say everything that is wrong with hillock.toml; fails when anything is.
     Check,
     /// Have the running host read its files again and take what they say, if all of it is right.
-    Reload,
+    Reload(Reload),
+}
+
+/// How to have it read.
+#[derive(Clone, Copy, Debug, clap::Args, Serialize)]
+pub struct Reload {
+    /// Take it though others are left without the agent or the endpoint that they name.
+    #[arg(long)]
+    force: bool,
 }
 
 /// Does what was asked.
@@ -32,18 +44,26 @@ pub enum Command {
 pub async fn run(globals: &Globals, command: Command) -> anyhow::Result<ExitCode> {
     match command {
         Command::Check => check(globals).await,
-        Command::Reload => reload(globals).await,
+        Command::Reload(how) => reload(globals, how).await,
     }
 }
 
-async fn reload(globals: &Globals) -> anyhow::Result<ExitCode> {
-    let answer = Client::open(globals)?.post(&["config", "reload"]).await?;
+async fn reload(globals: &Globals, how: Reload) -> anyhow::Result<ExitCode> {
+    let client = Client::open(globals)?;
+    let answer = client.order(&["config", "reload"], &how, PATIENCE).await?;
     if globals.json {
         answer.print()?;
         return Ok(ExitCode::SUCCESS);
     }
-    let Reloaded { counts, restart_needed } = answer.read()?;
+    let Reloaded { counts, restart_needed, left_behind } = answer.read()?;
     output::print(&format!("definitions: {counts}\n"))?;
+    for Left { kind, name, names } in &left_behind {
+        let (kind, name) = (kind.line(), name.line());
+        let (gone, called) = (names.kind.line(), names.name.line());
+        output::remark(format_args!(
+            "the {kind} `{name}` names the {gone} `{called}`, which is configured no more"
+        ));
+    }
     if !restart_needed.is_empty() {
         let sections: Vec<String> = restart_needed.iter().map(Plain::line).collect();
         let sections = sections.join(", ");
@@ -57,6 +77,22 @@ struct Reloaded {
     #[serde(flatten)]
     counts: Counts,
     restart_needed: Vec<Plain>,
+    #[serde(default)]
+    left_behind: Vec<Left>,
+}
+
+/// What names something that is gone.
+#[derive(Debug, Deserialize)]
+struct Left {
+    kind: Plain,
+    name: Plain,
+    names: Gone,
+}
+
+#[derive(Debug, Deserialize)]
+struct Gone {
+    kind: Plain,
+    name: Plain,
 }
 
 async fn check(globals: &Globals) -> anyhow::Result<ExitCode> {

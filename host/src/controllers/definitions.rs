@@ -23,15 +23,18 @@ use crate::catalog::Catalog;
 use crate::clock::Clock;
 use crate::config::definitions::{self as specs, Declared};
 use crate::config::{Config, ConfigError, secrets};
-use crate::model::definition::{DefinitionKind, Definitions};
+use crate::model::definition::{DefinitionKind, Definitions, Plugin};
+use crate::model::name::Name;
 use crate::model::problem::Problems;
 use crate::model::redaction::Redaction;
 use crate::model::secret::Secret;
-use crate::store::definitions::{self, Counts, Synced};
+use crate::store::definitions::{self, Counts, Dependant, LeftBehind, Synced, Unsynced};
 use crate::store::{Store, StoreError};
 
 /// How long another replica's change may go unnoticed.
 const INTERVAL: Duration = Duration::from_secs(1);
+/// How many names that nobody has are said at a start.
+const DANGLING_MAX: u32 = 100;
 
 /// Keeps what is defined, and brings it into effect.
 #[derive(Debug)]
@@ -59,6 +62,8 @@ pub struct Reloaded {
     pub counts: Counts,
     /// Its sections that take effect at the next start.
     pub restart_needed: Vec<&'static str>,
+    /// Who names what is configured no more.
+    pub left_behind: Vec<LeftBehind>,
 }
 
 /// Why a configuration was not taken.
@@ -73,6 +78,9 @@ pub enum ReloadError {
         /// plugin that is not there yet may be all that is wrong.
         restart_needed: Vec<&'static str>,
     },
+    /// These would be left without what they name; nothing has changed.
+    #[error("{} would be left without what they name", .0.len())]
+    InUse(Vec<LeftBehind>),
     /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -108,7 +116,19 @@ impl Registrar {
             taking: Mutex::new(()),
         };
         registrar.take(&config, None).await?;
+        registrar.warn_of_dangling().await?;
         Ok(registrar)
+    }
+
+    /// Says who names what is not there: it was there once, or a component needs a restart.
+    async fn warn_of_dangling(&self) -> Result<(), StoreError> {
+        for dangling in definitions::dangling(&self.store, DANGLING_MAX).await? {
+            tracing::warn!("{dangling}, which is not there");
+        }
+        for problem in self.checker.absent(&self.catalog.now()).iter() {
+            tracing::warn!("{} names the component {}", problem.path, problem.reason);
+        }
+        Ok(())
     }
 
     /// What is in effect.
@@ -127,11 +147,11 @@ impl Registrar {
     }
 
     /// Reads the files again and takes what they say, if all of it is right, for whoever has the
-    /// store in hand.
+    /// store in hand. Unless that is meant, nobody else is left without what it names.
     ///
     /// # Errors
-    /// When anything is wrong with them, or the store fails.
-    pub async fn reload(&self, store: &Store) -> Result<Reloaded, ReloadError> {
+    /// When anything is wrong with them, somebody would be left behind, or the store fails.
+    pub async fn reload(&self, store: &Store, force: bool) -> Result<Reloaded, ReloadError> {
         let _taking = self.taking.lock().await;
         let config = self.started.read_again()?;
         let restart_needed = self.started.restart_needed(&config);
@@ -139,8 +159,15 @@ impl Registrar {
             let sections = restart_needed.join(", ");
             tracing::warn!(sections, "what has changed there takes effect at a start only");
         }
-        match self.take(&config, Some(store)).await {
-            Ok(counts) => Ok(Reloaded { counts, restart_needed }),
+        let of_plugins = self.left_by_plugins(&config).await?;
+        if !force && !of_plugins.is_empty() {
+            return Err(ReloadError::InUse(of_plugins));
+        }
+        match self.take(&config, Some((store, force))).await {
+            Ok(Synced { counts, mut left_behind }) => {
+                left_behind.extend(of_plugins);
+                Ok(Reloaded { counts, restart_needed, left_behind })
+            }
             Err(ReloadError::Config { error, .. }) => {
                 Err(ReloadError::Config { error, restart_needed })
             }
@@ -148,24 +175,59 @@ impl Registrar {
         }
     }
 
-    async fn take(&self, config: &Config, by: Option<&Store>) -> Result<Counts, ReloadError> {
+    /// Who names a plugin that is declared no more: it is there until the next start.
+    async fn left_by_plugins(&self, config: &Config) -> Result<Vec<LeftBehind>, StoreError> {
+        let stays = |plugin: &&Plugin| config.plugins.iter().any(|one| one.name == plugin.name);
+        let gone: Vec<&Name> = self
+            .started
+            .plugins
+            .iter()
+            .filter(|plugin| !stays(plugin))
+            .map(|plugin| &plugin.name)
+            .collect();
+        if gone.is_empty() {
+            return Ok(Vec::new());
+        }
+        let mut left_behind = Vec::new();
+        for stored in definitions::made_elsewhere(&self.store).await? {
+            let Ok(definition) = stored.definition(self.folder()) else { continue };
+            let named = definition.components();
+            for component in named.into_iter().filter(|component| gone.contains(component)) {
+                let who = Dependant { kind: stored.kind.as_str(), name: stored.name.clone() };
+                let names = Dependant { kind: "plugin", name: component.to_string() };
+                left_behind.push(LeftBehind::new(who, &stored.scope, names));
+            }
+        }
+        Ok(left_behind)
+    }
+
+    async fn take(
+        &self,
+        config: &Config,
+        by: Option<(&Store, bool)>,
+    ) -> Result<Synced, ReloadError> {
         let invalid = |problems| ConfigError::Invalid { path: config.path.clone(), problems };
         self.examine(&config.declared).await.map_err(invalid)?;
         let (declared, now) = (config.declared.clone(), self.clock.now());
         let synced = match by {
-            Some(store) => definitions::reload(store, declared, now).await?,
-            None => definitions::sync(&self.store, declared, now).await?,
+            None => definitions::sync(&self.store, declared, now).await?.map_err(invalid)?,
+            Some((store, force)) => {
+                let reloaded = definitions::reload(store, declared, force, now).await?;
+                reloaded.map_err(|unsynced| match unsynced {
+                    Unsynced::Taken(problems) => ReloadError::from(invalid(problems)),
+                    Unsynced::InUse(left_behind) => ReloadError::InUse(left_behind),
+                })?
+            }
         };
-        let Synced { counts, bereft } = synced.map_err(invalid)?;
         let places = config.declared.iter().map(|one| (one.id(), one.path.clone())).collect();
         *self.places.write().unwrap_or_else(PoisonError::into_inner) = places;
-        for dependant in bereft {
-            tracing::warn!("the {dependant} names what is configured no more");
+        for left in &synced.left_behind {
+            tracing::warn!("{left}, which is configured no more");
         }
         // Though nothing may have changed in the store, secrets are read again.
         self.load(&mut *self.loaded.lock().await).await?;
-        tracing::info!("definitions: {counts}");
-        Ok(counts)
+        tracing::info!("definitions: {}", synced.counts);
+        Ok(synced)
     }
 
     /// Holds definitions against this machine and the components they name.

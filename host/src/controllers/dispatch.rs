@@ -1,6 +1,6 @@
 //! Pending commands and workers with room, brought together.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
@@ -9,10 +9,19 @@ use crate::clock::Clock;
 use crate::dispatch::hub::Hub;
 use crate::dispatch::limits::Limits;
 use crate::dispatch::queue;
-use crate::store::Store;
+use crate::store::{Store, commands};
 
 /// How long a command may wait that another replica of the host made.
 const INTERVAL: Duration = Duration::from_secs(1);
+
+/// Ends what waits for an agent that is defined no more.
+async fn fail_agentless(store: &Store, clock: Clock) {
+    match commands::fail_agentless(store, clock.now()).await {
+        Ok(0) => {}
+        Ok(count) => tracing::warn!(count, "runs failed: their agents are defined no more"),
+        Err(error) => tracing::error!(%error, "what has no agent could not be looked for"),
+    }
+}
 
 /// Hands out commands until `stop` is called.
 pub async fn dispatch(
@@ -22,7 +31,13 @@ pub async fn dispatch(
     limits: Limits,
     stop: CancellationToken,
 ) {
+    let mut looked: Option<Instant> = None;
     while !stop.is_cancelled() {
+        // However often there is something to hand out, this is looked at as often as that.
+        if looked.is_none_or(|at| at.elapsed() >= INTERVAL / 2) {
+            looked = Some(Instant::now());
+            fail_agentless(&store, clock).await;
+        }
         if let Err(error) = queue::hand_out(&store, &hub, clock, &limits).await {
             tracing::error!(%error, "commands could not be handed out");
         }

@@ -209,7 +209,8 @@ impl Controllers {
         &self.shared.replica
     }
 
-    /// Each with its interval, and how it fares if it has begun.
+    /// Each with its interval, and how it fares if it has begun; those that this replica does not
+    /// drive among them.
     ///
     /// # Errors
     /// When the store fails.
@@ -218,7 +219,17 @@ impl Controllers {
     ) -> Result<Vec<(ControllerName, Duration, Option<Standing>)>, StoreError> {
         let standings = controllers::list(&self.shared.store).await?;
         let standing = |name| standings.iter().find(|one| one.name == name).cloned();
-        Ok(self.desks.iter().map(|(name, desk)| (*name, desk.interval, standing(*name))).collect())
+        let interval = |name| match self.desks.get(&name) {
+            Some(desk) => Some(desk.interval),
+            None => (!self.is_enabled(name)).then(|| self.shared.settings.interval(name)),
+        };
+        let names = ControllerName::ALL.iter().map(|(name, _)| *name);
+        Ok(names.filter_map(|name| Some((name, interval(name)?, standing(name)))).collect())
+    }
+
+    /// Whether this replica is to drive it.
+    pub fn is_enabled(&self, name: ControllerName) -> bool {
+        self.shared.settings.is_enabled(name)
     }
 
     /// Has a controller have a pass now, or say what it would do.

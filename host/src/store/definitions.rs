@@ -22,13 +22,16 @@ use super::sql::{Reader, Row, Sql, binds};
 use super::{Page, PageRequest, Store, StoreError, events};
 use crate::config::definitions as specs;
 use crate::model::audit::Digest;
-use crate::model::definition::{Definition, DefinitionKind, DefinitionSource, Definitions};
-use crate::model::name::Name;
+use crate::model::definition::{
+    Definition, DefinitionKind, DefinitionSource, Definitions, Trigger,
+};
+use crate::model::id::WebhookId;
+use crate::model::name::{KindPattern, Name};
 use crate::model::problem::Problems;
-use crate::model::scope::Scope;
+use crate::model::scope::{Reach, Scope};
 use crate::model::time::Time;
 pub use change::{Change, Dependant, Refusal, create, delete, set_enabled, update};
-pub use sync::{Counts, Synced, reload, sync};
+pub use sync::{Counts, LeftBehind, Synced, Unsynced, reload, sync};
 
 /// A definition as it is kept.
 #[derive(Clone, Debug, PartialEq)]
@@ -49,6 +52,8 @@ pub struct Stored {
     pub overlay: Option<bool>,
     /// Its author's own words.
     pub spec: Value,
+    /// The identifier of the endpoint that a trigger declares for itself, once it is kept.
+    pub webhook_id: Option<WebhookId>,
     /// How often it has changed, from 1.
     pub revision: i64,
     /// When it was made.
@@ -87,7 +92,23 @@ impl Stored {
         let parsed = specs::parse(self.kind, path, &self.spec, id, folder, &mut problems);
         let mut definition = parsed.ok_or(problems)?;
         definition.set_enabled(self.is_enabled());
+        if let Definition::Trigger(trigger, Some(own)) = &mut definition {
+            // A row that keeps none is of a version that made it of the slug.
+            let made = || Trigger::own_endpoint_id_of_slug(&trigger.scope, &own.slug);
+            own.id = self.webhook_id.clone().unwrap_or_else(made);
+        }
         Ok(definition)
+    }
+
+    /// The identifier of the endpoint that it declares for itself, if it is a trigger that does.
+    fn own_webhook(&self) -> Option<WebhookId> {
+        if self.kind != DefinitionKind::Trigger || self.webhook_id.is_some() {
+            return self.webhook_id.clone();
+        }
+        match self.definition(Path::new("")) {
+            Ok(Definition::Trigger(_, own)) => own.map(|endpoint| endpoint.id),
+            _ => None,
+        }
     }
 }
 
@@ -100,6 +121,8 @@ pub struct DefinitionFilter {
     pub enabled: Option<bool>,
     /// Only triggers and jobs of this agent.
     pub agent: Option<Name>,
+    /// Only triggers that hear of this kind, or of some of the kinds below this prefix.
+    pub event: Option<KindPattern>,
 }
 
 /// What is defined but for the jobs.
@@ -113,11 +136,11 @@ pub struct Loaded {
 
 /// A query of definitions.
 macro_rules! select_definitions {
-    ($rest:literal) => {
+    ($rest:expr) => {
         concat!(
             "\
-SELECT seq, id, kind, workspace_id, name, source, enabled, overlay, spec, revision, created_at,
-       updated_at
+SELECT seq, id, kind, workspace_id, name, source, enabled, overlay, spec, webhook_id, revision,
+       created_at, updated_at
   FROM definitions
 ",
             $rest
@@ -146,29 +169,81 @@ const SELECT_ONE: &str = select_definitions!(
  LIMIT 1"
 );
 
-// An unused filter is bound as NULL; PostgreSQL has to be told the type of such a bind.
-const SELECT_PAGE: Sql = Sql {
-    sqlite: select_definitions!(
-        " WHERE kind = $1
-   AND workspace_id = $2
+/// A page of them. An unused filter is bound as NULL; PostgreSQL has to be told the type of such a
+/// bind.
+macro_rules! select_page {
+    ($scope:literal, $text:literal, $number:literal, $list:literal) => {
+        select_definitions!(concat!(
+            " WHERE kind = $1
+   AND ",
+            $scope,
+            "
    AND seq < $3
-   AND ($4 IS NULL OR source = $4)
-   AND ($5 IS NULL OR COALESCE(overlay, enabled) = $5)
-   AND ($6 IS NULL OR agent = $6)
+   AND ($4",
+            $text,
+            " IS NULL OR source = $4)
+   AND ($5",
+            $number,
+            " IS NULL OR COALESCE(overlay, enabled) = $5)
+   AND ($6",
+            $text,
+            " IS NULL OR agent = $6)
+   AND ($7",
+            $text,
+            " IS NULL
+        OR id IN (SELECT l.definition_id
+                    FROM listeners l
+                   WHERE l.pattern IN ",
+            $list,
+            "
+                      OR ($8",
+            $text,
+            " IS NOT NULL AND substr(l.pattern, 1, length($8)) = $8)))
  ORDER BY seq DESC
- LIMIT $7"
-    ),
-    postgres: select_definitions!(
-        " WHERE kind = $1
-   AND workspace_id = $2
-   AND seq < $3
-   AND ($4::text IS NULL OR source = $4)
-   AND ($5::bigint IS NULL OR COALESCE(overlay, enabled) = $5)
-   AND ($6::text IS NULL OR agent = $6)
- ORDER BY seq DESC
- LIMIT $7"
-    ),
-};
+ LIMIT $9"
+        ))
+    };
+    ($scope:literal) => {
+        Sql {
+            sqlite: select_page!($scope, "", "", "(SELECT value FROM json_each($7))"),
+            postgres: select_page!(
+                $scope,
+                "::text",
+                "::bigint",
+                "(SELECT json_array_elements_text($7::json))"
+            ),
+        }
+    };
+}
+
+const SELECT_PAGE: Sql = select_page!("workspace_id = $2");
+const SELECT_PAGE_OF_ALL: Sql = select_page!("CAST($2 AS TEXT) IS NULL");
+
+const SELECT_MADE_ELSEWHERE: &str = select_definitions!(
+    " WHERE source <> 'config'
+ ORDER BY seq"
+);
+
+// A trigger's own endpoint is no other's.
+const SELECT_DANGLING: &str = "\
+SELECT d.id, d.kind, d.name, d.workspace_id, 'agent' AS missing, d.agent AS named
+  FROM definitions d
+ WHERE d.agent IS NOT NULL
+   AND NOT EXISTS (SELECT 1
+                     FROM definitions a
+                    WHERE a.workspace_id = d.workspace_id
+                      AND a.kind = 'agent'
+                      AND a.name = d.agent)
+UNION ALL
+SELECT d.id, d.kind, d.name, d.workspace_id, 'endpoint' AS missing, d.endpoint AS named
+  FROM definitions d
+ WHERE d.endpoint IS NOT NULL
+   AND NOT EXISTS (SELECT 1
+                     FROM definitions e
+                    WHERE e.workspace_id = d.workspace_id
+                      AND e.kind = 'endpoint'
+                      AND e.name = d.endpoint)
+ LIMIT $1";
 
 /// How often anything has changed.
 ///
@@ -203,6 +278,32 @@ pub async fn load(store: &Store, folder: &Path) -> Result<Loaded, StoreError> {
     Ok(Loaded { definitions, revision })
 }
 
+/// What is not configured. What cannot be read is left out: it is said whenever it is loaded.
+///
+/// # Errors
+/// When the store fails.
+pub async fn made_elsewhere(store: &Store) -> Result<Vec<Stored>, StoreError> {
+    let rows = store.read("read what is not configured", SELECT_MADE_ELSEWHERE, &[]).await?;
+    Ok(rows.iter().filter_map(|row| read(row).ok()).collect())
+}
+
+/// Definitions that name an agent or an endpoint which is not there; `max` of them at most.
+///
+/// # Errors
+/// When the store fails.
+pub async fn dangling(store: &Store, max: u32) -> Result<Vec<LeftBehind>, StoreError> {
+    let rows = store.read("look for dangling names", SELECT_DANGLING, &binds![max]).await?;
+    let read = |row: &Row| {
+        let r = Reader::new("definitions", row);
+        let kind: DefinitionKind = r.text("kind")?;
+        let missing: DefinitionKind = r.text("missing")?;
+        let dependant = Dependant { kind: kind.as_str(), name: r.get("name")? };
+        let names = Dependant { kind: missing.as_str(), name: r.get("named")? };
+        Ok(LeftBehind::new(dependant, &events::read_scope(&r)?, names))
+    };
+    rows.iter().map(read).collect()
+}
+
 /// The definition with this identifier or name.
 ///
 /// # Errors
@@ -225,20 +326,31 @@ pub async fn find(
 pub async fn list(
     store: &Store,
     kind: DefinitionKind,
-    scope: &Scope,
+    reach: impl Into<Reach>,
     filter: &DefinitionFilter,
     page: PageRequest,
 ) -> Result<Page<Stored>, StoreError> {
+    let reach = reach.into();
+    let patterns = |event: &KindPattern| {
+        Value::from_iter(event.and_above().iter().map(ToString::to_string)).to_string()
+    };
+    let below = match &filter.event {
+        Some(KindPattern::Below(prefix)) => Some(format!("{prefix}.")),
+        Some(KindPattern::Exact(_)) | None => None,
+    };
     let binds = binds![
         kind.as_str(),
-        scope.workspace_id(),
+        reach.workspace_id(),
         page.before(),
         filter.source.map(DefinitionSource::as_str),
         filter.enabled.map(i64::from),
         filter.agent.as_ref().map(Name::as_str),
+        filter.event.as_ref().map(patterns),
+        below,
         page.fetch(),
     ];
-    let rows = store.read("list definitions", SELECT_PAGE, &binds).await?;
+    let sql = reach.pick(SELECT_PAGE, SELECT_PAGE_OF_ALL);
+    let rows = store.read("list definitions", sql, &binds).await?;
     Page::read("definitions", &rows, page, read)
 }
 
@@ -254,6 +366,7 @@ pub(super) fn read(row: &Row) -> Result<Stored, StoreError> {
         own_enabled: r.flag("enabled")?,
         overlay: r.flag_if_any("overlay")?,
         spec: r.json("spec")?,
+        webhook_id: r.text_if_any("webhook_id")?,
         revision: r.get("revision")?,
         created_at: r.time("created_at")?,
         updated_at: r.time("updated_at")?,

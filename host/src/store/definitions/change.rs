@@ -13,6 +13,7 @@ use crate::config::definitions::Declared;
 use crate::model::audit::Author;
 use crate::model::definition::{DefinitionKind, DefinitionSource};
 use crate::model::problem::{Problem, Problems};
+use crate::model::run::OwnerKind;
 use crate::model::scope::Scope;
 use crate::model::time::Time;
 use crate::store::sql::{Reader, Row, Tx, binds};
@@ -40,6 +41,12 @@ const SELECT_BY_SLUG: &str = select_definitions!(
    AND id <> $3"
 );
 
+// One that earlier versions made of a slug, and whose slug has changed since.
+const SELECT_BY_WEBHOOK: &str = select_definitions!(
+    " WHERE webhook_id = $1
+   AND id <> $2"
+);
+
 const SELECT_ENDPOINT: &str = "\
 SELECT id, kind
   FROM definitions
@@ -58,6 +65,7 @@ SELECT id, kind, name
   FROM definitions
  WHERE workspace_id = $1
    AND agent = $2
+   AND (source <> 'config' OR $4 = 0)
  ORDER BY kind, name
  LIMIT $3";
 
@@ -67,7 +75,18 @@ SELECT id, kind, name
  WHERE workspace_id = $1
    AND kind = 'trigger'
    AND endpoint = $2
+   AND (source <> 'config' OR $4 = 0)
  ORDER BY kind, name
+ LIMIT $3";
+
+// A task that is under way is told more; a run that is may be over before anybody minds.
+const SELECT_WORK_OF_AGENT: &str = "\
+SELECT id, owner_kind, owner_id
+  FROM runs
+ WHERE agent = $2
+   AND workspace_id = $1
+   AND (status = 'scheduled' OR (status = 'running' AND owner_kind = 'task'))
+ ORDER BY seq
  LIMIT $3";
 
 const OVERLAY: &str = "\
@@ -75,12 +94,12 @@ UPDATE definitions
    SET overlay = $2, revision = revision + 1, updated_at = $3
  WHERE id = $1";
 
-/// A definition that names another.
+/// What names a definition: another, or a task or a run that has not ended.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Dependant {
-    /// What it is.
-    pub kind: DefinitionKind,
-    /// What it is called.
+    /// What it is: a kind of definition, `task` or `run`.
+    pub kind: &'static str,
+    /// What it is called, or its identifier.
     pub name: String,
 }
 
@@ -111,6 +130,9 @@ pub enum Refusal {
 pub(super) struct Taken {
     pub(super) field: &'static str,
     pub(super) by: Stored,
+    /// Whether it is the identifier that is made of the slug, and not the slug itself: that stays
+    /// with who had it first.
+    pub(super) stays: bool,
 }
 
 impl fmt::Display for Taken {
@@ -200,7 +222,7 @@ impl Write for Create {
         if let Some(refusal) = refused(tx, &self.entry).await? {
             return Ok(Err(refusal));
         }
-        row::insert(tx, &self.entry, DefinitionSource::Dynamic, self.now).await?;
+        row::insert(tx, &self.entry, DefinitionSource::Dynamic, None, self.now).await?;
         row::raise(tx).await?;
         let made = written(tx, &self.entry.id, self.entry.declared.scope()).await?;
         if let Ok(made) = &made {
@@ -235,7 +257,11 @@ impl Write for Update {
         if let Some(refusal) = refused(tx, &self.entry).await? {
             return Ok(Err(refusal));
         }
-        let kept = Before { overlay: before.overlay, created_at: before.created_at };
+        let kept = Before {
+            overlay: before.overlay,
+            webhook_id: before.own_webhook(),
+            created_at: before.created_at,
+        };
         row::update(tx, &self.entry, kept, self.change.now).await?;
         row::raise(tx).await?;
         let after = written(tx, &self.change.id, &self.change.scope).await?;
@@ -292,7 +318,11 @@ impl Write for Switch {
         }
         if before.source == DefinitionSource::Dynamic {
             let entry = switched(&before, Some(self.enabled))?;
-            let kept = Before { overlay: None, created_at: before.created_at };
+            let kept = Before {
+                overlay: None,
+                webhook_id: before.own_webhook(),
+                created_at: before.created_at,
+            };
             row::update(tx, &entry, kept, self.change.now).await?;
         } else {
             let binds = binds![before.id.as_str(), overlay.map(i64::from), self.change.now];
@@ -401,12 +431,16 @@ pub(super) async fn taken(tx: &mut Tx<'_>, entry: &Entry) -> Result<Vec<Taken>, 
         let binds = binds![entry.workspace_id(), slug, entry.id.as_str()];
         let row = tx.row(SELECT_BY_SLUG, &binds).await?;
         found.extend(row.as_ref().map(|row| taken_by(field, row)).transpose()?);
+        // A configured endpoint's identifier is made of its slug.
+        let row = tx.row(SELECT_BY_WEBHOOK, &binds![entry.id.as_str(), entry.id.as_str()]).await?;
+        let taken = row.as_ref().map(|row| taken_by(field, row)).transpose()?;
+        found.extend(taken.map(|taken| Taken { stays: true, ..taken }));
     }
     Ok(found)
 }
 
 fn taken_by(field: &'static str, row: &Row) -> Result<Taken, StoreError> {
-    Ok(Taken { field, by: read(row)? })
+    Ok(Taken { field, by: read(row)?, stays: false })
 }
 
 /// What it names and is not there, or not any more.
@@ -433,35 +467,61 @@ async fn unresolved(tx: &mut Tx<'_>, entry: &Entry) -> Result<Problems, WriteErr
 /// Who would be left without it.
 async fn in_use(tx: &mut Tx<'_>, stored: &Stored) -> Result<Option<Refusal>, WriteError> {
     let dependants = match stored.kind {
-        DefinitionKind::Agent => dependants_on_agent(tx, &stored.scope, &stored.name).await?,
-        DefinitionKind::Endpoint => dependants_on_endpoint(tx, &stored.scope, &stored.name).await?,
+        DefinitionKind::Agent => {
+            dependants_on_agent(tx, &stored.scope, &stored.name, false).await?
+        }
+        DefinitionKind::Endpoint => {
+            dependants_on_endpoint(tx, &stored.scope, &stored.name, false).await?
+        }
         _ => Vec::new(),
     };
     Ok((!dependants.is_empty()).then_some(Refusal::InUse(dependants)))
 }
 
+/// Who names an agent: definitions, if so only those that are not configured, and what has not
+/// ended.
 pub(super) async fn dependants_on_agent(
     tx: &mut Tx<'_>,
     scope: &Scope,
     agent: &str,
+    made_elsewhere: bool,
 ) -> Result<Vec<Dependant>, WriteError> {
-    let binds = binds![scope.workspace_id(), agent, DEPENDANTS_MAX];
-    dependants(&tx.rows(SELECT_DEPENDANTS_ON_AGENT, &binds).await?)
+    let (workspace, only) = (scope.workspace_id(), i64::from(made_elsewhere));
+    let binds = binds![workspace, agent, DEPENDANTS_MAX, only];
+    let mut named = dependants(&tx.rows(SELECT_DEPENDANTS_ON_AGENT, &binds).await?)?;
+    for row in &tx.rows(SELECT_WORK_OF_AGENT, &binds[..3]).await? {
+        let work = work(row)?;
+        if !named.contains(&work) {
+            named.push(work);
+        }
+    }
+    Ok(named)
+}
+
+fn work(row: &Row) -> Result<Dependant, StoreError> {
+    let r = Reader::new("runs", row);
+    Ok(match r.text("owner_kind")? {
+        OwnerKind::Task => Dependant { kind: "task", name: r.get("owner_id")? },
+        OwnerKind::Trigger | OwnerKind::Job => Dependant { kind: "run", name: r.get("id")? },
+    })
 }
 
 pub(super) async fn dependants_on_endpoint(
     tx: &mut Tx<'_>,
     scope: &Scope,
     slug: &str,
+    made_elsewhere: bool,
 ) -> Result<Vec<Dependant>, WriteError> {
-    let binds = binds![scope.workspace_id(), slug, DEPENDANTS_MAX];
+    let only = i64::from(made_elsewhere);
+    let binds = binds![scope.workspace_id(), slug, DEPENDANTS_MAX, only];
     dependants(&tx.rows(SELECT_DEPENDANTS_ON_ENDPOINT, &binds).await?)
 }
 
 fn dependants(rows: &[Row]) -> Result<Vec<Dependant>, WriteError> {
     let read = |row| {
         let r = Reader::new("definitions", row);
-        Ok(Dependant { kind: r.text("kind")?, name: r.get("name")? })
+        let kind: DefinitionKind = r.text("kind")?;
+        Ok(Dependant { kind: kind.as_str(), name: r.get("name")? })
     };
     Ok(rows.iter().map(read).collect::<Result<_, StoreError>>()?)
 }

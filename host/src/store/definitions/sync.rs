@@ -14,6 +14,7 @@ use crate::config::definitions::Declared;
 use crate::model::audit::{Actor, Author};
 use crate::model::definition::{DefinitionKind, DefinitionSource};
 use crate::model::problem::Problems;
+use crate::model::scope::Scope;
 use crate::model::time::Time;
 use crate::store::audit::Deed;
 use crate::store::sql::Tx;
@@ -47,12 +48,54 @@ impl fmt::Display for Counts {
 pub struct Synced {
     /// The counts.
     pub counts: Counts,
-    /// Definitions made elsewhere that name an agent or an endpoint which is declared no more.
-    pub bereft: Vec<Dependant>,
+    /// Who names an agent or an endpoint which is declared no more.
+    pub left_behind: Vec<LeftBehind>,
+}
+
+/// What names something that is there no more.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct LeftBehind {
+    /// What it is.
+    #[serde(flatten)]
+    pub dependant: Dependant,
+    /// Where it belongs; nowhere when it is global.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub workspace_id: Option<String>,
+    /// What it names.
+    pub names: Dependant,
+}
+
+impl LeftBehind {
+    /// Of this scope.
+    pub fn new(dependant: Dependant, scope: &Scope, names: Dependant) -> Self {
+        let workspace = (*scope != Scope::Global).then(|| scope.workspace_id().to_owned());
+        Self { dependant, workspace_id: workspace, names }
+    }
+}
+
+impl fmt::Display for LeftBehind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { dependant, workspace_id, names } = self;
+        write!(f, "the {dependant}")?;
+        if let Some(workspace) = workspace_id {
+            write!(f, " (workspace {workspace})")?;
+        }
+        write!(f, " names the {names}")
+    }
+}
+
+/// Why a configuration was not taken.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Unsynced {
+    /// Names and slugs are somebody else's.
+    Taken(Problems),
+    /// These would be left without what they name.
+    InUse(Vec<LeftBehind>),
 }
 
 /// Makes the store hold what configuration declares, and nothing else of configuration's: what the
-/// API or a package has made stays as it is, and so do overlays.
+/// API or a package has made stays as it is, and so do overlays. Whoever is left behind by that is
+/// part of the answer.
 ///
 /// # Errors
 /// When the store fails. When a name or a slug is taken by what is not configuration's, nothing is
@@ -62,19 +105,25 @@ pub async fn sync(
     declared: Vec<Declared>,
     now: Time,
 ) -> Result<Result<Synced, Problems>, StoreError> {
-    store.write(Sync::of(store, declared, now, false)).await
+    let sync = Sync { asked: false, force: true, ..Sync::of(store, declared, now) };
+    Ok(store.write(sync).await?.map_err(|unsynced| match unsynced {
+        Unsynced::Taken(problems) => problems,
+        Unsynced::InUse(_) => Problems::default(),
+    }))
 }
 
-/// The same, because somebody has asked for it: the audit tells of them, too.
+/// The same, because somebody has asked for it: the audit tells of them, too. When somebody would be
+/// left behind, nothing is changed, unless that is meant.
 ///
 /// # Errors
 /// As [`sync`].
 pub async fn reload(
     store: &Store,
     declared: Vec<Declared>,
+    force: bool,
     now: Time,
-) -> Result<Result<Synced, Problems>, StoreError> {
-    store.write(Sync::of(store, declared, now, true)).await
+) -> Result<Result<Synced, Unsynced>, StoreError> {
+    store.write(Sync { asked: true, force, ..Sync::of(store, declared, now) }).await
 }
 
 struct Sync {
@@ -82,10 +131,12 @@ struct Sync {
     now: Time,
     author: Arc<Author>,
     asked: bool,
+    /// Whether others may be left behind.
+    force: bool,
 }
 
 impl Write for Sync {
-    type Output = Result<Synced, Problems>;
+    type Output = Result<Synced, Unsynced>;
     const DOING: &'static str = "bring the configured definitions into the store";
 
     async fn apply(&self, tx: &mut Tx<'_>) -> Result<Self::Output, WriteError> {
@@ -94,9 +145,13 @@ impl Write for Sync {
         let changed: Vec<&Entry> = self.entries.iter().filter(|e| differs(e, &known)).collect();
         let problems = conflicts(tx, &changed).await?;
         if !problems.is_empty() {
-            return Ok(Err(problems));
+            return Ok(Err(Unsynced::Taken(problems)));
         }
         let gone = self.gone(&known);
+        let left_behind = left_behind(tx, &gone).await?;
+        if !self.force && !left_behind.is_empty() {
+            return Ok(Err(Unsynced::InUse(left_behind)));
+        }
         // Slugs are let go of before they are taken, so that two definitions may swap theirs.
         for stored in &gone {
             row::remove(tx, &stored.id).await?;
@@ -113,13 +168,20 @@ impl Write for Sync {
         for entry in changed {
             match known.get(&entry.id) {
                 None => {
-                    row::insert(tx, entry, DefinitionSource::Config, self.now).await?;
+                    // Under another name it still answers where it did.
+                    let had = gone.iter().find(|stored| answers_at(stored, entry));
+                    let had = had.and_then(|stored| stored.own_webhook());
+                    row::insert(tx, entry, DefinitionSource::Config, had.as_ref(), self.now)
+                        .await?;
                     self.tell(tx, "definition.create", None, Some(entry)).await?;
                     counts.created += 1;
                 }
                 Some(stored) => {
-                    let Stored { overlay, created_at, .. } = stored;
-                    let before = Before { overlay: *overlay, created_at: *created_at };
+                    let before = Before {
+                        overlay: stored.overlay,
+                        webhook_id: stored.own_webhook(),
+                        created_at: stored.created_at,
+                    };
                     row::update(tx, entry, before, self.now).await?;
                     self.tell(tx, "definition.update", Some(stored), Some(entry)).await?;
                     counts.updated += 1;
@@ -133,14 +195,14 @@ impl Write for Sync {
         if counts.created + counts.updated + counts.deleted > 0 {
             row::raise(tx).await?;
         }
-        Ok(Ok(Synced { counts, bereft: bereft(tx, &gone).await? }))
+        Ok(Ok(Synced { counts, left_behind }))
     }
 }
 
 impl Sync {
-    fn of(store: &Store, declared: Vec<Declared>, now: Time, asked: bool) -> Self {
+    fn of(store: &Store, declared: Vec<Declared>, now: Time) -> Self {
         let entries = declared.into_iter().map(|one| Entry::new(one.id(), one)).collect();
-        Self { entries, now, author: store.author(), asked }
+        Self { entries, now, author: store.author(), asked: false, force: false }
     }
 
     /// Tells the audit what the files have done to a definition.
@@ -177,12 +239,23 @@ fn differs(entry: &Entry, known: &HashMap<String, Stored>) -> bool {
     known.get(&entry.id).is_none_or(|stored| stored.spec != entry.declared.spec)
 }
 
+/// Whether a trigger that is gone had the endpoint of its own that this one declares.
+fn answers_at(gone: &Stored, entry: &Entry) -> bool {
+    let own = |spec: &serde_json::Value| {
+        spec.get("endpoint_slug").and_then(|slug| slug.as_str()).map(str::to_owned)
+    };
+    gone.kind == DefinitionKind::Trigger
+        && gone.scope == *entry.declared.scope()
+        && own(&gone.spec).is_some()
+        && own(&gone.spec) == own(&entry.declared.spec)
+}
+
 /// Names and slugs that somebody else has.
 async fn conflicts(tx: &mut Tx<'_>, changed: &[&Entry]) -> Result<Problems, WriteError> {
     let mut problems = Problems::default();
     for entry in changed {
         for taken in taken(tx, entry).await? {
-            if taken.by.source != DefinitionSource::Config {
+            if taken.stays || taken.by.source != DefinitionSource::Config {
                 problems.add(entry.path(taken.field), taken);
             }
         }
@@ -190,14 +263,19 @@ async fn conflicts(tx: &mut Tx<'_>, changed: &[&Entry]) -> Result<Problems, Writ
     Ok(problems)
 }
 
-async fn bereft(tx: &mut Tx<'_>, gone: &[&Stored]) -> Result<Vec<Dependant>, WriteError> {
-    let mut bereft = Vec::new();
+/// Who names what is declared no more. Of what is configured itself, nothing does: it is checked as
+/// a whole.
+async fn left_behind(tx: &mut Tx<'_>, gone: &[&Stored]) -> Result<Vec<LeftBehind>, WriteError> {
+    let mut left_behind = Vec::new();
     for Stored { kind, scope, name, .. } in gone {
-        bereft.extend(match kind {
-            DefinitionKind::Agent => dependants_on_agent(tx, scope, name).await?,
-            DefinitionKind::Endpoint => dependants_on_endpoint(tx, scope, name).await?,
+        let dependants = match kind {
+            DefinitionKind::Agent => dependants_on_agent(tx, scope, name, true).await?,
+            DefinitionKind::Endpoint => dependants_on_endpoint(tx, scope, name, true).await?,
             _ => Vec::new(),
-        });
+        };
+        let names = Dependant { kind: kind.as_str(), name: name.clone() };
+        let left = |dependant| LeftBehind::new(dependant, scope, names.clone());
+        left_behind.extend(dependants.into_iter().map(left));
     }
-    Ok(bereft)
+    Ok(left_behind)
 }
