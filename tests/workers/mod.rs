@@ -7,6 +7,7 @@ mod life;
 mod link;
 mod rest;
 mod tokens;
+mod waits;
 
 use reqwest::Method;
 use serde_json::{Value, json};

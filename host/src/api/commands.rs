@@ -21,9 +21,10 @@ use crate::model::id::{CommandId, RunId, SessionId, WorkerId};
 use crate::model::name::Name;
 use crate::model::policy::Policy;
 use crate::model::routing::Routing;
-use crate::model::scope::Scope;
+use crate::model::scope::{Reach, Scope};
 use crate::model::time::Time;
 use crate::store::commands::{self, Canceling, CommandFilter, Decided, Decision};
+use crate::store::workers::{self, Named};
 
 pub(super) fn routes() -> Router<Arc<Api>> {
     Router::new()
@@ -41,6 +42,9 @@ struct ListQuery {
     kind: Option<String>,
     agent: Option<String>,
     run_id: Option<String>,
+    priority: Option<String>,
+    /// Who has it, or had it last: a worker's identifier or name.
+    worker: Option<String>,
     #[serde(flatten)]
     scope: InScope,
     #[serde(flatten)]
@@ -93,6 +97,8 @@ struct DetailJson {
 struct WaitingJson {
     position: Option<u32>,
     total: u32,
+    /// The greater it is the sooner; none for those that have waited longest, which go first.
+    score: Option<i64>,
     workers: u32,
     mean_duration_ms: u64,
     /// No command of its class has completed yet.
@@ -111,15 +117,47 @@ async fn list(
     State(api): State<Arc<Api>>,
     Parameters(query): Parameters<ListQuery>,
 ) -> Result<Json<Listing<CommandJson>>, Problem> {
+    let (reach, page) = (query.scope.reach()?, query.paging.request()?);
     let filter = CommandFilter {
         state: optional("state", query.state.as_deref())?,
         kind: optional("type", query.kind.as_deref())?,
         agent: optional("agent", query.agent.as_deref())?,
         run_id: optional("run_id", query.run_id.as_deref())?,
+        priority: optional("priority", query.priority.as_deref())?,
+        worker_id: worker(&api, &reach, query.worker.as_deref()).await?,
     };
-    let (scope, page) = (query.scope.scope()?, query.paging.request()?);
-    let page = commands::list(&api.store, &scope, &filter, page).await?;
+    let page = commands::list(&api.store, reach, &filter, page).await?;
     Ok(Json(Listing::page(page, |command| CommandJson::from(&command))))
+}
+
+/// The worker that is meant: most serve every workspace, and belong to none.
+async fn worker(
+    api: &Api,
+    reach: &Reach,
+    named: Option<&str>,
+) -> Result<Option<WorkerId>, Problem> {
+    let Some(named) = named.filter(|named| !named.is_empty()) else { return Ok(None) };
+    // One that is gone is known by its identifier.
+    if let Ok(id) = named.parse() {
+        return Ok(Some(id));
+    }
+    let own = match reach {
+        Reach::One(scope) if *scope != Scope::Global => Some(scope),
+        _ => None,
+    };
+    for scope in own.into_iter().chain([&Scope::Global]) {
+        match workers::find(&api.store, scope, named).await? {
+            Named::One(worker) => return Ok(Some(worker.id)),
+            Named::Several(one, other) => {
+                let reason = format!("is what several are called, {one} and {other}: say which");
+                return Err(Problem::parameter("worker", reason));
+            }
+            Named::Nobody => {}
+        }
+    }
+    let reason =
+        format!("no worker is called `{named}`: one that is gone is found by its identifier");
+    Err(Problem::parameter("worker", reason))
 }
 
 async fn show(
@@ -251,6 +289,7 @@ impl From<Waiting> for WaitingJson {
         Self {
             position: waiting.position,
             total: waiting.total,
+            score: waiting.score,
             workers: waiting.workers,
             mean_duration_ms: millis(waiting.takes),
             assumed_duration: waiting.assumed,

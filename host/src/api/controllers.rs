@@ -36,6 +36,8 @@ struct ControllerJson {
     name: ControllerName,
     what: &'static str,
     interval_ms: u128,
+    /// Whether the replica that answers drives it; another may all the same.
+    enabled: bool,
     /// The replica that has a pass in hand.
     holder: Option<ReplicaId>,
     next_at: Option<Time>,
@@ -72,6 +74,7 @@ async fn list(State(api): State<Arc<Api>>) -> Result<Json<ControllersJson>, Prob
         name,
         what: name.what(),
         interval_ms: interval.as_millis(),
+        enabled: api.controllers.is_enabled(name),
         ..standing.map_or_else(|| ControllerJson::new(name), ControllerJson::from)
     });
     let items = items.collect();
@@ -102,6 +105,7 @@ impl ControllerJson {
             name,
             what: name.what(),
             interval_ms: 0,
+            enabled: true,
             holder: None,
             next_at: None,
             last: None,

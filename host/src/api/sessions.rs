@@ -53,6 +53,8 @@ struct SummaryJson {
     agent: Name,
     state: SessionState,
     state_at: Time,
+    /// It has been starting or stopping for longer than it should.
+    stuck: bool,
     #[serde(flatten)]
     scope: ScopeJson,
     lease: Option<LeaseJson>,
@@ -76,9 +78,10 @@ async fn list(
         state: optional("state", query.state.as_deref())?,
         agent: optional("agent", query.agent.as_deref())?,
     };
-    let (scope, page) = (query.scope.scope()?, query.paging.request()?);
-    let page = sessions::list(&api.store, &scope, &filter, page).await?;
-    Ok(Json(Listing::page(page, SummaryJson::from)))
+    let (reach, page) = (query.scope.reach()?, query.paging.request()?);
+    let page = sessions::list(&api.store, reach, &filter, page).await?;
+    let now = api.clock.now();
+    Ok(Json(Listing::page(page, |session| SummaryJson::new(session, now))))
 }
 
 async fn show(
@@ -92,7 +95,8 @@ async fn show(
     let page = page.map_err(|reason| Problem::parameter("cursor", reason))?;
     let runs = runs::in_session(&api.store, &scope, &session.id, page).await?;
     let runs = oldest_first(&runs.items);
-    Ok(Json(SessionJson { summary: session.into(), runs }))
+    let summary = SummaryJson::new(session, api.clock.now());
+    Ok(Json(SessionJson { summary, runs }))
 }
 
 /// The session with this identifier, or which its users call this.
@@ -108,8 +112,9 @@ async fn find(api: &Api, scope: &Scope, name: &str) -> Result<Option<Session>, P
     }
 }
 
-impl From<Session> for SummaryJson {
-    fn from(session: Session) -> Self {
+impl SummaryJson {
+    fn new(session: Session, now: Time) -> Self {
+        let stuck = sessions::is_stuck(&session, now);
         let lease = session.lease.map(|lease| LeaseJson {
             owner: lease.owner(),
             worker_id: lease.worker_id,
@@ -122,6 +127,7 @@ impl From<Session> for SummaryJson {
             agent: session.agent,
             state: session.state,
             state_at: session.state_at,
+            stuck,
             scope: ScopeJson::from(&session.scope),
             lease,
             last_run_id: session.last_run_id,

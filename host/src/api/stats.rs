@@ -10,6 +10,7 @@ use super::Api;
 use super::extract::Parameters;
 use super::json::InScope;
 use super::problem::Problem;
+use crate::model::scope::Reach;
 use crate::store::commands::{self, Stats};
 
 #[derive(Debug, Serialize)]
@@ -23,15 +24,34 @@ pub(super) struct StatsJson {
     failed: u64,
     canceled: u64,
     expired: u64,
+    /// How many may wait, pending or blocked, before clients hear 429 and events wait.
+    pending_max: u32,
+    /// The same of the whole host.
+    host_pending_max: u32,
 }
 
 pub(super) async fn show(
     State(api): State<Arc<Api>>,
     Parameters(scope): Parameters<InScope>,
 ) -> Result<Json<StatsJson>, Problem> {
-    let stats = commands::stats(&api.store, &scope.scope()?).await?;
+    let reach = scope.reach()?;
+    let stats = commands::stats(&api.store, reach.clone()).await?;
+    let host_pending_max = api.limits.queue.pending_max;
+    let pending_max = match &reach {
+        Reach::One(scope) => api.limits.queue.pending_max(scope).min(host_pending_max),
+        Reach::All => host_pending_max,
+    };
     let Stats { total, blocked, pending, running, completed, failed, canceled, expired } = stats;
-    let stats =
-        StatsJson { total, blocked, pending, running, completed, failed, canceled, expired };
-    Ok(Json(stats))
+    Ok(Json(StatsJson {
+        total,
+        blocked,
+        pending,
+        running,
+        completed,
+        failed,
+        canceled,
+        expired,
+        pending_max,
+        host_pending_max,
+    }))
 }

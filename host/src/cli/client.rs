@@ -14,6 +14,7 @@ use reqwest::{Method, RequestBuilder, StatusCode, Url, redirect};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
+use super::listing::EVERYWHERE;
 use super::plain::Plain;
 use super::target::{Globals, KEY_VARIABLE, Key, KeySource};
 use crate::model::scope::Scope;
@@ -125,7 +126,7 @@ impl Client {
         path: &[&str],
         query: &impl serde::Serialize,
     ) -> Result<Answer, ClientError> {
-        self.call(self.api(Method::GET, path).query(query)).await
+        self.call(self.asking(path, query)).await
     }
 
     /// Opens the stream at `path` behind the event with this id.
@@ -145,7 +146,7 @@ impl Client {
         path: &[&str],
         query: &impl serde::Serialize,
     ) -> Result<Stream, ClientError> {
-        self.open_stream(self.api(Method::GET, path).query(query)).await
+        self.open_stream(self.asking(path, query)).await
     }
 
     async fn open_stream(&self, request: RequestBuilder) -> Result<Stream, ClientError> {
@@ -235,6 +236,15 @@ impl Client {
     /// When the host does not answer.
     pub async fn metrics(&self) -> Result<Answer, ClientError> {
         self.send(self.http.get(self.url(&["metrics"]))).await?.accepted()
+    }
+
+    /// A query that asks for every workspace is not narrowed to one.
+    fn asking(&self, path: &[&str], query: &impl serde::Serialize) -> RequestBuilder {
+        let said = serde_json::to_value(query).unwrap_or_default();
+        let wide = said.get("workspace").is_some_and(|said| said == EVERYWHERE);
+        let all = Self { scope: Scope::Global, ..self.clone() };
+        let client = if wide { &all } else { self };
+        client.api(Method::GET, path).query(query)
     }
 
     fn api(&self, method: Method, path: &[&str]) -> RequestBuilder {

@@ -66,6 +66,14 @@ pub struct List {
     #[arg(long = "run", value_name = "ID")]
     #[serde(skip_serializing_if = "Option::is_none")]
     run_id: Option<RunId>,
+    /// Only those of this priority: critical, high, normal or low.
+    #[arg(long, value_name = "WORD")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    priority: Option<Priority>,
+    /// Only those that this worker has, or had last: its name or identifier.
+    #[arg(long, value_name = "WORKER")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    worker: Option<String>,
     #[command(flatten)]
     #[serde(flatten)]
     paging: Paging,
@@ -160,6 +168,8 @@ struct Detail {
 struct Waiting {
     position: Option<u32>,
     total: u32,
+    #[serde(default)]
+    score: Option<i64>,
     workers: u32,
     mean_duration_ms: u64,
     assumed_duration: bool,
@@ -216,7 +226,9 @@ fn shown(command: &Summary, detail: &Detail) -> String {
 }
 
 fn waiting(waiting: &Waiting) -> String {
-    let place = waiting.position.map(|place| format!("{place} of {}", waiting.total));
+    let score =
+        waiting.score.map_or_else(String::new, |score| format!(", with a score of {score}"));
+    let place = waiting.position.map(|place| format!("{place} of {}{score}", waiting.total));
     let span = |ms: u64| humantime::format_duration(Duration::from_millis(ms)).to_string();
     let assumed = if waiting.assumed_duration { ", which is assumed" } else { "" };
     let estimate = waiting.estimated_wait_ms.map(|wait| {
@@ -248,7 +260,7 @@ mod tests {
             "token_prefix":null,"due_at":null,"expires_at":null,"lease_expires_at":null,
             "cancel_requested_at":null,"created_at":"2026-01-31T09:00:00.000Z","sent_at":null,
             "acknowledged_at":null,"started_at":null,"ended_at":null,"error":null,"policy":null,
-            "routing":{{}},"waiting":{{"position":3,"total":7,"workers":2,
+            "routing":{{}},"waiting":{{"position":3,"total":7,"score":742,"workers":2,
             "mean_duration_ms":60000,"assumed_duration":true,"estimated_wait_ms":120000,
             "reasons":[{{"code":"workers_busy","detail":"no \u001b[1mroom"}}]}}}}"#
         )
@@ -284,7 +296,7 @@ mod tests {
              ended      -\n\
              \n\
              Waits\n\
-             place    3 of 7\n\
+             place    3 of 7, with a score of 742\n\
              workers  2\n\
              wait     2m (a command takes 1m, which is assumed)\n\
              workers_busy: no room\n"

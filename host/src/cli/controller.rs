@@ -53,11 +53,18 @@ struct Listing {
 struct Listed {
     name: Plain,
     interval_ms: u64,
+    #[serde(default = "yes")]
+    enabled: bool,
     holder: Option<ReplicaId>,
     next_at: Option<Time>,
     last: Option<Pass>,
     passes: u64,
     failures: u64,
+}
+
+/// What an earlier host does not say.
+fn yes() -> bool {
+    true
 }
 
 #[derive(Debug, Deserialize)]
@@ -121,7 +128,12 @@ fn listed(controllers: &[Listed]) -> String {
         let last = one.last.as_ref();
         [
             one.name.line(),
-            humantime::format_duration(Duration::from_millis(one.interval_ms)).to_string(),
+            match one.enabled {
+                true => {
+                    humantime::format_duration(Duration::from_millis(one.interval_ms)).to_string()
+                }
+                false => "disabled here".to_owned(),
+            },
             or_none(last.map(|pass| pass.at)),
             or_none(last.map(|pass| word(pass.result.as_str()))),
             or_none(last.map(|pass| counted(&pass.items))),

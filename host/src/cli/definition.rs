@@ -94,6 +94,10 @@ pub struct Filter {
     #[arg(long)]
     #[serde(skip_serializing_if = "Option::is_none")]
     agent: Option<Name>,
+    /// Only triggers that fire on this kind of event, or on any below a prefix such as `github.*`.
+    #[arg(long, value_name = "KIND")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    event: Option<String>,
     #[command(flatten)]
     #[serde(flatten)]
     paging: Paging,

@@ -8,6 +8,9 @@ use serde::{Deserialize, Serialize};
 use super::client::Answer;
 use super::output;
 use super::plain::Plain;
+use crate::clock::Clock;
+use crate::model::name::Name;
+use crate::model::time::Time;
 
 /// Which page of a listing.
 #[derive(Clone, Debug, Default, clap::Args, Serialize)]
@@ -20,6 +23,63 @@ pub struct Paging {
     #[arg(long, value_name = "CURSOR")]
     #[serde(skip_serializing_if = "Option::is_none")]
     cursor: Option<String>,
+    #[command(flatten)]
+    #[serde(flatten)]
+    reach: Reach,
+}
+
+/// Whose things.
+#[derive(Clone, Copy, Debug, Default, clap::Args, Serialize)]
+pub struct Reach {
+    /// Those of every workspace, and the global ones.
+    #[arg(long)]
+    #[serde(
+        rename = "workspace",
+        serialize_with = "everywhere",
+        skip_serializing_if = "std::ops::Not::not"
+    )]
+    all_workspaces: bool,
+}
+
+fn everywhere<S: serde::Serializer>(_: &bool, to: S) -> Result<S::Ok, S::Error> {
+    to.serialize_str(EVERYWHERE)
+}
+
+/// What stands for every workspace.
+pub const EVERYWHERE: &str = "*";
+
+/// An instant: RFC 3339, or a span such as 1h for so long ago.
+///
+/// # Errors
+/// When it is neither.
+pub fn instant(text: &str) -> Result<Time, String> {
+    if let Ok(time) = text.parse() {
+        return Ok(time);
+    }
+    let ago = humantime::parse_duration(text).map_err(|_| {
+        format!("`{text}` is neither an RFC 3339 instant nor a span such as 30m for so long ago")
+    })?;
+    Ok(Clock.now() - ago)
+}
+
+/// The table with a column of workspaces before it, if its items are of several.
+fn by_workspace(table: String, page: &Page<Place>) -> String {
+    let place = |item: &Place| item.workspace_id.as_ref().map_or("-", Name::as_str).to_owned();
+    let places: Vec<String> = page.items.iter().map(place).collect();
+    let rows = table.lines().count().saturating_sub(1);
+    if places.windows(2).all(|two| two[0] == two[1]) || rows != places.len() {
+        return table;
+    }
+    let heading = "WORKSPACE".to_owned();
+    let width = places.iter().map(String::len).max().unwrap_or(0).max(heading.len());
+    let cells = std::iter::once(heading).chain(places);
+    table.lines().zip(cells).map(|(line, cell)| format!("{cell:width$}  {line}\n")).collect()
+}
+
+/// Where an item belongs.
+#[derive(Deserialize)]
+struct Place {
+    workspace_id: Option<Name>,
 }
 
 #[derive(Deserialize)]
@@ -44,10 +104,38 @@ pub fn show<T: DeserializeOwned>(
     let page: Page<T> = answer.read()?;
     match page.items.as_slice() {
         [] => output::remark("there are none"),
-        items => output::print(&render(items))?,
+        items => output::print(&by_workspace(render(items), &answer.read()?))?,
     }
     if let Some(cursor) = page.next_cursor {
         output::remark(format_args!("there are more: say the same with --cursor {cursor}"));
     }
     Ok(ExitCode::SUCCESS)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn items_of_several_workspaces_say_which() {
+        let check = |places: &[Option<&str>], wanted: &str| {
+            let place = |place: &Option<&str>| Place {
+                workspace_id: place.map(|name| name.parse().unwrap()),
+            };
+            let items = places.iter().map(place).collect();
+            let page = Page { items, next_cursor: None };
+            assert_eq!(by_workspace("ID\n1\n2\n".to_owned(), &page), wanted);
+        };
+        check(&[None, None], "ID\n1\n2\n");
+        check(&[Some("a"), Some("a")], "ID\n1\n2\n");
+        check(&[None, Some("a")], "WORKSPACE  ID\n-          1\na          2\n");
+    }
+
+    #[test]
+    fn an_instant_is_said_or_so_long_ago() {
+        let said = "2026-01-31T09:00:00.000Z";
+        assert_eq!(instant(said).unwrap().to_string(), said);
+        assert!(Clock.now().since(instant("1h").unwrap()).as_secs() >= 3600);
+        assert!(instant("yesterday").is_err());
+    }
 }

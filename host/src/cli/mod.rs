@@ -95,7 +95,7 @@ pub enum Command {
     #[command(subcommand, name = "command")]
     Commands(command::Command),
     /// Count a workspace's commands.
-    Stats,
+    Stats(listing::Reach),
     /// Look at who has changed what.
     #[command(subcommand)]
     Audit(audit::Command),
@@ -169,7 +169,7 @@ pub async fn main(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Event(command) => event::run(&globals, command).await,
         Command::Run(command) => run::run(&globals, command).await,
         Command::Commands(command) => command::run(&globals, command).await,
-        Command::Stats => stats::run(&globals).await,
+        Command::Stats(reach) => stats::run(&globals, reach).await,
         Command::Audit(command) => audit::run(&globals, command).await,
         Command::Metrics(args) => metrics::run(&globals, args).await,
         Command::Task(command) => task::run(&globals, command).await,

@@ -79,6 +79,8 @@ struct Summary {
     agent: Name,
     state: SessionState,
     state_at: Time,
+    #[serde(default)]
+    stuck: bool,
     workspace_id: Option<Name>,
     lease: Option<Lease>,
     last_run_id: Option<RunId>,
@@ -97,13 +99,20 @@ struct Detail {
     runs: Vec<task::Run>,
 }
 
+impl Summary {
+    fn state(&self) -> String {
+        let stuck = if self.stuck { " (stuck)" } else { "" };
+        format!("{}{stuck}", self.state)
+    }
+}
+
 fn listed(sessions: &[Summary]) -> String {
     let row = |session: &Summary| {
         [
             session.id.to_string(),
             session.key.line(),
             session.agent.to_string(),
-            session.state.to_string(),
+            session.state(),
             session.state_at.to_string(),
             or_none(session.last_run_id.as_ref()),
         ]
@@ -118,7 +127,7 @@ fn shown(session: &Summary, detail: &Detail) -> String {
         ("key", session.key.to_string()),
         ("agent", session.agent.to_string()),
         ("workspace", or_none(session.workspace_id.as_ref())),
-        ("state", session.state.to_string()),
+        ("state", session.state()),
         ("since", session.state_at.to_string()),
         ("held by", or_none(lease.map(|lease| &lease.owner))),
         ("held until", or_none(lease.map(|lease| lease.expires_at))),

@@ -8,7 +8,7 @@ use crate::model::command::{Command, CommandState};
 use crate::model::definition::Agent;
 use crate::model::queue::Queue;
 use crate::model::time::Time;
-use crate::model::worker::Worker;
+use crate::model::worker::{AdminState, Approval, Worker};
 use crate::store::commands::{self, Lot, Standing};
 use crate::store::{Store, StoreError, workers};
 
@@ -38,6 +38,12 @@ pub enum Reason {
     HostFull(u32),
     /// No worker that serves its agent is connected.
     NoWorker,
+    /// These are, and somebody has to let them in.
+    WorkersUnapproved(BTreeSet<String>),
+    /// These are, and are switched off.
+    WorkersDisabled(BTreeSet<String>),
+    /// These are, and take nothing new.
+    WorkersDraining(BTreeSet<String>),
     /// None of those that are can take it: what each of them lacks.
     Unmet(BTreeSet<String>),
     /// Those that could take it have no room.
@@ -60,6 +66,9 @@ impl Reason {
             Self::WorkspaceFull(_) => "workspace_full",
             Self::HostFull(_) => "host_full",
             Self::NoWorker => "no_worker",
+            Self::WorkersUnapproved(_) => "workers_unapproved",
+            Self::WorkersDisabled(_) => "workers_disabled",
+            Self::WorkersDraining(_) => "workers_draining",
             Self::Unmet(_) => "unmet",
             Self::WorkersBusy => "workers_busy",
             Self::InLine => "in_line",
@@ -82,6 +91,13 @@ impl Reason {
             Self::WorkspaceFull(max) => full("workspace", max),
             Self::HostFull(max) => full("host", max),
             Self::NoWorker => "no worker that serves its agent is connected".to_owned(),
+            Self::WorkersUnapproved(names) => {
+                format!("{} and somebody has to approve it first", connected(names))
+            }
+            Self::WorkersDisabled(names) => format!("{} and is disabled", connected(names)),
+            Self::WorkersDraining(names) => {
+                format!("{} and is draining: it takes nothing new", connected(names))
+            }
             Self::Unmet(lacks) => {
                 let lacks: Vec<&str> = lacks.iter().map(String::as_str).collect();
                 format!("no worker can take it: they lack {}", lacks.join("; "))
@@ -92,6 +108,15 @@ impl Reason {
     }
 }
 
+/// Who is connected and serves its agent.
+fn connected(names: &BTreeSet<String>) -> String {
+    let quoted: Vec<String> = names.iter().map(|name| format!("`{name}`")).collect();
+    match quoted.as_slice() {
+        [one] => format!("the worker {one} serves its agent,"),
+        several => format!("each of the workers {} serves its agent,", several.join(", ")),
+    }
+}
+
 /// What is known of a command that waits.
 #[derive(Clone, Debug)]
 pub struct Waiting {
@@ -99,6 +124,8 @@ pub struct Waiting {
     pub position: Option<u32>,
     /// How many commands of its agent are in line.
     pub total: u32,
+    /// What its place goes by; none for one that has waited as long as counts: such go first.
+    pub score: Option<i64>,
     /// How many connected workers could take it.
     pub workers: u32,
     /// How long a command of its class takes.
@@ -134,11 +161,16 @@ pub async fn look(
     let standing = commands::standing(store, &command.scope, &command.id, lot.bonus, now).await?;
     let Some(standing) = standing else { return Ok(None) };
     let Queue { scope, agent, .. } = lot.queue.clone();
-    let on_duty = workers::on_duty(store, &Agent { scope, name: agent }).await?;
-    let workers = Workers::of(on_duty, &lot.queue);
+    let agent = Agent { scope, name: agent };
+    let workers = Workers::of(workers::on_duty(store, &agent).await?, &lot.queue);
     let mut reasons = of_itself(command, &standing, now);
     reasons.extend(of_limits(&lot, &standing, limits.active_max, now));
-    reasons.extend(workers.reason());
+    let of_workers = match workers.reason() {
+        // Who has room for it need not hear of those that would have.
+        None => Vec::new(),
+        Some(reason) => kept_from_work(workers::kept_from_work(store, &agent).await?, reason),
+    };
+    reasons.extend(of_workers);
     if reasons.is_empty() {
         reasons.push(Reason::InLine);
     }
@@ -146,6 +178,7 @@ pub async fn look(
     Ok(Some(Waiting {
         position: standing.position,
         total: standing.total,
+        score: standing.score,
         workers: u32::try_from(workers.able.len()).unwrap_or(u32::MAX),
         takes: takes.unwrap_or(ASSUMED),
         assumed: takes.is_none(),
@@ -181,6 +214,33 @@ fn of_limits(lot: &Lot, standing: &Standing, host_max: u32, now: Time) -> Vec<Re
     .into_iter()
     .flatten()
     .collect()
+}
+
+/// Why the workers that are connected do not take it: of those that could, `reason`.
+fn kept_from_work(kept: Vec<Worker>, reason: Reason) -> Vec<Reason> {
+    let [mut unapproved, mut disabled, mut draining] = [(); 3].map(|()| BTreeSet::new());
+    for worker in kept {
+        match (worker.approval, worker.admin_state) {
+            (Approval::Pending, _) => unapproved.insert(worker.name),
+            (_, AdminState::Disabled) => disabled.insert(worker.name),
+            _ => draining.insert(worker.name),
+        };
+    }
+    let named = [
+        (unapproved, Reason::WorkersUnapproved as fn(_) -> _),
+        (disabled, Reason::WorkersDisabled),
+        (draining, Reason::WorkersDraining),
+    ];
+    let mut reasons: Vec<Reason> = named
+        .into_iter()
+        .filter(|(names, _)| !names.is_empty())
+        .map(|(names, reason)| reason(names))
+        .collect();
+    // Where somebody is connected, it is not for want of a connection.
+    if reasons.is_empty() || reason != Reason::NoWorker {
+        reasons.insert(0, reason);
+    }
+    reasons
 }
 
 /// The workers that serve a queue's agent.
@@ -224,6 +284,7 @@ mod tests {
             let waiting = Waiting {
                 position,
                 total: 10,
+                score: None,
                 workers,
                 takes: Duration::from_secs(30),
                 assumed: false,

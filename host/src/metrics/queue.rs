@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::book::{Book, Gauges};
 use crate::model::definition::Priority;
+use crate::model::session::SessionState;
 use crate::model::worker::{AdminState, Approval, Health};
 
 /// What the store says at one instant.
@@ -23,6 +24,8 @@ pub struct Present {
     pub oldest_event: Duration,
     /// By how long the job that should have fired first is overdue.
     pub overdue: Duration,
+    /// Sessions that have been starting or stopping for too long, by their state.
+    pub stuck: Vec<(SessionState, u64)>,
     /// Workers.
     pub workers: Vec<Workers>,
 }
@@ -50,6 +53,7 @@ pub struct Queue {
     inbox: Gauges<0>,
     oldest_event: Gauges<0>,
     overdue: Gauges<0>,
+    stuck: Gauges<1>,
     workers: Gauges<3>,
 }
 
@@ -95,6 +99,12 @@ impl Queue {
                 "By how long the job that should have fired first is overdue; store-wide, every \
                  replica tells the same",
             ),
+            stuck: book.gauges(
+                "hillock_sessions_stuck",
+                ["state"],
+                "Sessions that have been starting or stopping for five minutes; store-wide, every \
+                 replica tells the same",
+            ),
             workers: book.gauges(
                 "hillock_workers",
                 ["health", "approval", "state"],
@@ -116,6 +126,10 @@ impl Queue {
         self.inbox.set([], number(present.inbox));
         self.oldest_event.set([], present.oldest_event.as_secs_f64());
         self.overdue.set([], present.overdue.as_secs_f64());
+        for state in [SessionState::Starting, SessionState::Stopping] {
+            let mine = present.stuck.iter().filter(|(one, _)| *one == state);
+            self.stuck.set([state.as_str()], number(mine.map(|(_, count)| count).sum()));
+        }
         // A state that nobody is in any more is not left standing.
         self.workers.clear();
         self.workers.set(["online", "approved", "active"], 0.0);
@@ -128,6 +142,7 @@ impl Queue {
     /// Says nothing any more: what was so may be so no longer.
     pub fn hide(&self) {
         self.pending.clear();
+        self.stuck.clear();
         self.workers.clear();
         for gauge in [
             &self.oldest_pending,

@@ -52,6 +52,12 @@ impl Actor {
         }
     }
 
+    /// Who, for people, where it is somebody else than the host: ` by key key_…`.
+    pub fn by(&self) -> String {
+        let kind = self.kind();
+        self.id().map_or_else(String::new, |id| format!(" by {kind} {id}"))
+    }
+
     /// Which of its kind.
     pub fn id(&self) -> Option<&str> {
         match self {

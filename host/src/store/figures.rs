@@ -1,6 +1,7 @@
 //! What waits and who could take it, over all workspaces, for the host's metrics. What is counted is
 //! bounded, so that asking costs little however much there is.
 
+use super::sessions::PATIENCE;
 use super::sql::{Reader, Row, Tx, binds};
 use super::view::View;
 use super::write::WriteError;
@@ -68,6 +69,14 @@ SELECT health, approval, admin_state, COUNT(*) AS workers
   FROM workers
  GROUP BY health, approval, admin_state";
 
+const SELECT_STUCK: &str = "\
+SELECT state, COUNT(*) AS sessions
+  FROM sessions
+ WHERE lease_command_id IS NOT NULL
+   AND state IN ('starting', 'stopping')
+   AND state_at <= $1
+ GROUP BY state";
+
 /// What is so at `now`.
 ///
 /// # Errors
@@ -107,6 +116,10 @@ impl View for Figures {
             let r = Reader::new("events", &row);
             present.inbox = count(&r, "waiting")?;
             present.oldest_event = age(r.time_if_any("oldest_at")?);
+        }
+        for row in tx.rows(SELECT_STUCK, &binds![self.now - PATIENCE]).await? {
+            let r = Reader::new("sessions", &row);
+            present.stuck.push((r.text("state")?, count(&r, "sessions")?));
         }
         let rows = tx.rows(SELECT_WORKERS, &[]).await?;
         present.workers = rows.iter().map(workers).collect::<Result<_, _>>()?;

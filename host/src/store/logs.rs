@@ -55,6 +55,12 @@ UPDATE runs
    SET log_bytes = $2, log_full = $3
  WHERE id = $1";
 
+const ADD_WEIGHT: &str = "\
+UPDATE runs
+   SET log_bytes = log_bytes + $2
+ WHERE id = $1
+   AND log_full = 0";
+
 const SELECT: &str = "\
 SELECT run_id AS id, seq, at, stream, text
   FROM run_logs
@@ -111,6 +117,23 @@ pub(super) async fn read_in(
         None => after.min(last(tx, run_id.as_str()).await?),
     };
     Ok((lines, through))
+}
+
+/// Adds a line of the host's own to a run's log, unless that is full.
+pub(super) async fn host_line(
+    tx: &mut Tx<'_>,
+    run_id: &str,
+    text: &str,
+    at: Time,
+) -> Result<(), WriteError> {
+    let line = LogLine { at, stream: Stream::Host, text: text.to_owned() };
+    let weight = integer((line.text.len() + LINE_BYTES) as u64);
+    if tx.execute(ADD_WEIGHT, &binds![run_id, weight]).await? == 0 {
+        return Ok(());
+    }
+    let last = last(tx, run_id).await?;
+    tx.execute(INSERT, &binds![run_id, last, json_of(std::iter::once(&line))]).await?;
+    Ok(())
 }
 
 async fn last(tx: &mut Tx<'_>, run_id: &str) -> Result<i64, WriteError> {

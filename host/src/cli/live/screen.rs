@@ -111,6 +111,7 @@ fn message(stand: &Stand) -> String {
             Some(due) => format!("{} is tried again at {due}", run.id),
             None => format!("{} waits for a worker", run.id),
         },
+        (RunStatus::Blocked, _) => format!("{} waits until somebody approves it", run.id),
         (status, _) => format!("{} is {status}", run.id),
     }
 }

@@ -20,6 +20,9 @@ use crate::model::scope::Scope;
 use crate::model::session::SessionState;
 use crate::model::time::Time;
 
+/// Why a run that somebody called off was canceled.
+pub(super) const CALLED_OFF: &str = "called off";
+
 /// How long a word to stop a program is of use: from then on the worker's heartbeats bring it.
 const WORD_LIFE: Duration = LEASE;
 
@@ -39,10 +42,13 @@ const SELECT_OF_RUN: Sql = Sql {
     ),
 };
 
-// What an interruption was to begin next is called off, too.
+// What an interruption was to begin next is called off, too. Why it is to stop is what was said
+// first, unless that was an interruption.
 const ASK_CANCEL: &str = "\
 UPDATE commands
-   SET cancel_requested_at = coalesce(cancel_requested_at, $2), next_prompt = NULL
+   SET cancel_requested_at = coalesce(cancel_requested_at, $2), next_prompt = NULL,
+       cancel_reason = CASE WHEN next_prompt IS NULL THEN coalesce(cancel_reason, $3)
+                            ELSE $3 END
  WHERE id = $1
    AND state IN ('sent', 'acknowledged', 'running')";
 
@@ -144,7 +150,8 @@ impl Write for Cancel {
         };
         let Some(row) = found else { return self.cancel_task(tx).await };
         let command = Current::read(&row)?;
-        let canceling = command.call_off(tx, self.scope.workspace_id(), self.now).await?;
+        let reason = self.reason();
+        let canceling = command.call_off(tx, self.scope.workspace_id(), &reason, self.now).await?;
         if !command.cancel_requested {
             self.record(tx).await?;
         }
@@ -155,7 +162,7 @@ impl Write for Cancel {
 impl Cancel {
     /// A run without a command has ended, or was handed over to a task.
     async fn cancel_task(&self, tx: &mut Tx<'_>) -> Result<Canceling, WriteError> {
-        let run = (self.run_id.clone(), "its run was called off".to_owned());
+        let run = (self.run_id.clone(), self.reason());
         let Some(stops) = tasks::cancel_delegated(tx, &[run], self.now).await? else {
             return Ok(Canceling::Over);
         };
@@ -166,6 +173,10 @@ impl Cancel {
             Some(Stop { command_id, worker_id, .. }) => Canceling::Asked { command_id, worker_id },
             None => Canceling::Ended,
         })
+    }
+
+    fn reason(&self) -> String {
+        format!("{CALLED_OFF}{}", self.author.actor.by())
     }
 
     async fn record(&self, tx: &mut Tx<'_>) -> Result<(), WriteError> {
@@ -186,13 +197,14 @@ pub(in crate::store) struct Held<'c> {
 }
 
 impl Held<'_> {
-    /// Notes that it is to stop, and tells its worker.
+    /// Notes that it is to stop, and why, and tells its worker.
     pub(in crate::store) async fn stop(
         &self,
         tx: &mut Tx<'_>,
+        reason: &str,
         now: Time,
     ) -> Result<(), WriteError> {
-        tx.execute(ASK_CANCEL, &binds![self.command_id.as_str(), now]).await?;
+        tx.execute(ASK_CANCEL, &binds![self.command_id.as_str(), now, reason]).await?;
         if self.told {
             return Ok(());
         }
@@ -247,7 +259,8 @@ pub(in crate::store) async fn stop_all(
     end_all(tx, &waiting, runs, now).await?;
     for command in &held {
         if let Some(held) = command.held() {
-            held.stop(tx, now).await?;
+            let reason = runs.iter().find(|(run, _)| *run == command.run_id);
+            held.stop(tx, reason.map_or(CALLED_OFF, |(_, reason)| reason), now).await?;
         }
     }
     Ok(held.into_iter().filter_map(Active::stop).collect())

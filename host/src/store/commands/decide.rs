@@ -9,7 +9,7 @@ use super::super::audit::Deed;
 use super::super::sql::{Reader, Sql, Tx, binds};
 use super::super::write::{Write, WriteError};
 use super::super::{Store, StoreError, queues, runs};
-use super::cancel::Held;
+use super::cancel::{CALLED_OFF, Held};
 use super::{Canceling, Current, select_current};
 use crate::model::audit::{Author, Digest};
 use crate::model::command::CommandState;
@@ -162,7 +162,8 @@ impl Write for CallOff {
             return Ok(Some(Canceling::Over));
         }
         let workspace = self.scope.workspace_id();
-        let canceling = command.call_off(tx, workspace, self.now).await?;
+        let reason = format!("{CALLED_OFF}{}", self.author.actor.by());
+        let canceling = command.call_off(tx, workspace, &reason, self.now).await?;
         if !command.cancel_requested {
             command.deed("command.cancel", self.now).record(tx, &self.author).await?;
         }
@@ -212,11 +213,12 @@ impl Current {
         &self,
         tx: &mut Tx<'_>,
         workspace_id: &str,
+        reason: &str,
         now: Time,
     ) -> Result<Canceling, WriteError> {
         let holder = self.worker_id.as_ref().filter(|_| self.state.is_active());
         let Some((worker_id, run_id)) = holder.zip(self.attempted()) else {
-            self.end(tx, &Ending::Canceled, now).await?;
+            self.end_as(tx, &Ending::Canceled, Some(reason), now).await?;
             return Ok(Canceling::Ended);
         };
         let held = Held {
@@ -227,7 +229,7 @@ impl Current {
             in_session: self.session_id.is_some(),
             told: self.cancel_requested,
         };
-        held.stop(tx, now).await?;
+        held.stop(tx, reason, now).await?;
         Ok(Canceling::Asked { command_id: self.id.clone(), worker_id: worker_id.clone() })
     }
 }

@@ -4,9 +4,9 @@ use super::super::sql::{Reader, Row, Sql, binds};
 use super::super::{Page, PageRequest, Store, StoreError, events, queues};
 use crate::model::command::{Command, CommandState, CommandType};
 use crate::model::definition::Priority;
-use crate::model::id::{CommandId, RunId};
+use crate::model::id::{CommandId, RunId, WorkerId};
 use crate::model::name::Name;
-use crate::model::scope::Scope;
+use crate::model::scope::{Reach, Scope};
 
 /// Which commands to list.
 #[derive(Clone, Debug, Default)]
@@ -19,6 +19,10 @@ pub struct CommandFilter {
     pub agent: Option<Name>,
     /// Of this run only.
     pub run_id: Option<RunId>,
+    /// With this priority only.
+    pub priority: Option<Priority>,
+    /// That this worker has, or had last, only.
+    pub worker_id: Option<WorkerId>,
 }
 
 /// How many commands of a workspace are in which state.
@@ -64,48 +68,69 @@ const SELECT_ONE: &str = select_commands!(
    AND c.workspace_id = $2"
 );
 
-/// A page of them; `$narrow` is what an index is to be used for.
+/// A page of them; `$narrow` is what an index is to be used for. An unused filter is bound as NULL;
+/// PostgreSQL has to be told the type of such a bind.
 macro_rules! select_page {
+    ($narrow:literal, $text:literal, $number:literal) => {
+        select_commands!(concat!(
+            " WHERE ",
+            $narrow,
+            "
+   AND c.seq < $2
+   AND ($3",
+            $text,
+            " IS NULL OR c.state = $3)
+   AND ($4",
+            $text,
+            " IS NULL OR c.type = $4)
+   AND ($5",
+            $text,
+            " IS NULL OR q.agent = $5)
+   AND ($6",
+            $text,
+            " IS NULL OR c.run_id = $6)
+   AND ($7",
+            $number,
+            " IS NULL OR c.priority = $7)
+   AND ($8",
+            $text,
+            " IS NULL OR c.worker_id = $8)
+ ORDER BY c.seq DESC
+ LIMIT $9"
+        ))
+    };
     ($narrow:literal) => {
         Sql {
-            sqlite: select_commands!(concat!(
-                " WHERE c.workspace_id = $1
-   AND c.seq < $2",
-                $narrow,
-                "
-   AND ($3 IS NULL OR c.state = $3)
-   AND ($4 IS NULL OR c.type = $4)
-   AND ($5 IS NULL OR q.agent = $5)
-   AND ($6 IS NULL OR c.run_id = $6)
- ORDER BY c.seq DESC
- LIMIT $7"
-            )),
-            postgres: select_commands!(concat!(
-                " WHERE c.workspace_id = $1
-   AND c.seq < $2",
-                $narrow,
-                "
-   AND ($3::text IS NULL OR c.state = $3)
-   AND ($4::text IS NULL OR c.type = $4)
-   AND ($5::text IS NULL OR q.agent = $5)
-   AND ($6::text IS NULL OR c.run_id = $6)
- ORDER BY c.seq DESC
- LIMIT $7"
-            )),
+            sqlite: select_page!($narrow, "", ""),
+            postgres: select_page!($narrow, "::text", "::bigint"),
         }
     };
 }
 
-const SELECT_PAGE: Sql = select_page!("");
+const SELECT_PAGE: Sql = select_page!("c.workspace_id = $1");
+
+const SELECT_PAGE_OF_ALL: Sql = select_page!("CAST($1 AS TEXT) IS NULL");
 
 const SELECT_PAGE_IN_STATE: Sql = select_page!(
-    "
+    "c.workspace_id = $1
    AND c.state = $3"
 );
 
 const SELECT_PAGE_OF_RUN: Sql = select_page!(
-    "
-   AND c.seq IN (SELECT seq FROM commands WHERE run_id = $6)"
+    "c.seq IN (SELECT own.seq FROM commands own WHERE own.run_id = $6)
+   AND (CAST($1 AS TEXT) IS NULL OR c.workspace_id = $1)"
+);
+
+const SELECT_PAGE_OF_WORKER: Sql = select_page!(
+    "c.seq IN (SELECT own.seq FROM commands own WHERE own.worker_id = $8)
+   AND (CAST($1 AS TEXT) IS NULL OR c.workspace_id = $1)"
+);
+
+// Most have the normal one: the index is of the others.
+const SELECT_PAGE_OF_PRIORITY: Sql = select_page!(
+    "c.priority = $7
+   AND c.priority <> 500
+   AND (CAST($1 AS TEXT) IS NULL OR c.workspace_id = $1)"
 );
 
 // An index has it all.
@@ -113,6 +138,11 @@ const COUNT: &str = "\
 SELECT state, count(*) AS commands
   FROM commands
  WHERE workspace_id = $1
+ GROUP BY state";
+
+const COUNT_ALL: &str = "\
+SELECT state, count(*) AS commands
+  FROM commands
  GROUP BY state";
 
 /// One command.
@@ -135,34 +165,49 @@ pub async fn find(
 /// When the store fails.
 pub async fn list(
     store: &Store,
-    scope: &Scope,
+    reach: impl Into<Reach>,
     filter: &CommandFilter,
     page: PageRequest,
 ) -> Result<Page<Command>, StoreError> {
+    let reach = reach.into();
     let binds = binds![
-        scope.workspace_id(),
+        reach.workspace_id(),
         page.before(),
         filter.state.map(CommandState::as_str),
         filter.kind.map(CommandType::as_str),
         filter.agent.as_ref().map(Name::as_str),
         filter.run_id.as_ref().map(RunId::as_str),
+        filter.priority.map(|priority| i64::from(priority.base())),
+        filter.worker_id.as_ref().map(WorkerId::as_str),
         page.fetch(),
     ];
-    let sql = match filter {
-        CommandFilter { run_id: Some(_), .. } => SELECT_PAGE_OF_RUN,
-        CommandFilter { state: Some(_), .. } => SELECT_PAGE_IN_STATE,
-        _ => SELECT_PAGE,
-    };
-    let rows = store.read("list commands", sql, &binds).await?;
+    let rows = store.read("list commands", narrowest(&reach, filter), &binds).await?;
     Page::read("commands", &rows, page, read)
+}
+
+fn narrowest(reach: &Reach, filter: &CommandFilter) -> Sql {
+    match filter {
+        CommandFilter { run_id: Some(_), .. } => SELECT_PAGE_OF_RUN,
+        CommandFilter { state: Some(_), .. } if *reach != Reach::All => SELECT_PAGE_IN_STATE,
+        CommandFilter { worker_id: Some(_), .. } => SELECT_PAGE_OF_WORKER,
+        CommandFilter { priority: Some(priority), .. } if *priority != Priority::Normal => {
+            SELECT_PAGE_OF_PRIORITY
+        }
+        _ => reach.pick(SELECT_PAGE, SELECT_PAGE_OF_ALL),
+    }
 }
 
 /// How many there are.
 ///
 /// # Errors
 /// When the store fails.
-pub async fn stats(store: &Store, scope: &Scope) -> Result<Stats, StoreError> {
-    let rows = store.read("count commands", COUNT, &binds![scope.workspace_id()]).await?;
+pub async fn stats(store: &Store, reach: impl Into<Reach>) -> Result<Stats, StoreError> {
+    let rows = match reach.into() {
+        Reach::One(scope) => {
+            store.read("count commands", COUNT, &binds![scope.workspace_id()]).await?
+        }
+        Reach::All => store.read("count commands", COUNT_ALL, &[]).await?,
+    };
     let mut stats = Stats::default();
     for row in &rows {
         let r = Reader::new("commands", row);

@@ -86,6 +86,7 @@ macro_rules! score {
     };
 }
 
+mod agentless;
 mod backlog;
 mod cancel;
 mod claim;
@@ -105,7 +106,7 @@ use sha2::{Digest, Sha256};
 
 use super::sql::{Reader, Row, Sql, Tx, binds};
 use super::write::WriteError;
-use super::{StoreError, inputs, queues, runs, sessions, tally};
+use super::{StoreError, inputs, logs, queues, runs, sessions, tally};
 use crate::metrics::Fact;
 use crate::model::command::{
     CommandState, CommandType, DISPATCH_ATTEMPTS_MAX, LEASE, OnLost, Token,
@@ -115,6 +116,7 @@ use crate::model::run::Ending;
 use crate::model::scope::Scope;
 use crate::model::session::SessionState;
 use crate::model::time::Time;
+pub use agentless::fail_agentless;
 pub use backlog::{Backlog, backlogs};
 pub(super) use cancel::{Held, cancel_all, stop_all};
 pub use cancel::{Stop, cancel};
@@ -135,6 +137,9 @@ const LOST_TOO_OFTEN: &str = "max dispatch attempts exceeded: its workers were l
 
 /// Why a command that is carried out at most once failed.
 const LOST_ONCE: &str = "its worker was lost, and it is not to be carried out twice";
+
+/// Why a command was canceled that nobody had asked to stop.
+const STOPPED: &str = "its worker stopped it";
 
 /// The longest wait for another attempt that an agent's word brings about.
 const RETRY_AFTER_MAX: Duration = Duration::from_secs(24 * 60 * 60);
@@ -179,7 +184,8 @@ macro_rules! select_current {
         concat!(
             "\
 SELECT c.id, c.type, c.run_id, c.state, c.attempt, c.dispatch_attempts, c.cancel_requested_at,
-       c.session_id, c.class_id, c.on_lost, c.next_prompt, c.worker_id, c.workspace_id
+       c.session_id, c.class_id, c.on_lost, c.next_prompt, c.cancel_reason, c.worker_id,
+       c.workspace_id
   FROM commands c
 ",
             $rest
@@ -269,6 +275,8 @@ struct Current {
     on_lost: OnLost,
     /// Whether the next attempt is asked for already.
     goes_on: bool,
+    /// Why it is to stop, once somebody has asked for that.
+    cancel_reason: Option<String>,
     worker_id: Option<WorkerId>,
     workspace_id: String,
 }
@@ -288,6 +296,7 @@ impl Current {
             class_id: r.get("class_id")?,
             on_lost: r.text("on_lost")?,
             goes_on: r.get::<Option<String>>("next_prompt")?.is_some(),
+            cancel_reason: r.get("cancel_reason")?,
             worker_id: r.text_if_any("worker_id")?,
             workspace_id: r.get("workspace_id")?,
         })
@@ -322,20 +331,50 @@ impl Current {
         if self.session_id.is_some() {
             sessions::enter(tx, &self.id, SessionState::Active, now).await?;
         }
-        match self.attempted() {
-            Some(run_id) => runs::start(tx, run_id, self.attempt, now).await,
-            None => Ok(()),
+        let Some(run_id) = self.attempted() else { return Ok(()) };
+        if let Some(again) = self.carried_out_again() {
+            logs::host_line(tx, run_id, &again, now).await?;
+        }
+        runs::start(tx, run_id, self.attempt, now).await
+    }
+
+    /// What the run's log says when its program begins another time.
+    fn carried_out_again(&self) -> Option<String> {
+        let Self { attempt, dispatch_attempts, .. } = self;
+        match (attempt, dispatch_attempts) {
+            (_, 2..) => Some(format!(
+                "… [attempt {attempt} begins again: the worker that had it was lost; it has gone \
+                 out {dispatch_attempts} times]"
+            )),
+            (2.., _) => Some(format!("… [attempt {attempt} begins]")),
+            _ => None,
         }
     }
 
-    /// Ends the command, and with it its run unless another attempt follows.
+    /// Ends the command, and with it its run unless another attempt follows. One that stops says
+    /// why it was to.
     async fn end(&self, tx: &mut Tx<'_>, ending: &Ending, now: Time) -> Result<(), WriteError> {
+        let why = match ending {
+            Ending::Canceled => Some(self.cancel_reason.as_deref().unwrap_or(STOPPED)),
+            Ending::Completed | Ending::Failed { .. } => ending.error(),
+        };
+        self.end_as(tx, ending, why, now).await
+    }
+
+    /// The same, for this reason.
+    async fn end_as(
+        &self,
+        tx: &mut Tx<'_>,
+        ending: &Ending,
+        why: Option<&str>,
+        now: Time,
+    ) -> Result<(), WriteError> {
         let state = match ending {
             Ending::Completed => CommandState::Completed,
             Ending::Failed { .. } => CommandState::Failed,
             Ending::Canceled => CommandState::Canceled,
         };
-        if !self.close(tx, state, ending.error(), now).await? {
+        if !self.close(tx, state, why, now).await? {
             return Ok(());
         }
         let Some(run_id) = self.attempted() else {
@@ -344,7 +383,7 @@ impl Current {
         self.count(tx, ending, now).await?;
         match self.next_due(tx, run_id, ending, now).await? {
             Some(due_at) => self.try_again(tx, run_id, ending.error(), due_at, now).await,
-            None => runs::end(tx, run_id, ending.status(), ending.error(), now).await,
+            None => runs::end(tx, run_id, ending.status(), why, now).await,
         }
     }
 

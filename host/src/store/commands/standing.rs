@@ -14,6 +14,8 @@ pub struct Standing {
     pub position: Option<u32>,
     /// How many of its agent's commands are in that order.
     pub total: u32,
+    /// Its score in that order; none while it is not in it, and for one that is aged.
+    pub score: Option<i64>,
     /// Whether it waits for the run before it.
     pub behind_run: bool,
     /// Whether its session is busy.
@@ -72,6 +74,10 @@ SELECT c.id, k.failures, k.failed_at,
             session_free!(),
             " THEN 0 ELSE 1 END AS behind_session,
        (SELECT count(*) FROM ranked) AS total,
+       (SELECT CAST(me.score AS bigint)
+          FROM ranked me
+         WHERE me.seq = c.seq
+           AND me.aged = 0) AS score,
        (SELECT count(*)
           FROM ranked me
           JOIN ranked r ON (r.aged, r.score, -r.seq) >= (me.aged, me.score, -me.seq)
@@ -119,6 +125,7 @@ fn read(row: &Row) -> Result<Standing, StoreError> {
     Ok(Standing {
         position: Some(r.count("position")?).filter(|position| *position > 0),
         total: r.count("total")?,
+        score: r.get("score")?,
         behind_run: r.get::<i32>("behind_run")? != 0,
         behind_session: r.get::<i32>("behind_session")? != 0,
         class_active: r.count("class_active")?,

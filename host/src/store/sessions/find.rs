@@ -4,7 +4,7 @@ use super::super::sql::{Reader, Row, binds};
 use super::super::{Page, PageRequest, Store, StoreError, events};
 use crate::model::id::SessionId;
 use crate::model::name::Name;
-use crate::model::scope::Scope;
+use crate::model::scope::{Reach, Scope};
 use crate::model::session::{Session, SessionKey, SessionLease, SessionState};
 
 /// Which sessions to list.
@@ -18,7 +18,7 @@ pub struct SessionFilter {
 
 /// A query of sessions.
 macro_rules! select_sessions {
-    ($rest:literal) => {
+    ($rest:expr) => {
         concat!(
             "\
 SELECT seq, id, workspace_id, key, agent, state, state_at, lease_worker_id, lease_command_id,
@@ -40,15 +40,24 @@ const SELECT_BY_KEY: &str = select_sessions!(
    AND key = $2"
 );
 
-// An unused filter is bound as NULL, in a form whose type both databases know.
-const SELECT_PAGE: &str = select_sessions!(
-    " WHERE workspace_id = $1
+/// A page of them. An unused filter is bound as NULL, in a form whose type both databases know.
+macro_rules! select_page {
+    ($scope:literal) => {
+        select_sessions!(concat!(
+            " WHERE ",
+            $scope,
+            "
    AND seq < $2
    AND state = coalesce($3, state)
    AND agent = coalesce($4, agent)
  ORDER BY seq DESC
  LIMIT $5"
-);
+        ))
+    };
+}
+
+const SELECT_PAGE: &str = select_page!("workspace_id = $1");
+const SELECT_PAGE_OF_ALL: &str = select_page!("CAST($1 AS TEXT) IS NULL");
 
 /// The session with this identifier.
 ///
@@ -84,18 +93,20 @@ pub async fn find_by_key(
 /// When the store fails.
 pub async fn list(
     store: &Store,
-    scope: &Scope,
+    reach: impl Into<Reach>,
     filter: &SessionFilter,
     page: PageRequest,
 ) -> Result<Page<Session>, StoreError> {
+    let reach = reach.into();
     let binds = binds![
-        scope.workspace_id(),
+        reach.workspace_id(),
         page.before(),
         filter.state.map(SessionState::as_str),
         filter.agent.as_ref().map(Name::as_str),
         page.fetch(),
     ];
-    let rows = store.read("list sessions", SELECT_PAGE, &binds).await?;
+    let sql = reach.pick(SELECT_PAGE, SELECT_PAGE_OF_ALL);
+    let rows = store.read("list sessions", sql, &binds).await?;
     Page::read("sessions", &rows, page, read)
 }
 

@@ -12,7 +12,8 @@ use crate::model::run::NewRun;
 use crate::model::session::SessionState;
 use crate::model::time::Time;
 pub use find::{SessionFilter, find, find_by_key, list};
-pub use reconcile::{Reconciled, reconcile};
+pub(super) use reconcile::PATIENCE;
+pub use reconcile::{Reconciled, is_stuck, reconcile};
 
 const INSERT: Sql = Sql {
     sqlite: "\

@@ -22,15 +22,21 @@ use crate::model::audit::Author;
 use crate::model::command::{Control, LEASE};
 use crate::model::id::{CommandId, WorkerId};
 use crate::model::scope::Scope;
-use crate::model::session::SessionState;
+use crate::model::session::{Session, SessionState};
 use crate::model::time::Time;
 
 /// How long a session may be starting or stopping before its worker is reminded.
-const PATIENCE: Duration = Duration::from_secs(5 * 60);
+pub(in crate::store) const PATIENCE: Duration = Duration::from_secs(5 * 60);
 /// How long before its command is taken from the worker.
 const PATIENCE_MAX: Duration = Duration::from_secs(10 * 60);
 /// How many sessions one call looks at.
 const BATCH: u32 = 200;
+
+/// Whether a session has been starting or stopping for so long that its worker is reminded.
+pub fn is_stuck(session: &Session, now: Time) -> bool {
+    let passing = matches!(session.state, SessionState::Starting | SessionState::Stopping);
+    session.lease.is_some() && passing && now.since(session.state_at) >= PATIENCE
+}
 
 /// What was put right.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

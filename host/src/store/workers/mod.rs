@@ -20,7 +20,7 @@ use super::sql::{Reader, Row, Sql, binds};
 use super::{Page, PageRequest, Store, StoreError, events};
 use crate::model::definition::Agent;
 use crate::model::id::WorkerId;
-use crate::model::scope::Scope;
+use crate::model::scope::{Reach, Scope};
 use crate::model::worker::{AdminState, Approval, Dismissal, Health, Pass, Worker};
 pub use presence::{Arrival, arrive, depart, heard, leave, standings, sweep};
 pub use register::{Admission, NewWorker, register};
@@ -67,9 +67,10 @@ const SELECT_NAMED: &str = select_workers!(
  LIMIT 2"
 );
 
+// There are few: no index has to be used.
 const SELECT_PAGE: Sql = Sql {
     sqlite: select_workers!(
-        " WHERE w.workspace_id = $1
+        " WHERE ($1 IS NULL OR w.workspace_id = $1)
    AND w.seq < $2
    AND ($3 IS NULL OR w.health = $3)
    AND ($4 IS NULL OR w.approval = $4)
@@ -78,7 +79,7 @@ const SELECT_PAGE: Sql = Sql {
  LIMIT $6"
     ),
     postgres: select_workers!(
-        " WHERE w.workspace_id = $1
+        " WHERE ($1::text IS NULL OR w.workspace_id = $1)
    AND w.seq < $2
    AND ($3::text IS NULL OR w.health = $3)
    AND ($4::text IS NULL OR w.approval = $4)
@@ -93,6 +94,12 @@ const SELECT_ON_DUTY: &str = select_workers!(
    AND w.approval = 'approved'
    AND w.admin_state = 'active'
    AND w.draining + w.leaving = 0"
+);
+
+const SELECT_KEPT_FROM_WORK: &str = select_workers!(
+    " WHERE w.health IN ('online', 'degraded', 'draining')
+   AND w.admin_state <> 'revoked'
+   AND (w.approval = 'pending' OR w.admin_state = 'disabled' OR w.draining + w.leaving > 0)"
 );
 
 const SELECT_BY_CREDENTIAL: &str = "\
@@ -132,12 +139,13 @@ pub async fn find(store: &Store, scope: &Scope, named: &str) -> Result<Named, St
 /// When the store fails.
 pub async fn list(
     store: &Store,
-    scope: &Scope,
+    reach: impl Into<Reach>,
     filter: &WorkerFilter,
     page: PageRequest,
 ) -> Result<Page<Worker>, StoreError> {
+    let reach = reach.into();
     let binds = binds![
-        scope.workspace_id(),
+        reach.workspace_id(),
         page.before(),
         filter.health.map(Health::as_str),
         filter.approval.map(Approval::as_str),
@@ -155,6 +163,17 @@ pub async fn list(
 /// When the store fails.
 pub async fn on_duty(store: &Store, agent: &Agent) -> Result<Vec<Worker>, StoreError> {
     let rows = store.read("look for workers", SELECT_ON_DUTY, &[]).await?;
+    let workers = rows.iter().map(read).collect::<Result<Vec<_>, _>>()?;
+    Ok(workers.into_iter().filter(|worker| worker.agents.contains(agent)).collect())
+}
+
+/// The connected workers that serve this agent and are given nothing: they wait to be let in, are
+/// switched off, or take nothing new.
+///
+/// # Errors
+/// When the store fails.
+pub async fn kept_from_work(store: &Store, agent: &Agent) -> Result<Vec<Worker>, StoreError> {
+    let rows = store.read("look for workers", SELECT_KEPT_FROM_WORK, &[]).await?;
     let workers = rows.iter().map(read).collect::<Result<Vec<_>, _>>()?;
     Ok(workers.into_iter().filter(|worker| worker.agents.contains(agent)).collect())
 }
