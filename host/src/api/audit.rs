@@ -18,7 +18,7 @@ use super::json::{InScope, Listing, Paging, ScopeJson, optional};
 use super::problem::Problem;
 use crate::model::audit::{Digest, Place};
 use crate::model::id::AuditId;
-use crate::model::scope::Scope;
+use crate::model::scope::Reach;
 use crate::model::time::Time;
 use crate::store::audit::{self, AuditFilter, Record};
 use crate::store::{Store, StoreError};
@@ -100,8 +100,8 @@ async fn list(
     Parameters(query): Parameters<ListQuery>,
 ) -> Result<Json<Listing<RecordJson>>, Problem> {
     let filter = query.filter.read()?;
-    let (scope, page) = (query.scope.scope()?, query.paging.request()?);
-    let page = audit::list(&api.store, &scope, &filter, page).await?;
+    let (reach, page) = (query.scope.reach()?, query.paging.request()?);
+    let page = audit::list(&api.store, reach, &filter, page).await?;
     Ok(Json(Listing::page(page, RecordJson::from)))
 }
 
@@ -110,9 +110,9 @@ async fn export(
     State(api): State<Arc<Api>>,
     Parameters(query): Parameters<ExportQuery>,
 ) -> Result<Response, Problem> {
-    let (filter, scope) = (query.filter.read()?, query.scope.scope()?);
-    let through = audit::newest(&api.store, &scope).await?.unwrap_or(0);
-    let export = Export { store: api.store.clone(), scope, filter, after: 0, through };
+    let (filter, reach) = (query.filter.read()?, query.scope.reach()?);
+    let through = audit::newest(&api.store, reach.clone()).await?.unwrap_or(0);
+    let export = Export { store: api.store.clone(), reach, filter, after: 0, through };
     let lines = stream::try_unfold(export, async |mut export| {
         Ok::<_, StoreError>(export.portion().await?.map(|lines| (lines, export)))
     });
@@ -122,7 +122,7 @@ async fn export(
 /// An export under way. It holds no more than a portion, however slowly that is taken.
 struct Export {
     store: Store,
-    scope: Scope,
+    reach: Reach,
     filter: AuditFilter,
     after: i64,
     through: i64,
@@ -131,7 +131,8 @@ struct Export {
 impl Export {
     async fn portion(&mut self) -> Result<Option<Bytes>, StoreError> {
         let range = (self.after, self.through);
-        let rows = audit::forward(&self.store, &self.scope, &self.filter, range, PORTION).await?;
+        let reach = self.reach.clone();
+        let rows = audit::forward(&self.store, reach, &self.filter, range, PORTION).await?;
         let Some((last, _)) = rows.last() else { return Ok(None) };
         self.after = *last;
         let mut lines = Vec::new();

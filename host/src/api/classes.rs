@@ -63,7 +63,7 @@ pub(super) async fn list(
     State(api): State<Arc<Api>>,
     Parameters(scope): Parameters<InScope>,
 ) -> Result<Json<ClassesJson>, Problem> {
-    let classes = classes::list(&api.store, &scope.scope()?, CLASSES_MAX).await?;
+    let classes = classes::list(&api.store, scope.reach()?, CLASSES_MAX).await?;
     let now = api.clock.now();
     let items = classes.into_iter().map(|class| shown(&api, class, now));
     Ok(Json(ClassesJson { items: items.collect() }))

@@ -58,6 +58,8 @@ struct ListQuery {
     source: Option<String>,
     enabled: Option<String>,
     agent: Option<String>,
+    /// Of triggers: a kind, or a prefix such as `github.*`.
+    event: Option<String>,
     #[serde(flatten)]
     scope: InScope,
     #[serde(flatten)]
@@ -73,9 +75,10 @@ async fn list(
         source: optional("source", query.source.as_deref())?,
         enabled: optional("enabled", query.enabled.as_deref())?,
         agent: optional("agent", query.agent.as_deref())?,
+        event: optional("event", query.event.as_deref())?,
     };
-    let (scope, page) = (query.scope.scope()?, query.paging.request()?);
-    let page = definitions::list(&api.store, kind, &scope, &filter, page).await?;
+    let (reach, page) = (query.scope.reach()?, query.paging.request()?);
+    let page = definitions::list(&api.store, kind, reach, &filter, page).await?;
     Ok(Json(Listing::page(page, |stored| DefinitionJson::new(stored, &api.registrar))))
 }
 

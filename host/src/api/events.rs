@@ -73,8 +73,8 @@ pub(super) async fn list(
             None => optional("producer", query.producer.as_deref())?,
         },
     };
-    let (scope, page) = (query.scope.scope()?, query.paging.request()?);
-    let page = events::list(&api.store, &scope, &filter, page).await?;
+    let (reach, page) = (query.scope.reach()?, query.paging.request()?);
+    let page = events::list(&api.store, reach, &filter, page).await?;
     Ok(Json(Listing::page(page, SummaryJson::from)))
 }
 

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::problem::Problem;
-use crate::model::scope::Scope;
+use crate::model::scope::{Reach, Scope};
 use crate::store::{Page, PageRequest};
 
 /// How many rows a page has unless the client says otherwise.
@@ -16,7 +16,19 @@ pub(super) struct InScope {
     workspace: String,
 }
 
+/// What stands for every scope, in listings.
+const EVERYWHERE: &str = "*";
+
 impl InScope {
+    /// The same of a listing: every scope's, where that is asked for. Whoever has a key may see all
+    /// of them.
+    pub(super) fn reach(&self) -> Result<Reach, Problem> {
+        if self.workspace == EVERYWHERE {
+            return Ok(Reach::All);
+        }
+        self.scope().map(Reach::One)
+    }
+
     pub(super) fn scope(&self) -> Result<Scope, Problem> {
         Scope::parse(&self.workspace).map_err(|reason| Problem::parameter("workspace", reason))
     }

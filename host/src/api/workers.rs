@@ -102,8 +102,8 @@ async fn list(
         approval: optional("approval", query.approval.as_deref())?,
         admin_state: optional("admin_state", query.admin_state.as_deref())?,
     };
-    let (scope, page) = (query.scope.scope()?, query.paging.request()?);
-    let page = workers::list(&api.store, &scope, &filter, page).await?;
+    let (reach, page) = (query.scope.reach()?, query.paging.request()?);
+    let page = workers::list(&api.store, reach, &filter, page).await?;
     Ok(Json(Listing::page(page, WorkerJson::from)))
 }
 

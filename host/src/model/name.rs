@@ -128,6 +128,17 @@ impl KindPattern {
     }
 }
 
+impl KindPattern {
+    /// What one may listen to in order to hear of all that this means: itself, and every prefix of
+    /// it.
+    pub fn and_above(&self) -> Vec<Self> {
+        let (Self::Exact(kind) | Self::Below(kind)) = self;
+        let dots = kind.as_str().match_indices('.').map(|(place, _)| &kind.as_str()[..place]);
+        let above = dots.filter_map(|prefix| prefix.parse().map(Self::Below).ok());
+        std::iter::once(self.clone()).chain(above).collect()
+    }
+}
+
 impl FromStr for KindPattern {
     type Err = InvalidName;
     fn from_str(text: &str) -> Result<Self, InvalidName> {
@@ -186,6 +197,13 @@ mod tests {
         assert!(matches("github.*", "github.issues"));
         assert!(!matches("github.*", "github"));
         assert!(!matches("git.*", "github.issues"));
+        let above = |pattern: &str| {
+            let above = pattern.parse::<KindPattern>().unwrap().and_above();
+            above.iter().map(ToString::to_string).collect::<Vec<_>>()
+        };
+        assert_eq!(above("a.b.c"), ["a.b.c", "a.*", "a.b.*"]);
+        assert_eq!(above("a.b.*"), ["a.b.*", "a.*"]);
+        assert_eq!(above("a"), ["a"]);
         for bad in ["*", ".*", "git*", "github.*.x", ""] {
             assert!(bad.parse::<KindPattern>().is_err(), "{bad}");
         }

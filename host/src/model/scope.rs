@@ -43,6 +43,39 @@ impl Scope {
     }
 }
 
+/// Which scopes a listing looks into.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Reach {
+    /// This one.
+    One(Scope),
+    /// The global one and every workspace.
+    All,
+}
+
+impl Reach {
+    /// The workspace's identifier, if it is one scope.
+    pub fn workspace_id(&self) -> Option<&str> {
+        match self {
+            Self::One(scope) => Some(scope.workspace_id()),
+            Self::All => None,
+        }
+    }
+
+    /// What is for one scope, or what is for all.
+    pub fn pick<T>(&self, one: T, all: T) -> T {
+        match self {
+            Self::One(_) => one,
+            Self::All => all,
+        }
+    }
+}
+
+impl From<&Scope> for Reach {
+    fn from(scope: &Scope) -> Self {
+        Self::One(scope.clone())
+    }
+}
+
 impl fmt::Display for Scope {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

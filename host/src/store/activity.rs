@@ -2,6 +2,7 @@
 //! so that a run that is seen to have ended has no line that is not seen.
 
 use super::sql::{Reader, Row, Tx, binds};
+use super::tasks::shown_status;
 use super::view::View;
 use super::write::WriteError;
 use super::{Store, StoreError, inputs, logs, run_events, runs};
@@ -60,11 +61,17 @@ pub struct TaskStand {
     pub error: Option<String>,
 }
 
-const SELECT_TASK: &str = "\
-SELECT id, agent, label, status, run_id, error
+const SELECT_TASK: &str = concat!(
+    "\
+SELECT id, agent, label,
+       ",
+    shown_status!(),
+    " AS status,
+       run_id, error
   FROM tasks
  WHERE id = $1
-   AND workspace_id = $2";
+   AND workspace_id = $2"
+);
 
 /// What a run has said behind the cursor.
 ///

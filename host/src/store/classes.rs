@@ -4,7 +4,7 @@ use super::sql::{Reader, Row, binds};
 use super::{Store, StoreError, events};
 use crate::model::name::Name;
 use crate::model::policy::Policy;
-use crate::model::scope::Scope;
+use crate::model::scope::{Reach, Scope};
 use crate::model::time::Time;
 
 // What is out is little; what waits is counted in an index, class by class.
@@ -34,7 +34,7 @@ SELECT k.id, k.workspace_id, k.agent, k.lane, k.policy, k.failures, k.failed_at,
          WHERE a.class_id = k.id
            AND a.cancel_requested_at IS NOT NULL) AS stopping
   FROM classes k
- WHERE k.workspace_id = $1
+ WHERE (CAST($1 AS TEXT) IS NULL OR k.workspace_id = $1)
  ORDER BY k.agent, k.lane, k.id
  LIMIT $2";
 
@@ -71,8 +71,12 @@ pub struct Class {
 ///
 /// # Errors
 /// When the store fails.
-pub async fn list(store: &Store, scope: &Scope, max: u32) -> Result<Vec<Class>, StoreError> {
-    let binds = binds![scope.workspace_id(), max];
+pub async fn list(
+    store: &Store,
+    reach: impl Into<Reach>,
+    max: u32,
+) -> Result<Vec<Class>, StoreError> {
+    let binds = binds![reach.into().workspace_id(), max];
     let rows = store.read("list execution classes", SELECT, &binds).await?;
     rows.iter().map(read).collect()
 }

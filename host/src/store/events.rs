@@ -17,7 +17,7 @@ use crate::model::decision::{Decision, Outcome, Verdict};
 use crate::model::envelope::{Arrival, Event, Origin, Payload, Producer, Source, Verified, Way};
 use crate::model::id::{EventId, GatheringId};
 use crate::model::name::{Kind, Name};
-use crate::model::scope::Scope;
+use crate::model::scope::{Reach, Scope};
 use crate::model::text::storable;
 use crate::model::time::Time;
 
@@ -241,29 +241,36 @@ const SELECT_LAST_GATHERED: &str = select_events!(
                WHERE gathering_id = $1)"
 );
 
-// An unused filter is bound as NULL; PostgreSQL has to be told the type of such a bind.
-const SELECT_PAGE: Sql = Sql {
-    sqlite: "\
+/// A page of them, without what they carry. An unused filter is bound as NULL; PostgreSQL has to be
+/// told the type of such a bind.
+macro_rules! select_page {
+    ($scope:literal, $text:literal) => {
+        concat!(
+            "\
 SELECT seq, id, workspace_id, kind, source, producer_id, producer, received_at, verified,
        activated_at, repeats
   FROM events
- WHERE workspace_id = $1
+ WHERE ",
+            $scope,
+            "
    AND seq < $2
-   AND ($3 IS NULL OR kind = $3)
-   AND ($4 IS NULL OR producer = $4)
+   AND ($3",
+            $text,
+            " IS NULL OR kind = $3)
+   AND ($4",
+            $text,
+            " IS NULL OR producer = $4)
  ORDER BY seq DESC
- LIMIT $5",
-    postgres: "\
-SELECT seq, id, workspace_id, kind, source, producer_id, producer, received_at, verified,
-       activated_at, repeats
-  FROM events
- WHERE workspace_id = $1
-   AND seq < $2
-   AND ($3::text IS NULL OR kind = $3)
-   AND ($4::text IS NULL OR producer = $4)
- ORDER BY seq DESC
- LIMIT $5",
-};
+ LIMIT $5"
+        )
+    };
+    ($scope:literal) => {
+        Sql { sqlite: select_page!($scope, ""), postgres: select_page!($scope, "::text") }
+    };
+}
+
+const SELECT_PAGE: Sql = select_page!("workspace_id = $1");
+const SELECT_PAGE_OF_ALL: Sql = select_page!("CAST($1 AS TEXT) IS NULL");
 
 const SELECT_DECISIONS: &str = "\
 SELECT event_id AS id, trigger_id, trigger_name, outcome, reason, run_id, retry_at, at
@@ -366,18 +373,20 @@ pub async fn is_kept(store: &Store, scope: &Scope, id: &EventId) -> Result<bool,
 /// When the store fails.
 pub async fn list(
     store: &Store,
-    scope: &Scope,
+    reach: impl Into<Reach>,
     filter: &EventFilter,
     page: PageRequest,
 ) -> Result<Page<EventSummary>, StoreError> {
+    let reach = reach.into();
     let binds = binds![
-        scope.workspace_id(),
+        reach.workspace_id(),
         page.before(),
         filter.kind.as_ref().map(Kind::as_str),
         filter.producer.as_ref().map(Name::as_str),
         page.fetch(),
     ];
-    let rows = store.read("list events", SELECT_PAGE, &binds).await?;
+    let sql = reach.pick(SELECT_PAGE, SELECT_PAGE_OF_ALL);
+    let rows = store.read("list events", sql, &binds).await?;
     Page::read("events", &rows, page, read_summary)
 }
 

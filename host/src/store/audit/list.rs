@@ -6,7 +6,7 @@ use super::super::sql::{Bind, Reader, Row, Sql, binds};
 use super::super::{Page, PageRequest, Store, StoreError, events};
 use crate::model::audit::{Digest, Place};
 use crate::model::id::AuditId;
-use crate::model::scope::Scope;
+use crate::model::scope::{Reach, Scope};
 use crate::model::time::Time;
 
 /// A row of the audit.
@@ -58,13 +58,15 @@ pub struct AuditFilter {
 /// A query of rows that pass a filter, whose binds are `$2` to `$6`. An unused filter is bound as
 /// NULL; PostgreSQL has to be told the type of such a bind.
 macro_rules! select_audit {
-    ($text:literal, $number:literal, $rest:literal) => {
+    ($scope:literal, $text:literal, $number:literal, $rest:literal) => {
         concat!(
             "\
 SELECT seq, id, workspace_id, at, actor_kind, actor_id, action, object_kind, object_id,
        object_name, before, after, detail, peer, request_id, user_agent
   FROM audit
- WHERE workspace_id = $1
+ WHERE ",
+            $scope,
+            "
    AND ($2",
             $text,
             " IS NULL OR actor_id = $2 OR actor_kind = $2)
@@ -87,46 +89,50 @@ SELECT seq, id, workspace_id, at, actor_kind, actor_id, action, object_kind, obj
     };
 }
 
-const SELECT_PAGE: Sql = Sql {
-    sqlite: select_audit!(
-        "",
-        "",
-        "   AND seq < $7
+macro_rules! select_page {
+    ($scope:literal, $rest:literal) => {
+        Sql {
+            sqlite: select_audit!($scope, "", "", $rest),
+            postgres: select_audit!($scope, "::text", "::bigint", $rest),
+        }
+    };
+    ($scope:literal) => {
+        select_page!(
+            $scope,
+            "   AND seq < $7
  ORDER BY seq DESC
  LIMIT $8"
-    ),
-    postgres: select_audit!(
-        "::text",
-        "::bigint",
-        "   AND seq < $7
- ORDER BY seq DESC
- LIMIT $8"
-    ),
-};
+        )
+    };
+}
 
-const SELECT_FORWARD: Sql = Sql {
-    sqlite: select_audit!(
-        "",
-        "",
-        "   AND seq > $7
+const SELECT_PAGE: Sql = select_page!("workspace_id = $1");
+const SELECT_PAGE_OF_ALL: Sql = select_page!("CAST($1 AS TEXT) IS NULL");
+
+macro_rules! select_forward {
+    ($scope:literal) => {
+        select_page!(
+            $scope,
+            "   AND seq > $7
    AND seq <= $8
  ORDER BY seq
  LIMIT $9"
-    ),
-    postgres: select_audit!(
-        "::text",
-        "::bigint",
-        "   AND seq > $7
-   AND seq <= $8
- ORDER BY seq
- LIMIT $9"
-    ),
-};
+        )
+    };
+}
+
+const SELECT_FORWARD: Sql = select_forward!("workspace_id = $1");
+const SELECT_FORWARD_OF_ALL: Sql = select_forward!("CAST($1 AS TEXT) IS NULL");
 
 const SELECT_NEWEST: &str = "\
 SELECT max(seq) AS seq
   FROM audit
  WHERE workspace_id = $1";
+
+const SELECT_NEWEST_OF_ALL: &str = "\
+SELECT max(seq) AS seq
+  FROM audit
+ WHERE CAST($1 AS TEXT) IS NULL";
 
 /// Rows, newest first.
 ///
@@ -134,23 +140,27 @@ SELECT max(seq) AS seq
 /// When the store fails.
 pub async fn list(
     store: &Store,
-    scope: &Scope,
+    reach: impl Into<Reach>,
     filter: &AuditFilter,
     page: PageRequest,
 ) -> Result<Page<Record>, StoreError> {
-    let mut binds = filter.binds(scope);
+    let reach = reach.into();
+    let mut binds = filter.binds(&reach);
     binds.extend(binds![page.before(), page.fetch()]);
-    let rows = store.read("list the audit", SELECT_PAGE, &binds).await?;
+    let sql = reach.pick(SELECT_PAGE, SELECT_PAGE_OF_ALL);
+    let rows = store.read("list the audit", sql, &binds).await?;
     Page::read("audit", &rows, page, read)
 }
 
-/// The number of a scope's newest row; none when there is no row.
+/// The number of the newest row; none when there is no row.
 ///
 /// # Errors
 /// When the store fails.
-pub async fn newest(store: &Store, scope: &Scope) -> Result<Option<i64>, StoreError> {
-    let binds = binds![scope.workspace_id()];
-    let rows = store.read("look at the end of the audit", SELECT_NEWEST, &binds).await?;
+pub async fn newest(store: &Store, reach: impl Into<Reach>) -> Result<Option<i64>, StoreError> {
+    let reach = reach.into();
+    let sql = reach.pick(SELECT_NEWEST, SELECT_NEWEST_OF_ALL);
+    let binds = binds![reach.workspace_id()];
+    let rows = store.read("look at the end of the audit", sql, &binds).await?;
     rows.first().map_or(Ok(None), |row| Reader::new("audit", row).get("seq"))
 }
 
@@ -161,22 +171,24 @@ pub async fn newest(store: &Store, scope: &Scope) -> Result<Option<i64>, StoreEr
 /// When the store fails.
 pub async fn forward(
     store: &Store,
-    scope: &Scope,
+    reach: impl Into<Reach>,
     filter: &AuditFilter,
     (after, through): (i64, i64),
     limit: u32,
 ) -> Result<Vec<(i64, Record)>, StoreError> {
-    let mut binds = filter.binds(scope);
+    let reach = reach.into();
+    let mut binds = filter.binds(&reach);
     binds.extend(binds![after, through, limit]);
-    let rows = store.read("export the audit", SELECT_FORWARD, &binds).await?;
+    let sql = reach.pick(SELECT_FORWARD, SELECT_FORWARD_OF_ALL);
+    let rows = store.read("export the audit", sql, &binds).await?;
     let numbered = |row| Ok((Reader::new("audit", row).get("seq")?, read(row)?));
     rows.iter().map(numbered).collect()
 }
 
 impl AuditFilter {
-    fn binds(&self, scope: &Scope) -> Vec<Bind> {
+    fn binds(&self, reach: &Reach) -> Vec<Bind> {
         binds![
-            scope.workspace_id(),
+            reach.workspace_id(),
             self.actor.as_deref(),
             self.action.as_deref(),
             self.object.as_deref(),
