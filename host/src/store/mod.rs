@@ -37,6 +37,7 @@ pub mod notices;
 pub mod orphans;
 mod page;
 mod postgres;
+mod private;
 pub mod queues;
 mod record;
 pub mod retention;

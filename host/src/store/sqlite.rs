@@ -17,7 +17,7 @@ use super::sql::Tx;
 use super::view::View;
 use super::write::{Write, WriteError};
 use super::writer::{self, Writer};
-use super::{StoreError, lock, migrations};
+use super::{StoreError, lock, migrations, private};
 use crate::metrics::Metrics;
 
 /// How many queries may read at once.
@@ -53,6 +53,7 @@ impl Sqlite {
             // Of a new file: what is removed can be given back.
             .auto_vacuum(SqliteAutoVacuum::Incremental)
             .pragma("cache_size", WRITER_CACHE_KIB);
+        private::secure(options.get_filename()).map_err(|source| failed(source.into()))?;
         let mut connection = writes.connect().await.map_err(failed)?;
         migrations::sqlite(&mut connection).await?;
         let readers = SqlitePoolOptions::new()

@@ -19,6 +19,7 @@ use sqlx::{ConnectOptions as _, Connection as _, Row as _};
 use tempfile::NamedTempFile;
 
 use super::super::lock::{self, beside};
+use super::super::private;
 use super::{Inspected, Unsound, inspect};
 use crate::model::time::Time;
 
@@ -105,7 +106,8 @@ fn copied(store: &Path, from: &Path) -> io::Result<NamedTempFile> {
         if (new.uid(), new.gid()) != (old.uid(), old.gid()) {
             chown(copy.path(), Some(old.uid()), Some(old.gid()))?;
         }
-        copy.as_file().set_permissions(Permissions::from_mode(old.mode() & 0o777))?;
+        let mode = old.mode() & 0o700;
+        copy.as_file().set_permissions(Permissions::from_mode(mode))?;
     }
     copy.as_file().sync_all()?;
     Ok(copy)
@@ -120,7 +122,9 @@ async fn keep(store: &Path, now: Time) -> Result<Option<PathBuf>, RestoreError> 
     if store.exists() {
         fold(store).await?;
     }
+    private::tighten(store).map_err(failed)?;
     for end in SIDECARS {
+        private::tighten(&beside(store, end)).map_err(failed)?;
         match fs::rename(beside(store, end), beside(&kept, end)) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(failed(error)),
             _ => {}
