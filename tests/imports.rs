@@ -9,12 +9,13 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// What each top-level module may import beside what is [`FREE`].
-const TABLE: [(&str, &[&str]); 22] = [
+const TABLE: [(&str, &[&str]); 23] = [
     ("model", &[]),
     ("catalog", &[]),
     ("caps", &["store"]),
     ("clock", &[]),
     ("config", &[]),
+    ("environment", &[]),
     ("metrics", &[]),
     ("telemetry", &[]),
     ("trace", &[]),
@@ -63,7 +64,7 @@ const EVERYTHING: &[&str] = &[
     "telemetry",
 ];
 /// Free to all but `model`, which imports nothing of ours.
-const FREE: [&str; 6] = ["model", "catalog", "clock", "config", "metrics", "trace"];
+const FREE: [&str; 7] = ["model", "catalog", "clock", "config", "environment", "metrics", "trace"];
 
 /// Crates, and the only modules that may name them.
 const CONFINED: [(&str, &[&str]); 4] = [

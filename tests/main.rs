@@ -15,6 +15,7 @@
 //! runs          retries, and the life of runs as events
 //! dispatch      sockets and polls, what is put back, other replicas, the messages' schema
 //! tasks         tasks, sessions and run input, in the store and through the program
+//! isolation     hostile programs, what a killed worker leaves, whose files are whose
 //! worker        a worker of its own: logs, cancel, drain, loss
 //! workers       as a host knows them: joining, approval, health, being sent away
 //! controllers   the background loops: their driver, orders, several replicas
@@ -49,6 +50,7 @@ mod dispatch;
 mod harness;
 mod hostile;
 mod imports;
+mod isolation;
 mod logs;
 mod metrics;
 mod operations;

@@ -144,8 +144,9 @@ async fn a_worker_elsewhere_joins_as_shown() {
     let token = word(&said, "hlk_boot_").unwrap();
 
     let there = Folder::new(Database::sqlite(), "").await;
-    let shown = README.lines().find(|line| line.contains("--join TOKEN")).unwrap();
-    let shown = shown.replace("https://your.host", &host.url).replace("TOKEN", &token);
+    there.write("token", &format!("{token}\n"));
+    let shown = README.lines().find(|line| line.contains("--join-file token")).unwrap();
+    let shown = shown.replace("https://your.host", &host.url);
     let shown = shown.replace("/opt/triage", "cat") + " --name there";
     let arguments: Vec<&str> = shown.split(' ').skip(1).collect();
     let _worker = Process::start(there.hillock(&arguments), &there.path().join("worker.log"));

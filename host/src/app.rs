@@ -108,7 +108,7 @@ impl Host {
         host.tasks.spawn(async move { stopped.run_until_cancelled(led).await });
         host.serve(listener, sandbox, network, metrics, replica_id, clock)?;
         data_dir.publish_address(address)?;
-        host.employ(&data_dir, key, clock)?;
+        host.employ(&data_dir, key, clock).await?;
         host.tasks.spawn(service::stay_alive(host.stop.clone()));
         service::ready(address);
         tracing::info!("ready on http://{address}");
@@ -310,7 +310,12 @@ impl Host {
     }
 
     /// Begins the worker inside the host, if there is one. It speaks to the host as any other does.
-    fn employ(&mut self, data_dir: &DataDir, key: String, clock: Clock) -> anyhow::Result<()> {
+    async fn employ(
+        &mut self,
+        data_dir: &DataDir,
+        key: String,
+        clock: Clock,
+    ) -> anyhow::Result<()> {
         let Some(worker) = self.config.worker.clone() else { return Ok(()) };
         let identity = identity::claim(data_dir.path(), identity::WORKER, || clock.worker_id())?;
         let (tasks, stop) = (TaskTracker::new(), CancellationToken::new());
@@ -319,17 +324,26 @@ impl Host {
             key,
             id: identity.id.clone(),
             worker,
+            data_dir: data_dir.path().to_owned(),
+            private: self.private(),
             now: || Clock.now(),
             stop: stop.clone(),
         };
+        let ready = worker::prepare(settings).await?;
         tasks.spawn(async move {
-            if let Err(error) = worker::run(settings).await {
+            if let Err(error) = ready.work().await {
                 tracing::error!(error = &error as &dyn std::error::Error, "the worker ended");
             }
             drop(identity);
         });
         self.worker = Some(Embedded { tasks, stop });
         Ok(())
+    }
+
+    /// What is not for the programs that run inside, at each moment.
+    fn private(&self) -> worker::PrivateNow {
+        let (config, catalog) = (self.config.clone(), self.registrar.catalog().clone());
+        Arc::new(move || config.private(&catalog.now()))
     }
 
     /// Long enough for the worker to wait for its programs, and then to hand their commands back.

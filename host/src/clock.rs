@@ -67,7 +67,7 @@ impl Clock {
     /// Is led by the file that `HILLOCK_CLOCK_FILE` names, if it does, from now on and for as long
     /// as the future it returns is polled.
     pub fn follow_file(self) -> impl Future<Output = ()> {
-        let path = std::env::var_os("HILLOCK_CLOCK_FILE").map(PathBuf::from);
+        let path = crate::environment::var_os("HILLOCK_CLOCK_FILE").map(PathBuf::from);
         if let Some(path) = &path {
             tracing::warn!(path = %path.display(), "the clock is led by a file: this is for tests");
             read_lead(path);

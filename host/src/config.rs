@@ -16,6 +16,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use crate::environment;
 use crate::model::definition::{Agent, Definitions, Plugin};
 use crate::model::problem::Problems;
 use crate::model::routing::Offer;
@@ -171,6 +172,34 @@ pub struct Worker {
     pub cancel_grace: Duration,
     /// How long a stopping worker waits for its programs before it hands their commands back.
     pub drain_grace: Duration,
+    /// Whether its programs are kept from the host and from one another.
+    pub isolation: Isolation,
+    /// Whose programs they are, by name or number; the worker's own user's when absent.
+    pub user: Option<String>,
+}
+
+/// Whether programs are kept from the host, the worker and one another by bubblewrap.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Isolation {
+    /// Where that works.
+    #[default]
+    Auto,
+    /// Always: a worker that cannot does not begin.
+    Required,
+    /// Not unless a policy asks for it.
+    Off,
+}
+
+/// What is not for programs.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Private {
+    /// Folders that no program has any business in.
+    pub closed: Vec<PathBuf>,
+    /// Folders that are hidden where they are nobody's place of work.
+    pub folders: Vec<PathBuf>,
+    /// Files.
+    pub files: Vec<PathBuf>,
 }
 
 impl Default for Worker {
@@ -182,6 +211,8 @@ impl Default for Worker {
             programs: Vec::new(),
             cancel_grace: Duration::from_secs(10),
             drain_grace: Duration::from_secs(30),
+            isolation: Isolation::Auto,
+            user: None,
         }
     }
 }
@@ -205,6 +236,10 @@ pub struct Program {
     /// Whether it reads lines of JSON on its standard input as long as it runs, whatever the run's
     /// policy says.
     pub interactive: bool,
+    /// Files and folders that it sees though they would be hidden from it.
+    pub visible: Vec<PathBuf>,
+    /// Whose program it is, instead of the worker's `user`.
+    pub user: Option<String>,
 }
 
 /// What the command line says over environment and file.
@@ -300,6 +335,31 @@ impl Config {
         definitions::snapshot(&self.declared)
     }
 
+    /// What is not for agents' programs, with the secrets that these definitions name.
+    pub fn private(&self, definitions: &Definitions) -> Private {
+        let folder = |path: &Path| match path.parent() {
+            Some(folder) if folder != Path::new("") => folder.to_owned(),
+            _ => PathBuf::from("."),
+        };
+        let mut private = Private::of_this_user();
+        private
+            .closed
+            .extend([self.data_dir.clone(), self.folder().join(automations::FOLDER_NAME)]);
+        private.folders.push(folder(&self.path));
+        private.files.push(self.path.clone());
+        private.files.extend(secrets::files(definitions));
+        if let Some(store) = self.store_url.strip_prefix("sqlite://").map(Path::new) {
+            // The store, and what is beside it: its log, its lock, what a restore kept.
+            let name = store.file_name().unwrap_or_default().as_encoded_bytes();
+            let beside = std::fs::read_dir(folder(store)).into_iter().flatten().flatten();
+            let belongs = |file: &PathBuf| {
+                file.file_name().is_some_and(|other| other.as_encoded_bytes().starts_with(name))
+            };
+            private.files.extend(beside.map(|entry| entry.path()).filter(belongs));
+        }
+        private
+    }
+
     /// The folder that relative paths are below.
     pub fn folder(&self) -> &Path {
         self.path.parent().unwrap_or(Path::new(""))
@@ -391,6 +451,18 @@ pub fn reachable(bound: SocketAddr) -> SocketAddr {
     SocketAddr::new(ip, bound.port())
 }
 
+impl Private {
+    /// What belongs to whatever host this user runs without having said where.
+    pub fn of_this_user() -> Self {
+        let pgpass = environment::var_os("PGPASSFILE").map(PathBuf::from);
+        Self {
+            closed: vec![default_data_dir()],
+            folders: vec![xdg("XDG_CONFIG_HOME", ".config").join("hillock")],
+            files: pgpass.into_iter().collect(),
+        }
+    }
+}
+
 /// Where keys and caches are kept unless somebody says otherwise.
 pub fn default_data_dir() -> PathBuf {
     xdg("XDG_DATA_HOME", ".local/share").join("hillock")
@@ -419,8 +491,8 @@ fn machine_name() -> String {
 }
 
 fn xdg(variable: &str, below_home: &str) -> PathBuf {
-    match std::env::var_os(variable) {
+    match environment::var_os(variable) {
         Some(path) if Path::new(&path).is_absolute() => path.into(),
-        _ => PathBuf::from(std::env::var_os("HOME").unwrap_or_default()).join(below_home),
+        _ => PathBuf::from(environment::var_os("HOME").unwrap_or_default()).join(below_home),
     }
 }

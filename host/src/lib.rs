@@ -12,6 +12,7 @@ pub mod config;
 pub mod controllers;
 pub mod dispatch;
 pub mod egress;
+pub mod environment;
 pub mod ingress;
 pub mod metrics;
 pub mod model;

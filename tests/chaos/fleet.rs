@@ -18,7 +18,7 @@ capacity = 4
 
 [[worker.agents]]
 name = "mill"
-command = ["sh", "-c", "read -r line; echo \"$line\"; case $(($$ % 10)) in 3) exit 1;; 7) sleep 1;; esac"]
+command = ["sh", "-c", "read -r line; echo \"$line\"; case $HILLOCK_COMMAND_ID in *3) exit 1;; *7) sleep 1;; esac"]
 "#;
 
 pub(super) struct Fleet {

@@ -184,3 +184,32 @@ async fn a_worker_that_is_not_told_what_to_run_says_so() {
     assert!(worker.written().contains("--agent NAME=PROGRAM"), "{}", worker.written());
     assert_eq!(host.joined().len(), 0);
 }
+
+/// Where it is not among what every user of the machine sees of a process.
+#[tokio::test]
+async fn a_token_is_read_from_a_file_standard_input_or_the_environment() {
+    for way in ["--join-file", "--join -", "HILLOCK_JOIN_TOKEN", "--join"] {
+        let mut host = StandIn::start("approved").await;
+        let folder = Folder::new(Database::sqlite(), "").await;
+        folder.write("token", &format!("{TOKEN}\n"));
+        let mut command = folder.hillock(&["worker", "--agent", "agent=sh"]);
+        command.env("HILLOCK_URL", &host.url);
+        match way {
+            "--join-file" => command.args([way, "token"]),
+            "--join -" => command
+                .args(["--join", "-"])
+                .stdin(std::fs::File::open(folder.path().join("token")).unwrap()),
+            "--join" => command.args([way, TOKEN]),
+            variable => command.env(variable, TOKEN),
+        };
+        let worker = Process::start(command, &folder.path().join("worker.log"));
+        host.greeted().await;
+        let process =
+            |file: &str| std::fs::read(format!("/proc/{}/{file}", worker.id())).unwrap_or_default();
+        let is_seen = ["cmdline", "environ"]
+            .iter()
+            .any(|file| String::from_utf8_lossy(&process(file)).contains(TOKEN));
+        let is_warned_of = worker.written().contains("in the list of processes");
+        assert_eq!((is_seen, is_warned_of), (way == "--join", way == "--join"), "{way}");
+    }
+}

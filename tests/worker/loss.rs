@@ -27,9 +27,9 @@ async fn a_stopping_worker_hands_back_what_it_cannot_finish() {
     let mut worker = start(&at_worker, &host);
     let run = run(&host).await;
     host.line(&run, "started").await;
-    let pids = starts(&at_worker, 1).await;
+    starts(&at_worker, 1).await;
     assert!(worker.stop().await.success());
-    gone(pids[0]).await;
+    gone(&run).await;
     host.run_with_status(&run, "scheduled").await;
 
     let another = worker_folder(PATIENT, "").await;
@@ -74,7 +74,7 @@ async fn a_program_outlives_its_host() {
         let again = at_host.serve_on(&address).await;
         again.run_with_status(&run, "completed").await;
         assert_eq!(again.logs(&run).await, stdout(&["started", "done"]), "killed: {killed}");
-        assert_eq!(starts(&at_worker, 1).await.len(), 1);
+        assert_eq!(starts(&at_worker, 1).await, 1);
     }
 }
 

@@ -21,6 +21,7 @@ use crate::harness::host::Host;
 use crate::harness::process::Process;
 use crate::harness::senders::Delivery;
 use crate::harness::wait;
+use crate::isolation::given;
 
 /// Says that it has begun, in its log and in the file `starts`; ends when the file `go` is there.
 const PATIENT: &str = "echo started; echo $$ >> starts; \
@@ -60,21 +61,20 @@ async fn run(host: &Host) -> String {
     host.run_of(&id).await
 }
 
-/// The process ids of the programs that have begun, once there are as many as this.
-async fn starts(folder: &Folder, count: usize) -> Vec<i32> {
+/// How many programs have begun, once there are as many as this.
+async fn starts(folder: &Folder, count: usize) -> usize {
     wait::until(&format!("{count} starts"), async || {
-        let text = folder.read("starts").unwrap_or_default();
-        let found: Vec<i32> = text.lines().filter_map(|line| line.parse().ok()).collect();
-        (found.len() >= count).then_some(found)
+        let found = folder.read("starts").unwrap_or_default().lines().count();
+        (found >= count).then_some(found)
     })
     .await
 }
 
-/// Waits until there is no such process.
-async fn gone(pid: i32) {
-    let pid = nix::unistd::Pid::from_raw(pid);
+/// Waits until no process of the run is left.
+async fn gone(run: &str) {
+    let variable = format!("HILLOCK_RUN_ID={run}");
     wait::within(Duration::from_secs(20), "the program to be gone", async || {
-        nix::sys::signal::kill(pid, None).is_err().then_some(())
+        given(&variable).is_empty().then_some(())
     })
     .await;
 }

@@ -202,6 +202,7 @@ impl Peer {
             run_id: Clock.run_id(),
             agent: Served { workspace_id: String::new(), name: "agent".parse().unwrap() },
             attempt: 1,
+            dispatch: 1,
             prompt: prompt.to_owned(),
             task_id: None,
             terms: Box::new(Terms {

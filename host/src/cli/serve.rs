@@ -5,6 +5,7 @@ use std::process::ExitCode;
 use super::{Globals, signals};
 use crate::app::Host;
 use crate::config::{Config, Overrides};
+use crate::environment;
 use crate::telemetry;
 
 /// Its flags.
@@ -13,8 +14,8 @@ pub struct Args {
     /// Where to listen, instead of hillock.toml's server.listen.
     #[arg(long, env = "HILLOCK_LISTEN", value_name = "ADDRESS:PORT")]
     listen: Option<String>,
-    /// Where to keep rows, instead of hillock.toml's store.url.
-    #[arg(long, env = "HILLOCK_STORE_URL", value_name = "URL", hide_env_values = true)]
+    /// Where to keep rows, instead of $HILLOCK_STORE_URL and hillock.toml's store.url.
+    #[arg(long, value_name = "URL")]
     store_url: Option<String>,
 }
 
@@ -25,7 +26,8 @@ pub struct Args {
 pub async fn run(globals: &Globals, args: Args) -> anyhow::Result<ExitCode> {
     let overrides = Overrides {
         listen: args.listen,
-        store_url: args.store_url,
+        // Not read by the parser, which looks where a password could be seen.
+        store_url: args.store_url.or_else(|| environment::var("HILLOCK_STORE_URL")),
         data_dir: globals.data_dir.clone(),
     };
     let stop = signals::stop()?;

@@ -123,7 +123,7 @@ fn dev_config(folder: &Path) -> Option<PathBuf> {
 
 /// An environment variable, where an empty one is none.
 fn variable(name: &str) -> Option<String> {
-    std::env::var(name).ok().filter(|text| !text.is_empty())
+    crate::environment::var(name)
 }
 
 /// Where clients of this machine reach a host that listens on `address`.
@@ -167,7 +167,7 @@ impl fmt::Display for KeySource {
         match self {
             Self::Environment => write!(f, "${KEY_VARIABLE}"),
             Self::File(path) => write!(f, "{}", path.display()),
-            Self::Join => f.write_str("--join or $HILLOCK_JOIN_TOKEN"),
+            Self::Join => f.write_str("--join, --join-file or $HILLOCK_JOIN_TOKEN"),
         }
     }
 }

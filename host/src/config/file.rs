@@ -15,9 +15,10 @@ use super::queue::QueueTable;
 use super::retention::RetentionTable;
 use super::telemetry::TelemetryTable;
 use super::{
-    AuditLimits, Config, EgressLimits, Limits, LogLimits, Overrides, PROGRAM_TIMEOUT, Program,
-    Worker, default_data_dir,
+    AuditLimits, Config, EgressLimits, Isolation, Limits, LogLimits, Overrides, PROGRAM_TIMEOUT,
+    Program, Worker, default_data_dir,
 };
+use crate::environment;
 use crate::model::definition::{Agent, Definition};
 use crate::model::problem::Problems;
 use crate::model::routing::Offer;
@@ -136,6 +137,9 @@ struct WorkerTable {
     cluster: Option<String>,
     region: Option<String>,
     #[serde(default)]
+    isolation: Isolation,
+    user: Option<UserEntry>,
+    #[serde(default)]
     agents: Vec<ProgramEntry>,
 }
 
@@ -152,6 +156,30 @@ struct ProgramEntry {
     timeout: Option<String>,
     #[serde(default)]
     interactive: bool,
+    #[serde(default)]
+    visible: Vec<PathBuf>,
+    user: Option<UserEntry>,
+}
+
+/// A user, by name or by number.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum UserEntry {
+    Name(String),
+    Number(u32),
+}
+
+impl UserEntry {
+    fn read(self, path: &str, problems: &mut Problems) -> Option<String> {
+        match self {
+            Self::Name(name) if name.trim().is_empty() => {
+                problems.add(path, "names no user");
+                None
+            }
+            Self::Name(name) => Some(name),
+            Self::Number(number) => Some(number.to_string()),
+        }
+    }
 }
 
 impl File {
@@ -221,7 +249,8 @@ fn listen_address(text: &str, problems: &mut Problems) -> Option<SocketAddr> {
     problems.take("server.listen", parsed)
 }
 
-/// The store's URL, with a relative SQLite path taken from the file's folder.
+/// The store's URL, with a relative SQLite path taken from the file's folder; or, when there is no
+/// such file yet and systemd gives the host a folder to write to, from that.
 fn store_url_in(folder: &Path, url: &str, problems: &mut Problems) -> Option<String> {
     if url.starts_with("postgres://") || url.starts_with("postgresql://") {
         return Some(url.to_owned());
@@ -232,7 +261,13 @@ fn store_url_in(folder: &Path, url: &str, problems: &mut Problems) -> Option<Str
         problems.add("store.url", "neither sqlite://PATH nor postgres://USER@HOST/DATABASE");
         return None;
     };
-    Some(format!("sqlite://{}", folder.join(path).display()))
+    let (here, state) = (folder.join(path), environment::var_os("STATE_DIRECTORY"));
+    let state = state.and_then(|state| std::env::split_paths(&state).next());
+    let file = match state.filter(|state| state.is_absolute() && !here.exists()) {
+        Some(state) => state.join(path),
+        None => here,
+    };
+    Some(format!("sqlite://{}", file.display()))
 }
 
 pub(super) fn duration(
@@ -342,6 +377,8 @@ impl WorkerTable {
                 problems,
             ),
             drain_grace: duration("worker.drain_grace", self.drain_grace, d.drain_grace, problems),
+            isolation: self.isolation,
+            user: self.user.and_then(|user| user.read("worker.user", problems)),
         })
     }
 }
@@ -419,6 +456,8 @@ impl ProgramEntry {
             dir: self.dir.map(|dir| folder.join(dir)),
             timeout,
             interactive: self.interactive,
+            visible: self.visible.into_iter().map(|path| folder.join(path)).collect(),
+            user: self.user.and_then(|user| user.read(&format!("{path}.user"), problems)),
         })
     }
 }

@@ -3,7 +3,7 @@
 use std::fs::File;
 use std::io::{self, Read as _};
 use std::os::unix::fs::OpenOptionsExt as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::Problems;
 use super::definitions::Declared;
@@ -39,7 +39,8 @@ pub enum SecretError {
 pub fn read(reference: &SecretRef) -> Result<Secret, SecretError> {
     match reference {
         SecretRef::Env(name) => {
-            let value = std::env::var_os(name).map(std::os::unix::ffi::OsStringExt::into_vec);
+            let value =
+                crate::environment::var_os(name).map(std::os::unix::ffi::OsStringExt::into_vec);
             value.and_then(Secret::new).ok_or_else(|| SecretError::Unset(name.clone()))
         }
         SecretRef::File(path) => {
@@ -90,6 +91,18 @@ pub fn known(definitions: &Definitions) -> Vec<Secret> {
     let grants = definitions.extensions.iter().flat_map(|extension| &extension.grants);
     let of_grants = grants.filter_map(|grant| Some(&grant.credential.as_ref()?.secret_ref));
     of_endpoints.chain(of_grants).filter_map(|reference| read(reference).ok()).collect()
+}
+
+/// The files that definitions' secrets are in.
+pub(super) fn files(definitions: &Definitions) -> Vec<PathBuf> {
+    let of_endpoints = definitions.endpoints.iter().flat_map(|endpoint| &endpoint.secrets);
+    let grants = definitions.extensions.iter().flat_map(|extension| &extension.grants);
+    let of_grants = grants.filter_map(|grant| Some(&grant.credential.as_ref()?.secret_ref));
+    let file = |reference: &SecretRef| match reference {
+        SecretRef::File(path) => Some(path.clone()),
+        SecretRef::Env(_) => None,
+    };
+    of_endpoints.chain(of_grants).filter_map(file).collect()
 }
 
 /// The secrets that a definition names, each with the field that does.

@@ -180,6 +180,10 @@ pub enum ToWorker {
         agent: Served,
         /// Which attempt this is, counted from 1.
         attempt: u32,
+        /// How often the attempt has been handed out, this time included: tells it from an earlier
+        /// time that a worker was lost with. 0 from a host that does not count.
+        #[serde(default)]
+        dispatch: u32,
         /// What the agent is asked.
         prompt: String,
         /// The run's task, if it is one's.

@@ -108,10 +108,11 @@ fn message(claim: Claim) -> ToWorker {
     match claim.charge {
         Charge::Control(control) => ToWorker::Control { held, control },
         Charge::Run(attempt) => {
-            let Attempt { run_id, scope, agent, prompt, attempt, task_id, terms } = *attempt;
+            let Attempt { run_id, scope, agent, prompt, attempt, dispatch, task_id, terms } =
+                *attempt;
             let agent = Served { workspace_id: scope.workspace_id().to_owned(), name: agent };
             let terms = Box::new(terms);
-            ToWorker::Run { held, run_id, agent, attempt, prompt, task_id, terms }
+            ToWorker::Run { held, run_id, agent, attempt, dispatch, prompt, task_id, terms }
         }
     }
 }

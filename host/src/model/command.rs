@@ -277,6 +277,8 @@ pub struct Attempt {
     pub prompt: String,
     /// Which attempt this is, counted from 1.
     pub attempt: u32,
+    /// How often its command has been handed out, this time included.
+    pub dispatch: u32,
     /// The run's task, if it is one's.
     pub task_id: Option<TaskId>,
     /// How it is to be carried out.

@@ -19,7 +19,7 @@ macro_rules! migrations {
     };
 }
 
-const SQLITE: [(i64, &str, &str); 7] = migrations!(
+const SQLITE: [(i64, &str, &str); 8] = migrations!(
     "sqlite": 1 "0001_inbox_runs_queue",
     2 "0002_automations",
     3 "0003_dispatch",
@@ -27,8 +27,9 @@ const SQLITE: [(i64, &str, &str); 7] = migrations!(
     5 "0005_audit",
     6 "0006_retention",
     9 "0009_histories",
+    11 "0011_isolation",
 );
-const POSTGRES: [(i64, &str, &str); 7] = migrations!(
+const POSTGRES: [(i64, &str, &str); 8] = migrations!(
     "postgres": 1 "0001_inbox_runs_queue",
     2 "0002_automations",
     3 "0003_dispatch",
@@ -36,6 +37,7 @@ const POSTGRES: [(i64, &str, &str); 7] = migrations!(
     5 "0005_audit",
     6 "0006_retention",
     9 "0009_histories",
+    11 "0011_isolation",
 );
 
 /// The version of SQLite's tables by this program, with the checksum of each migration that leads

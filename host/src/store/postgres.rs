@@ -6,11 +6,13 @@ use std::time::Duration;
 use sqlx::pool::PoolConnection;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::{ConnectOptions, Connection as _, PgPool, Postgres};
+use url::Url;
 
 use super::sql::Tx;
 use super::view::View;
 use super::write::{Write, WriteError};
 use super::{StoreError, migrations, tally};
+use crate::environment;
 use crate::metrics::Metrics;
 
 /// How many connections a host keeps at most.
@@ -24,6 +26,7 @@ pub(super) async fn open(url: &str) -> Result<PgPool, StoreError> {
     let options = PgConnectOptions::from_str(url)
         .map_err(|source| StoreError::Open { place: "its URL".to_owned(), source })?
         .disable_statement_logging();
+    let options = with_password(options, url);
     let place = place(&options);
     let pool = PgPoolOptions::new()
         .max_connections(CONNECTIONS_MAX)
@@ -33,6 +36,17 @@ pub(super) async fn open(url: &str) -> Result<PgPool, StoreError> {
         .map_err(|source| StoreError::Open { place, source })?;
     migrations::postgres(&pool).await?;
     Ok(pool)
+}
+
+/// The password of the environment, which is not where libraries look for it.
+fn with_password(options: PgConnectOptions, url: &str) -> PgConnectOptions {
+    let in_url = Url::parse(url).is_ok_and(|url| {
+        url.password().is_some() || url.query_pairs().any(|(name, _)| name == "password")
+    });
+    match environment::var("PGPASSWORD") {
+        Some(password) if !in_url => options.password(&password),
+        _ => options,
+    }
 }
 
 fn place(options: &PgConnectOptions) -> String {

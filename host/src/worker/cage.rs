@@ -1,22 +1,45 @@
-//! The bounds that a policy sets to a program, as an argument list around the program's own. No shell
-//! reads it.
+//! The bounds that are set to a program, as an argument list around the program's own. No shell reads
+//! it.
 //!
 //! ```text
 //! env --ignore-signal=TERM bwrap …          the jailer outlives the asking to end
 //!   env --default-signal=TERM               the program hears it
-//!     prlimit --as=… --core=0               limits, which the program cannot raise again
-//!       the program and its arguments
+//!     setpriv --reuid=… --no-new-privs      another user than the worker's
+//!       prlimit --as=… --core=0             limits, which the program cannot raise again
+//!         the program and its arguments
 //! ```
-//! Only what the policy asks for is there. A program that is to be kept from the network or its folder
-//! sees no process but its own: by way of another's `/proc` entry it would reach what that one sees.
-//! It has no privileges either, as root would undo the mounts with them. "The network" is what has
-//! addresses: a socket that is a file stays where it is.
+//! Where bubblewrap works, a program sees what is its business (`sight.rs`), no process but its own,
+//! and no device but those that programs compute with: by way of another's `/proc` entry it would reach
+//! what that one sees. Its policy may take more from it. It has no privileges by which it could undo
+//! the mounts; what is left to root's programs is what they need to work with files. "The network" is
+//! what has addresses: a socket that is a file stays where it is.
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
+use nix::unistd::geteuid;
+
+use super::account::Account;
 use super::means::{Bubblewrap, Means};
+use super::sight::Sight;
 use crate::model::policy::{Policy, WorkspaceAccess};
+
+/// What root's programs may do beside what every user's may. None of it reaches what is out of sight:
+/// no mounting, no tracing, no raw devices, no files by number.
+const FILE_PRIVILEGES: [&str; 8] = [
+    "CAP_CHOWN",
+    "CAP_DAC_OVERRIDE",
+    "CAP_FOWNER",
+    "CAP_FSETID",
+    "CAP_KILL",
+    "CAP_NET_BIND_SERVICE",
+    "CAP_SETGID",
+    "CAP_SETUID",
+];
+/// What it takes to become another user.
+const TO_BECOME: [&str; 2] = ["CAP_SETGID", "CAP_SETUID"];
+/// Devices that programs compute with, by the beginnings of their names.
+const DEVICES: [&str; 7] = ["accel", "dri", "fuse", "kfd", "kvm", "net", "nvidia"];
 
 /// The bounds.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -27,38 +50,28 @@ pub(super) struct Cage {
     pub(super) memory_bytes: Option<u64>,
     /// Whether it is to reach no network.
     pub(super) no_network: bool,
-    /// The folder that is closed to it.
-    pub(super) folder: Option<(PathBuf, Closure)>,
-}
-
-/// How a folder is closed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Closure {
-    /// An empty one is in its place.
-    Hidden,
-    /// It cannot be changed.
-    ReadOnly,
+    /// What it sees, when that is not everything.
+    pub(super) sight: Option<Sight>,
+    /// Where it works, when something of the files is out of its sight.
+    pub(super) work: Option<PathBuf>,
+    /// Whose it is, when that is not the worker's user.
+    pub(super) account: Option<Account>,
+    /// Whether root's programs lose every privilege.
+    pub(super) is_strict: bool,
 }
 
 impl Cage {
-    /// The bounds that a policy sets to a program that works in `dir`, or else in the worker's own
-    /// folder.
-    ///
-    /// # Errors
-    /// When that folder is not there, or cannot be closed.
-    pub(super) fn of(policy: Option<&Policy>, dir: Option<&Path>) -> Result<Self, String> {
-        let Some(policy) = policy else { return Ok(Self::default()) };
-        let closed = |closure| Ok::<_, String>(Some((folder(dir, closure)?, closure)));
-        Ok(Self {
+    /// The bounds that a policy sets, without what it says of the working folder.
+    pub(super) fn of(policy: Option<&Policy>) -> Self {
+        let Some(policy) = policy else { return Self::default() };
+        let is_strict = !policy.network_enabled || policy.workspace_access != WorkspaceAccess::Rw;
+        Self {
             no_core: true,
             memory_bytes: policy.resources.memory_bytes,
             no_network: !policy.network_enabled,
-            folder: match policy.workspace_access {
-                WorkspaceAccess::None => closed(Closure::Hidden)?,
-                WorkspaceAccess::Ro => closed(Closure::ReadOnly)?,
-                WorkspaceAccess::Rw => None,
-            },
-        })
+            is_strict,
+            ..Self::default()
+        }
     }
 
     /// The argument list that runs `command` within these bounds.
@@ -71,10 +84,15 @@ impl Cage {
         means: &Means,
     ) -> Result<Vec<OsString>, String> {
         let mut argv = match &means.bubblewrap {
-            _ if !self.no_network && self.folder.is_none() => Vec::new(),
+            _ if !self.is_apart() => Vec::new(),
             Some(bubblewrap) => self.apart(bubblewrap),
             None => return Err("this worker has no working bubblewrap".to_owned()),
         };
+        match (&self.account, &means.setpriv) {
+            (Some(account), Some(setpriv)) => argv.extend(account.become_by(setpriv)),
+            (Some(_), None) => return Err("this worker has no setpriv".to_owned()),
+            (None, _) => {}
+        }
         match &means.prlimit {
             Some(prlimit) => argv.extend(self.limits(prlimit)),
             None if self.memory_bytes.is_some() => {
@@ -86,20 +104,41 @@ impl Cage {
         Ok(argv)
     }
 
+    /// Whether it takes bubblewrap.
+    pub(super) fn is_apart(&self) -> bool {
+        self.no_network || self.sight.is_some()
+    }
+
     fn apart(&self, Bubblewrap { bwrap, env }: &Bubblewrap) -> Vec<OsString> {
         let mut argv: Vec<OsString> = vec![env.into(), "--ignore-signal=TERM".into(), bwrap.into()];
-        argv.extend(["--bind", "/", "/"].map(OsString::from));
-        if let Some((folder, closure)) = &self.folder {
-            argv.extend(closed(folder, *closure));
+        // What is below /sys can stop and end processes of others.
+        argv.extend(["--bind", "/", "/", "--ro-bind-try", "/sys", "/sys"].map(OsString::from));
+        argv.extend(self.sight.iter().flat_map(Sight::arguments));
+        if let Some(work) = &self.work {
+            argv.extend([OsString::from("--chdir"), work.into()]);
         }
-        // After the folder, which may be the root.
+        // After the files, of which the root may be out of sight.
         argv.extend(["--dev", "/dev", "--proc", "/proc"].map(OsString::from));
+        argv.extend(devices());
         argv.extend(["--unshare-pid", "--unshare-ipc", "--cap-drop", "ALL"].map(OsString::from));
+        argv.extend(
+            self.privileges().iter().flat_map(|one| ["--cap-add", *one].map(OsString::from)),
+        );
         if self.no_network {
             argv.push("--unshare-net".into());
         }
         argv.extend(["--".into(), env.into(), "--default-signal=TERM".into()]);
         argv
+    }
+
+    /// Where the worker is root. The namespace that others make gives none that counts.
+    fn privileges(&self) -> &'static [&'static str] {
+        match &self.account {
+            _ if !geteuid().is_root() => &[],
+            Some(_) => &TO_BECOME,
+            None if self.is_strict => &[],
+            None => &FILE_PRIVILEGES,
+        }
     }
 
     fn limits(&self, prlimit: &Path) -> Vec<OsString> {
@@ -113,27 +152,19 @@ impl Cage {
     }
 }
 
-fn closed(folder: &Path, closure: Closure) -> Vec<OsString> {
-    let folder = || OsString::from(folder);
-    let mut argv = match closure {
-        Closure::ReadOnly => vec!["--ro-bind".into(), folder(), folder()],
-        Closure::Hidden => {
-            vec!["--tmpfs".into(), folder(), "--remount-ro".into(), folder()]
-        }
+fn devices() -> Vec<OsString> {
+    let entries = std::fs::read_dir("/dev").into_iter().flatten().flatten();
+    let computes = |name: &OsString| {
+        DEVICES.iter().any(|device| name.to_str().is_some_and(|name| name.starts_with(device)))
     };
-    argv.extend(["--chdir".into(), folder()]);
-    argv
-}
-
-fn folder(dir: Option<&Path>, closure: Closure) -> Result<PathBuf, String> {
-    let dir = dir.unwrap_or(Path::new("."));
-    let folder = dir.canonicalize().map_err(|error| {
-        format!("cannot keep the program from its folder {}: {error}", dir.display())
-    })?;
-    if closure == Closure::Hidden && folder.parent().is_none() {
-        return Err("workspace_access = none needs a working folder other than /".to_owned());
-    }
-    Ok(folder)
+    let mut names: Vec<OsString> =
+        entries.map(|entry| entry.file_name()).filter(|name| computes(name)).collect();
+    names.sort();
+    let bound = |name: OsString| {
+        let device = OsString::from(Path::new("/dev").join(name));
+        ["--dev-bind-try".into(), device.clone(), device]
+    };
+    names.into_iter().flat_map(bound).collect()
 }
 
 #[cfg(test)]
@@ -149,18 +180,23 @@ mod tests {
 
     fn all() -> Means {
         let bubblewrap = Bubblewrap { bwrap: "/bin/bwrap".into(), env: "/bin/env".into() };
-        Means { prlimit: Some("/bin/prlimit".into()), bubblewrap: Some(bubblewrap) }
+        Means {
+            prlimit: Some("/bin/prlimit".into()),
+            setpriv: Some("/bin/setpriv".into()),
+            bubblewrap: Some(bubblewrap),
+        }
     }
 
-    fn around(policy: Option<&Policy>, means: &Means) -> Result<String, String> {
-        let command = ["agent".to_owned(), "$HOME `x`".to_owned()];
-        let argv = Cage::of(policy, Some(Path::new("/usr/../usr")))?.around(&command, means)?;
-        Ok(argv.iter().map(|word| word.to_str().unwrap()).collect::<Vec<_>>().join(" "))
+    fn around(cage: &Cage, means: &Means) -> Result<String, String> {
+        let argv = cage.around(&["agent".to_owned(), "$HOME `x`".to_owned()], means)?;
+        let said = argv.iter().map(|word| word.to_str().unwrap()).collect::<Vec<_>>().join(" ");
+        let devices = devices().join(std::ffi::OsStr::new(" ")).into_string().unwrap();
+        Ok(if devices.is_empty() { said } else { said.replace(&format!("{devices} "), "") })
     }
 
     #[test]
     fn there_are_the_bounds_that_are_asked_for_and_no_others() {
-        let apart = "/bin/env --ignore-signal=TERM /bin/bwrap --bind / /";
+        let apart = "/bin/env --ignore-signal=TERM /bin/bwrap --bind / / --ro-bind-try /sys /sys";
         let own = "--dev /dev --proc /proc --unshare-pid --unshare-ipc --cap-drop ALL";
         let inside = "-- /bin/env --default-signal=TERM /bin/prlimit --core=0:0 -- agent $HOME `x`";
         for (json, wanted) in [
@@ -170,37 +206,31 @@ mod tests {
                 "/bin/prlimit --core=0:0 --as=4096:4096 -- agent $HOME `x`".to_owned(),
             ),
             (r#"{"network_enabled":false}"#, format!("{apart} {own} --unshare-net {inside}")),
-            (
-                r#"{"workspace_access":"ro"}"#,
-                format!("{apart} --ro-bind /usr /usr --chdir /usr {own} {inside}"),
-            ),
-            (
-                r#"{"workspace_access":"none"}"#,
-                format!("{apart} --tmpfs /usr --remount-ro /usr --chdir /usr {own} {inside}"),
-            ),
         ] {
-            assert_eq!(around(Some(&policy(json)), &all()), Ok(wanted), "{json}");
+            assert_eq!(around(&Cage::of(Some(&policy(json))), &all()), Ok(wanted), "{json}");
         }
-        assert_eq!(around(None, &all()).unwrap(), "agent $HOME `x`");
+        assert_eq!(around(&Cage::of(None), &all()).unwrap(), "agent $HOME `x`");
+        let seeing =
+            |cage: Cage| Cage { sight: Some(Sight::default()), work: Some("/work".into()), ..cage };
+        let ro = policy(r#"{"workspace_access":"ro"}"#);
+        let wanted = format!("{apart} --chdir /work {own} {inside}");
+        assert_eq!(around(&seeing(Cage::of(Some(&ro))), &all()), Ok(wanted));
+        let said = around(&seeing(Cage::of(None)), &all()).unwrap();
+        assert_eq!(said.contains("--cap-add CAP_CHOWN"), geteuid().is_root(), "{said}");
+        assert!(!said.contains("SYS_ADMIN"), "{said}");
     }
 
     #[test]
     fn without_the_means_there_is_no_program() {
         let none = Means::default();
-        assert_eq!(around(Some(&policy("{}")), &none).unwrap(), "agent $HOME `x`");
+        assert_eq!(around(&Cage::of(Some(&policy("{}"))), &none).unwrap(), "agent $HOME `x`");
         for (json, means) in [
             (r#"{"network_enabled":false}"#, Means { bubblewrap: None, ..all() }),
-            (r#"{"workspace_access":"ro"}"#, none.clone()),
             (r#"{"resources":{"memory":4096}}"#, Means { prlimit: None, ..all() }),
         ] {
-            around(Some(&policy(json)), &means).unwrap_err();
+            around(&Cage::of(Some(&policy(json))), &means).unwrap_err();
         }
-    }
-
-    #[test]
-    fn a_folder_that_cannot_be_closed_is_an_error() {
-        let hidden = policy(r#"{"workspace_access":"none"}"#);
-        Cage::of(Some(&hidden), Some(Path::new("/"))).unwrap_err();
-        Cage::of(Some(&hidden), Some(Path::new("/no/such/folder"))).unwrap_err();
+        let cage = Cage { sight: Some(Sight::default()), ..Cage::default() };
+        around(&cage, &Means { bubblewrap: None, ..all() }).unwrap_err();
     }
 }

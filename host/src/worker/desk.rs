@@ -9,8 +9,8 @@ use tokio::time::Instant;
 
 use super::drain::Drain;
 use super::hands::Hands;
+use super::isolation::Isolation;
 use super::ledger::{End, Ledger, Standing};
-use super::means::Means;
 use super::outlet::{News, Report};
 use super::program::Order;
 use super::stdin::{ENDED, Input};
@@ -30,7 +30,7 @@ const HEARTBEAT_MIN: Duration = Duration::from_millis(100);
 pub(super) struct Desk {
     id: WorkerId,
     worker: Worker,
-    means: Means,
+    isolation: Isolation,
     /// Whether the host has yet to hear of another capacity than it knows.
     resized: bool,
     /// The programs in progress.
@@ -53,11 +53,15 @@ struct Heartbeat {
 
 impl Desk {
     /// A worker that holds nothing, whose programs report to `reports`.
-    pub(super) fn new(settings: &Settings, means: Means, reports: mpsc::Sender<Report>) -> Self {
+    pub(super) fn new(
+        settings: &Settings,
+        isolation: Isolation,
+        reports: mpsc::Sender<Report>,
+    ) -> Self {
         Self {
             id: settings.id.clone(),
             worker: settings.worker.clone(),
-            means,
+            isolation,
             resized: false,
             hands: Hands::new(reports, settings.now),
             ledger: Ledger::default(),
@@ -90,7 +94,7 @@ impl Desk {
 
     fn offer(&self) -> Offer {
         let platform = format!("{}/{}", std::env::consts::OS, std::env::consts::ARCH);
-        let enforces = self.means.enforces();
+        let enforces = self.isolation.means.enforces();
         Offer { platform: Some(platform), enforces, ..self.worker.offer.clone() }
     }
 
@@ -110,9 +114,11 @@ impl Desk {
             ToWorker::Welcome { version, heartbeat_ms } => {
                 return self.welcome(version, heartbeat_ms, now);
             }
-            ToWorker::Run { held, run_id, agent, attempt, prompt, task_id, terms } => {
+            ToWorker::Run { held, run_id, agent, attempt, dispatch, prompt, task_id, terms } => {
                 let terms = *terms;
-                self.take(Order { held, run_id, agent, attempt, prompt, task_id, terms });
+                let order =
+                    Order { held, run_id, agent, attempt, dispatch, prompt, task_id, terms };
+                self.take(order);
             }
             ToWorker::Control { held, control } => self.control(held, control),
             ToWorker::Cancel { command_id } => {
@@ -225,7 +231,7 @@ impl Desk {
             return Err(End::HandBack);
         }
         let (id, agent) = (order.held.command_id.clone(), order.agent.name.clone());
-        let begun = self.hands.start(&self.worker, &self.means, order);
+        let begun = self.hands.start(&self.worker, &self.isolation, order);
         begun.map_err(|error| End::Finished(Ending::failed(error)))?;
         tracing::info!(command_id = %id, %agent, "begun");
         Ok(())

@@ -5,12 +5,12 @@
 //! What a run brings with it may be too long for a variable ([`VALUE_BYTES_MAX`]); then the program
 //! is not started, rather than started with a part of it.
 
-use std::env;
 use std::ffi::OsString;
 
 use serde::Serialize;
 
 use super::program::Order;
+use crate::environment;
 use crate::model::text::storable;
 use crate::trace;
 
@@ -31,7 +31,7 @@ pub(super) type Variables = Vec<(String, OsString)>;
 pub(super) fn of(order: &Order, named: &[String]) -> Result<Variables, String> {
     let passed_on = USUAL.into_iter().chain(named.iter().map(String::as_str));
     let mut variables: Variables =
-        passed_on.filter_map(|name| Some((name.to_owned(), env::var_os(name)?))).collect();
+        passed_on.filter_map(|name| Some((name.to_owned(), environment::var_os(name)?))).collect();
     for (name, value) in identity(order).into_iter().chain(brought(order)) {
         if value.len() > VALUE_BYTES_MAX {
             let bytes = value.len();
@@ -45,12 +45,19 @@ pub(super) fn of(order: &Order, named: &[String]) -> Result<Variables, String> {
     Ok(variables)
 }
 
+/// Puts these variables in the place of those of the same names.
+pub(super) fn replace(variables: &mut Variables, instead: &Variables) {
+    variables.retain(|(name, _)| instead.iter().all(|(other, _)| other != name));
+    variables.extend(instead.iter().cloned());
+}
+
 /// Which run this is, and where in a trace.
 fn identity(order: &Order) -> Vec<(&'static str, String)> {
     let mut known = vec![
         ("HILLOCK_RUN_ID", order.run_id.to_string()),
         ("HILLOCK_COMMAND_ID", order.held.command_id.to_string()),
         ("HILLOCK_ATTEMPT", order.attempt.to_string()),
+        ("HILLOCK_DISPATCH", order.dispatch.to_string()),
         ("HILLOCK_AGENT", order.agent.name.to_string()),
     ];
     if let Some(place) = trace::present().or_else(|| order.terms.traceparent.clone()) {

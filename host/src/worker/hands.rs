@@ -11,9 +11,8 @@ use tokio::task::{AbortHandle, JoinSet};
 use tracing::Span;
 use tracing::field::Empty;
 
-use super::cage::Cage;
 use super::drain::RELEASE_GRACE;
-use super::means::Means;
+use super::isolation::{Cell, Isolation};
 use super::outlet::{BUDGET_BYTES, News, Outlet, Report};
 use super::program::{self, Order, Patience, Task, Wish};
 use super::stdin::{INPUTS_WAITING, Input, Mouth};
@@ -60,15 +59,15 @@ impl Hands {
     /// Starts the program of an order's agent.
     ///
     /// # Errors
-    /// When `worker` has none, or has not the `means` to run it as its policy asks.
+    /// When `worker` has none, or cannot run it as its policy asks.
     pub(super) fn start(
         &mut self,
         worker: &Worker,
-        means: &Means,
+        isolation: &Isolation,
         order: Order,
     ) -> Result<(), String> {
         let held = order.held.clone();
-        let (task, ear) = task(worker, means, order)?;
+        let (task, ear) = task(worker, isolation, order)?;
         let budget = Arc::new(Semaphore::new(BUDGET_BYTES as usize));
         let outlet = self.outlet(held.clone(), budget.clone());
         let (wish, wished) = watch::channel(Wish::GoOn);
@@ -171,7 +170,7 @@ impl Hands {
 /// What it takes to run an order's program, and where that is told more.
 fn task(
     worker: &Worker,
-    means: &Means,
+    isolation: &Isolation,
     order: Order,
 ) -> Result<(Task, Option<mpsc::Sender<Input>>), String> {
     let program = worker.programs.iter().find(|program| serves(program, &order.agent));
@@ -179,10 +178,10 @@ fn task(
         .cloned()
         .ok_or_else(|| format!("the worker `{}` has no program for this agent", worker.name))?;
     let policy = order.terms.policy.as_ref();
-    if let Some(unmet) = policy.and_then(|policy| means.enforces().unmet(policy)) {
+    if let Some(unmet) = policy.and_then(|policy| isolation.means.enforces().unmet(policy)) {
         return Err(format!("the worker `{}` cannot enforce {unmet}", worker.name));
     }
-    let argv = Cage::of(policy, program.dir.as_deref())?.around(&program.command, means)?;
+    let Cell { argv, is_apart, dir, instead } = isolation.cell(worker, &program, policy)?;
     let asked = order.terms.timeout_ms.map_or(program.timeout, Duration::from_millis);
     let patience = Patience { timeout: program.timeout.min(asked), grace: worker.cancel_grace };
     let (mouth, ear) = if program.interactive || policy.is_some_and(|policy| policy.interactive) {
@@ -191,7 +190,12 @@ fn task(
     } else {
         (Mouth::Plain, None)
     };
-    Ok((Task { program, argv, order, patience, mouth }, ear))
+    let keeper = isolation.keeper.clone();
+    let register = Arc::clone(&isolation.register);
+    Ok((
+        Task { program, argv, is_apart, dir, instead, keeper, register, order, patience, mouth },
+        ear,
+    ))
 }
 
 fn span_of(order: &Order) -> Span {

@@ -12,7 +12,8 @@ use std::time::Duration;
 use tokio::process::Command;
 use tokio::time::timeout;
 
-use super::cage::{Cage, Closure};
+use super::cage::Cage;
+use super::sight::Sight;
 use crate::model::policy::{Enforces, HostKind, RuntimeType, Security, WorkspaceAccess};
 
 /// How long a trial may take.
@@ -25,7 +26,9 @@ const TRIAL_MEMORY: u64 = 1 << 30;
 pub(super) struct Means {
     /// `prlimit`, of util-linux: limits memory.
     pub(super) prlimit: Option<PathBuf>,
-    /// bubblewrap: takes the network away, and the working folder.
+    /// `setpriv`, of util-linux: becomes another user.
+    pub(super) setpriv: Option<PathBuf>,
+    /// bubblewrap: takes the network away, and what is not a program's business of the files.
     pub(super) bubblewrap: Option<Bubblewrap>,
 }
 
@@ -45,11 +48,13 @@ impl Means {
         let bubblewrap = found("bwrap").zip(found("env"));
         let there = Self {
             prlimit: found("prlimit"),
+            setpriv: found("setpriv"),
             bubblewrap: bubblewrap.map(|(bwrap, env)| Bubblewrap { bwrap, env }),
         };
         let limited = Cage { memory_bytes: Some(TRIAL_MEMORY), ..Cage::default() };
-        let folder = Some((PathBuf::from("/"), Closure::ReadOnly));
-        let apart = Cage { no_network: true, folder, ..Cage::default() };
+        let work = Some(PathBuf::from("/"));
+        let apart =
+            Cage { no_network: true, sight: Some(Sight::default()), work, ..Cage::default() };
         let limits = there.prlimit.is_some() && there.hold(&limited).await;
         let prlimit = there.prlimit.clone().filter(|_| limits);
         let there = Self { prlimit, ..there };

@@ -3,7 +3,8 @@
 //! ```text
 //!             ┌─ link ── connection ──┐                 keeps one WebSocket to the host
 //! run ── desk ┼─ ledger ── backlog    │                 what is owed to the host
-//!             └─ hands ── program ┬─ cage ── means      one task per program, within its bounds
+//!             └─ hands ── program ┬─ isolation ── cage   one task per program, within its bounds
+//!                                 ├─ body ── keeper     the processes of it
 //!                                 ├─ stdin              what it is told
 //!                                 └─ output ── outlet   what it writes, bounded
 //! ```
@@ -11,12 +12,15 @@
 //! is room for them, and a program whose lines are not answered is held up by its own budget.
 //! Programs go on while the host is away; what the host has not answered is said again.
 //!
-//! It does not decide what is worth running, keeps nothing on disk but who it is, and takes no program
-//! but those that the worker's own configuration names. A program runs within the bounds that the
-//! run's policy sets, or not at all.
+//! It does not decide what is worth running, keeps nothing on disk but who it is and which programs
+//! run, and takes no program but those that the worker's own configuration names. A program runs
+//! within the bounds that the run's policy sets, or not at all; and programs are taken for hostile:
+//! they are kept from the host, the worker and one another as far as the machine allows it.
 
+mod account;
 mod backlog;
 mod backoff;
+mod body;
 mod cage;
 mod connection;
 pub mod credential;
@@ -24,17 +28,23 @@ mod desk;
 mod drain;
 mod environment;
 mod event;
+pub mod exposure;
 mod group;
 mod hands;
 pub mod identity;
+mod isolation;
+pub mod keeper;
 mod ledger;
 mod lines;
 mod link;
 mod means;
 mod outlet;
 mod output;
+mod processes;
 mod program;
 mod redaction;
+mod register;
+mod sight;
 mod stdin;
 #[cfg(test)]
 mod tests;
@@ -42,20 +52,24 @@ mod told;
 mod wait;
 
 use std::future::pending;
+use std::path::PathBuf;
 use std::pin::pin;
+use std::sync::Arc;
 
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 
-use crate::config;
+use crate::config::{self, Private};
 use crate::dispatch::protocol::{ToHost, VERSION};
 use crate::model::id::WorkerId;
 use crate::model::time::Time;
 use connection::Address;
 use desk::Desk;
 use event::Event;
+use isolation::Isolation;
 use means::Means;
+use register::Register;
 
 /// How many events of the link, and how many reports of programs, may wait.
 const WAITING: usize = 16;
@@ -70,11 +84,18 @@ pub struct Settings {
     pub id: WorkerId,
     /// What it runs.
     pub worker: config::Worker,
+    /// Where it keeps what it must know after it was killed.
+    pub data_dir: PathBuf,
+    /// What is not for the programs that it runs.
+    pub private: PrivateNow,
     /// What time it is.
     pub now: fn() -> Time,
     /// Canceled when the worker shall drain and end.
     pub stop: CancellationToken,
 }
+
+/// What is not for programs, at this moment.
+pub type PrivateNow = Arc<dyn Fn() -> Private + Send + Sync>;
 
 /// Why a worker cannot work. What may pass, such as a host that is away, is not among this.
 #[derive(Debug, thiserror::Error)]
@@ -88,6 +109,15 @@ pub enum WorkerError {
     /// The API key cannot be sent.
     #[error("the API key holds characters that no key has: check it for line ends and quotes")]
     InvalidKey,
+    /// Programs cannot run as the user that is configured.
+    #[error("worker.user: {0}")]
+    User(String),
+    /// Programs are to be kept apart, and cannot be.
+    #[error(
+        "worker.isolation is \"required\", and bubblewrap (`bwrap`) does not work on this machine: \
+         install it, and let it make namespaces"
+    )]
+    NotIsolated,
     /// The host does not accept the API key.
     #[error("the host {host} refused the API key ({status}): use an active key of role `worker`")]
     Unauthorized {
@@ -114,12 +144,52 @@ pub enum WorkerError {
 /// When the host's URL or the key is unusable, or the host refuses the key or the version. Programs
 /// that run then are killed; the host takes their commands back when the leases run out.
 pub async fn run(settings: Settings) -> Result<(), WorkerError> {
+    prepare(settings).await?.work().await
+}
+
+/// A worker that can begin.
+pub struct Ready {
+    settings: Settings,
+    isolation: Isolation,
+}
+
+/// Ends what an earlier worker left, and finds out how programs are kept apart here.
+///
+/// # Errors
+/// When that is not as it is configured.
+pub async fn prepare(settings: Settings) -> Result<Ready, WorkerError> {
+    let Settings { worker, data_dir, private, .. } = &settings;
+    let means = Means::find(crate::environment::var_os("PATH").as_deref()).await;
+    let register = Arc::new(Register::open(data_dir).await);
+    let (private, keeper) = (Arc::clone(private), keeper::program());
+    let is_hillock = keeper.is_some();
+    let isolation = Isolation::new(worker, means, keeper, data_dir, private, register)?;
+    for sentence in exposure::of(worker, &isolation, data_dir, &(settings.private)()) {
+        tracing::warn!("{sentence}");
+    }
+    if is_hillock && !crate::environment::is_withdrawn() {
+        tracing::warn!("root's programs can read what this process was given in its environment");
+    }
+    Ok(Ready { settings, isolation })
+}
+
+impl Ready {
+    /// Works; see [`run`].
+    ///
+    /// # Errors
+    /// As [`run`].
+    pub async fn work(self) -> Result<(), WorkerError> {
+        let Self { settings, isolation } = self;
+        work(settings, isolation).await
+    }
+}
+
+async fn work(settings: Settings, isolation: Isolation) -> Result<(), WorkerError> {
     let address = Address::parse(&settings.host, &settings.key)?;
     let (sender, mut events) = mpsc::channel(WAITING);
     let mut link = pin!(link::keep(&settings.host, &address, sender));
     let (sender, mut reports) = mpsc::channel(WAITING);
-    let means = Means::find(std::env::var_os("PATH").as_deref()).await;
-    let mut desk = Desk::new(&settings, means, sender);
+    let mut desk = Desk::new(&settings, isolation, sender);
     let mut line = None;
     loop {
         let now = Instant::now();

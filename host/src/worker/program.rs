@@ -7,25 +7,28 @@
 //!    └─ asked to end, or too late ─► SIGTERM ─► grace ─► pipes closed, or 2 s ─► SIGKILL to what
 //!                                              SIGKILL                           is left ─► ended
 //! ```
-//! The program leads a process group of its own, and signals go to the whole group. A process that
-//! left the group (`setsid`) is out of reach; that it still holds the pipes does not hold up the end.
+//! The program is in a process group of its own, and signals go to the whole group. A process that
+//! left the group (`setsid`) hears none of them, and is killed with the others by the program's keeper
+//! (`keeper.rs`); that it still holds the pipes does not hold up the end.
 
 use std::ffi::OsString;
-use std::os::unix::process::ExitStatusExt as _;
-use std::process::{ExitStatus, Stdio};
+use std::io;
+use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use nix::sys::signal::Signal;
-use tokio::process::{Child, Command};
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
 
+use super::body::{Body, Plan, look_for};
 use super::environment;
-use super::group::Group;
+use super::keeper::Report;
 use super::outlet::{News, Outlet};
 use super::output::Listener;
 use super::redaction::Redaction;
+use super::register::Register;
 use super::stdin::Mouth;
 use super::wait::Wait;
 use crate::config::Program;
@@ -45,6 +48,8 @@ pub(super) struct Order {
     pub(super) agent: Served,
     /// Which attempt this is, counted from 1.
     pub(super) attempt: u32,
+    /// How often the attempt has been handed out, this time included; 0 when nobody counts.
+    pub(super) dispatch: u32,
     /// What the agent is asked.
     pub(super) prompt: String,
     /// The run's task, if it is one's.
@@ -75,8 +80,18 @@ pub(super) struct Patience {
 pub(super) struct Task {
     /// The program.
     pub(super) program: Program,
-    /// Its argument list, within the bounds that the order's policy sets.
+    /// Its argument list, within the bounds that are set to it.
     pub(super) argv: Vec<OsString>,
+    /// Whether these are bubblewrap's.
+    pub(super) is_apart: bool,
+    /// Where it works, unless that is where the worker does.
+    pub(super) dir: Option<PathBuf>,
+    /// What its environment says otherwise than the worker's.
+    pub(super) instead: environment::Variables,
+    /// Who keeps it, where somebody can.
+    pub(super) keeper: Option<PathBuf>,
+    /// Where it is noted as long as it runs.
+    pub(super) register: Arc<Register>,
     /// What the host asked for.
     pub(super) order: Order,
     /// How long it may take.
@@ -87,24 +102,24 @@ pub(super) struct Task {
 
 /// Runs a program to its end. What it wrote has all gone through `outlet` then.
 pub(super) async fn run(task: Task, wish: watch::Receiver<Wish>, outlet: &Outlet) -> Ending {
-    let Task { program, argv, order, patience, mouth } = task;
-    let mut child = match start(&program, &argv, &order) {
-        Ok(child) => child,
+    let mut body = match start(&task) {
+        Ok(body) => body,
         Err(error) => return Ending::failed(error),
     };
-    let Some(group) = Group::led_by(&child) else {
-        return Ending::failed("the program has no process id");
-    };
+    let Task { program, is_apart, order, patience, mouth, register, .. } = task;
+    let _noted = register.note(body.group.id(), &order.held.command_id);
     outlet.tell(News::Started).await;
+    let child = &mut body.child;
     let (stdin, stdout, stderr) = (child.stdin.take(), child.stdout.take(), child.stderr.take());
     let last_call = CancellationToken::new();
     let closed = CancellationToken::new();
     let life = async {
-        let ending = supervise(&mut child, &group, patience, wish).await;
+        let ending = supervise(&mut body, patience, wish).await;
         let _ = timeout(LINGER, closed.cancelled()).await;
-        drop(group);
+        body.end().await;
+        drop(body);
         last_call.cancel();
-        ending
+        ending.unwrap_or_else(|report| ended(report, is_apart, &program))
     };
     let (wait, redaction) = (Wait::default(), Redaction::of(&program.env));
     let listener = Listener { outlet, redaction: &redaction, last_call: &last_call, wait: &wait };
@@ -120,46 +135,46 @@ pub(super) async fn run(task: Task, wish: watch::Receiver<Wish>, outlet: &Outlet
     wait.upon(ending)
 }
 
-fn start(program: &Program, argv: &[OsString], order: &Order) -> Result<Child, String> {
-    let (first, arguments) =
-        argv.split_first().ok_or_else(|| "the agent has no program".to_owned())?;
-    let mut command = Command::new(first);
-    command.args(arguments).env_clear().envs(environment::of(order, &program.env)?);
-    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
-    command.process_group(0).kill_on_drop(true);
-    if let Some(dir) = &program.dir {
-        command.current_dir(dir);
-    }
-    let name = first.display();
-    command.spawn().map_err(|error| match &program.dir {
-        Some(dir) => format!("cannot start `{name}` in {}: {error}", dir.display()),
-        None => format!("cannot start `{name}`: {error}"),
-    })
+fn start(task: &Task) -> Result<Body, String> {
+    let Task { program, argv, order, keeper, .. } = task;
+    let name = program.command.first().ok_or_else(|| "the agent has no program".to_owned())?;
+    let mut variables = environment::of(order, &program.env)?;
+    environment::replace(&mut variables, &task.instead);
+    let dir = task.dir.as_deref();
+    let path = variables.iter().find(|(name, _)| name == "PATH").map(|(_, path)| path.clone());
+    let begun = look_for(name, dir, path.as_ref())
+        .and_then(|_| Body::begin(Plan { argv, variables, dir, keeper: keeper.as_deref() }));
+    begun.map_err(|error| unable(program, &error.to_string()))
 }
 
+fn unable(program: &Program, why: &str) -> String {
+    let name = program.command.first().map(String::as_str).unwrap_or_default();
+    match &program.dir {
+        Some(dir) => format!("cannot start `{name}` in {}: {why}", dir.display()),
+        None => format!("cannot start `{name}`: {why}"),
+    }
+}
+
+/// How a program ended by itself; else how its end was brought about.
 async fn supervise(
-    child: &mut Child,
-    group: &Group,
+    body: &mut Body,
     patience: Patience,
     mut wish: watch::Receiver<Wish>,
-) -> Ending {
+) -> Result<Ending, io::Result<Report>> {
     let Patience { timeout, grace } = patience;
     let (grace, ending) = tokio::select! {
         biased;
-        exited = child.wait() => return ending(exited),
+        exited = body.exited() => return Err(exited),
         grace = asked_to_end(&mut wish) => (grace, Ending::Canceled),
         () = sleep(timeout) => (grace, Ending::failed(format!("timed out after {timeout:?}"))),
     };
-    group.terminate();
+    body.group.terminate();
     tokio::select! {
         biased;
-        _ = child.wait() => {}
-        () = grace_over(grace, &mut wish) => {
-            group.kill();
-            let _ = child.wait().await;
-        }
+        _ = body.exited() => {}
+        () = grace_over(grace, &mut wish) => body.end().await,
     }
-    ending
+    Ok(ending)
 }
 
 async fn asked_to_end(wish: &mut watch::Receiver<Wish>) -> Duration {
@@ -187,20 +202,27 @@ async fn grace_over(grace: Duration, wish: &mut watch::Receiver<Wish>) {
     }
 }
 
-fn ending(exited: std::io::Result<ExitStatus>) -> Ending {
-    let error = match exited {
-        Ok(status) if status.success() => return Ending::Completed,
-        Ok(status) => match (status.code(), status.signal()) {
-            (Some(code), _) => format!("exit status {code}"),
-            (None, Some(number)) => match Signal::try_from(number) {
-                Ok(signal) => format!("killed by signal {number} ({signal})"),
-                Err(_) => format!("killed by signal {number}"),
-            },
-            (None, None) => status.to_string(),
+/// What a program that ended by itself is said to have come to.
+fn ended(exited: io::Result<Report>, is_apart: bool, program: &Program) -> Ending {
+    let error = match exited.map(|report| if is_apart { unwrapped(report) } else { report }) {
+        Ok(Report::Exited(0)) => return Ending::Completed,
+        Ok(Report::Exited(code)) => format!("exit status {code}"),
+        Ok(Report::Killed(number)) => match Signal::try_from(number) {
+            Ok(signal) => format!("killed by signal {number} ({signal})"),
+            Err(_) => format!("killed by signal {number}"),
         },
+        Ok(Report::Unable(why)) => unable(program, &why),
         Err(error) => format!("cannot tell how the program ended: {error}"),
     };
     Ending::failed(error)
+}
+
+/// bubblewrap says of a signal what shells say: 128 and its number.
+fn unwrapped(report: Report) -> Report {
+    match report {
+        Report::Exited(code) if Signal::try_from(code - 128).is_ok() => Report::Killed(code - 128),
+        report => report,
+    }
 }
 
 #[cfg(test)]

@@ -6,11 +6,11 @@
 //! a value in another way. A value of several lines is found line by line. What is shorter than
 //! [`LENGTH_MIN`] is no secret: it would black out innocent words.
 
-use std::env;
 use std::os::unix::ffi::OsStrExt as _;
 
 use serde_json::Value;
 
+use crate::environment;
 use crate::model::text::storable;
 
 /// The shortest value that is kept out, in bytes.
@@ -35,7 +35,8 @@ impl std::fmt::Debug for Secret {
 impl Redaction {
     /// The values of these variables of the worker's own environment.
     pub(super) fn of(names: &[String]) -> Self {
-        let value = |name: &String| Some((name.clone(), env::var_os(name)?.as_bytes().to_vec()));
+        let value =
+            |name: &String| Some((name.clone(), environment::var_os(name)?.as_bytes().to_vec()));
         Self::new(names.iter().filter_map(value))
     }
 

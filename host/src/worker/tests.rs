@@ -43,6 +43,7 @@ fn order(held: &Held, prompt: &str) -> ToWorker {
         run_id: RunId::mint(now(), [9; 10]),
         agent: Served { workspace_id: String::new(), name: "shell".parse().unwrap() },
         attempt: 1,
+        dispatch: 1,
         prompt: prompt.to_owned(),
         task_id: None,
         terms: Box::default(),
@@ -54,6 +55,7 @@ struct Host {
     listener: TcpListener,
     worker: JoinSet<Result<(), WorkerError>>,
     stop: CancellationToken,
+    _folder: tempfile::TempDir,
 }
 
 impl Host {
@@ -74,24 +76,29 @@ impl Host {
                 dir: None,
                 timeout: LONG,
                 interactive: false,
+                visible: Vec::new(),
+                user: None,
             }],
+            isolation: config::Isolation::Off,
             cancel_grace: LONG,
             drain_grace: LONG,
             ..Worker::default()
         };
         configure(&mut worker);
-        let stop = CancellationToken::new();
+        let (stop, folder) = (CancellationToken::new(), tempfile::tempdir().unwrap());
         let settings = Settings {
             host: format!("http://{}/", listener.local_addr().unwrap()),
             key: KEY.to_owned(),
             id: WorkerId::mint(now(), [5; 10]),
             worker,
+            data_dir: folder.path().to_owned(),
+            private: Arc::new(Private::default),
             now,
             stop: stop.clone(),
         };
         let mut worker = JoinSet::new();
         worker.spawn(run(settings));
-        Self { listener, worker, stop }
+        Self { listener, worker, stop, _folder: folder }
     }
 
     async fn accept(&self, answer: impl FnOnce(&Request) -> StatusCode + Unpin) -> Option<Peer> {
@@ -390,7 +397,8 @@ async fn what_a_worker_cannot_take_it_says_at_once() {
     peer.settle(&held(3, 3)).await;
 
     peer.say(ToWorker::Refused { held: held(1, 1) }).await;
-    let ToWorker::Run { held: stranger, run_id, attempt, prompt, .. } = order(&held(4, 4), "")
+    let ToWorker::Run { held: stranger, run_id, attempt, dispatch, prompt, .. } =
+        order(&held(4, 4), "")
     else {
         unreachable!()
     };
@@ -400,6 +408,7 @@ async fn what_a_worker_cannot_take_it_says_at_once() {
         run_id,
         agent,
         attempt,
+        dispatch,
         prompt,
         task_id: None,
         terms: Box::default(),
@@ -551,10 +560,20 @@ async fn what_a_worker_does_not_understand_it_leaves() {
 
 /// The same order, with these terms.
 fn under(order: ToWorker, changed: Terms) -> ToWorker {
-    let ToWorker::Run { held, run_id, agent, attempt, prompt, task_id, .. } = order else {
+    let ToWorker::Run { held, run_id, agent, attempt, dispatch, prompt, task_id, .. } = order
+    else {
         unreachable!()
     };
-    ToWorker::Run { held, run_id, agent, attempt, prompt, task_id, terms: Box::new(changed) }
+    ToWorker::Run {
+        held,
+        run_id,
+        agent,
+        attempt,
+        dispatch,
+        prompt,
+        task_id,
+        terms: Box::new(changed),
+    }
 }
 
 fn policy(value: &Value) -> Terms {

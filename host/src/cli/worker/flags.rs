@@ -52,6 +52,12 @@ pub struct Flags {
     /// These programs read lines of JSON on their standard input as long as they run.
     #[arg(long, requires = "agents")]
     interactive: bool,
+    /// A file or folder that these programs see though it would be hidden from them; repeatable.
+    #[arg(long = "visible", value_name = "PATH", requires = "agents")]
+    visible: Vec<PathBuf>,
+    /// Whose programs all of them are, by name or number; only root can say so.
+    #[arg(long, value_name = "USER")]
+    user: Option<String>,
     /// The program of the one agent that is named without, and its arguments.
     #[arg(last = true, value_name = "PROGRAM", requires = "agents")]
     program: Vec<String>,
@@ -96,6 +102,7 @@ impl Flags {
         worker.programs.extend(programs);
         worker.name = self.name.clone().unwrap_or(worker.name);
         worker.capacity = self.capacity.unwrap_or(worker.capacity);
+        worker.user = self.user.clone().or(worker.user.take());
         let offer = &mut worker.offer;
         offer.labels.extend(self.labels.iter().cloned());
         offer.capabilities.extend(self.capabilities.iter().cloned());
@@ -129,6 +136,8 @@ impl Flags {
                 dir: self.dir.clone(),
                 timeout: self.timeout.unwrap_or(PROGRAM_TIMEOUT),
                 interactive: self.interactive,
+                visible: self.visible.clone(),
+                user: None,
             });
         }
         Ok(programs)

@@ -5,6 +5,7 @@ pub mod flags;
 pub mod pass;
 pub mod run;
 mod shown;
+pub mod ticket;
 mod token;
 
 use std::process::ExitCode;

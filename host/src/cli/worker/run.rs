@@ -1,15 +1,18 @@
 //! `hillock worker`: carries out runs for a host, here or elsewhere.
 
+use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use anyhow::{Context as _, anyhow};
 
 use super::flags::Flags;
 use super::pass::{self, Pass};
+use super::ticket::Ticket;
 use crate::app::DataDir;
 use crate::cli::{Globals, signals};
 use crate::clock::Clock;
-use crate::config::default_data_dir;
+use crate::config::{Config, Private, default_data_dir};
 use crate::telemetry;
 use crate::worker::{self, Settings, WorkerError};
 
@@ -20,10 +23,9 @@ pub struct Args {
     /// What it is.
     #[command(flatten)]
     flags: Flags,
-    /// A token to join the host with. Needed once: what the host gives for it is kept in the data
-    /// folder. Or the credential that `hillock worker rotate` gave for the one that is kept.
-    #[arg(long, env = "HILLOCK_JOIN_TOKEN", value_name = "TOKEN", hide_env_values = true)]
-    join: Option<String>,
+    /// What lets it join.
+    #[command(flatten)]
+    ticket: Ticket,
 }
 
 /// Serves until it is told to stop.
@@ -47,15 +49,19 @@ pub async fn run(globals: &Globals, args: Args) -> anyhow::Result<ExitCode> {
                     .to_owned()
             }
         })?;
+    let key_file = globals.key_file.clone();
+    let private = private(config.as_ref(), key_file.into_iter().chain(args.ticket.file()));
     let data_dir = config.map(|config| config.data_dir).or_else(|| globals.data_dir.clone());
     let data_dir = DataDir::open(&data_dir.unwrap_or_else(default_data_dir))?;
-    let token = args.join.filter(|token| !token.is_empty());
+    let token = args.ticket.read()?;
     let pass = pass::obtain(globals, data_dir.path(), token, &worker.name).await?;
     let settings = Settings {
         host: globals.host_url()?.to_string(),
         key: pass.key.clone(),
         id: pass.id.clone(),
         worker,
+        data_dir: data_dir.path().to_owned(),
+        private: Arc::new(move || private.clone()),
         now: || Clock.now(),
         stop: signals::stop()?,
     };
@@ -63,6 +69,16 @@ pub async fn run(globals: &Globals, args: Args) -> anyhow::Result<ExitCode> {
     spans.flush().await;
     worked.map_err(|error| explained(error, &pass))?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// What is not for programs: what a host's configuration here would keep from them, and the keys.
+fn private(config: Option<&Config>, keys: impl Iterator<Item = PathBuf>) -> Private {
+    let mut private = match config {
+        Some(config) => config.private(&config.definitions()),
+        None => Private::of_this_user(),
+    };
+    private.files.extend(keys);
+    private
 }
 
 /// A credential that is refused is another matter than a key is.

@@ -83,10 +83,10 @@ macro_rules! take_best {
         "UPDATE commands
    SET state = 'sent', worker_id = $3, token_hash = $4, token_prefix = $5, token_expires_at = $6,
        lease_expires_at = $7, sent_at = $2, dispatch_attempts = dispatch_attempts + 1,
-       log_lines = 0, events = 0
+       dispatches = dispatches + 1, log_lines = 0, events = 0
  WHERE seq = (SELECT seq FROM best)
    AND state = 'pending'
-RETURNING id, type, run_id, attempt, prompt, control, session_id"
+RETURNING id, type, run_id, attempt, dispatches, prompt, control, session_id"
     };
 }
 
@@ -194,7 +194,7 @@ UPDATE commands
                ORDER BY c.seq
                LIMIT 1)
    AND state = 'pending'
-RETURNING id, type, run_id, attempt, prompt, control, session_id",
+RETURNING id, type, run_id, attempt, dispatches, prompt, control, session_id",
     postgres: "\
 UPDATE commands
    SET state = 'sent', worker_id = $3, token_hash = $4, token_prefix = $5, token_expires_at = $6,
@@ -209,7 +209,7 @@ UPDATE commands
                LIMIT 1
                  FOR UPDATE SKIP LOCKED)
    AND state = 'pending'
-RETURNING id, type, run_id, attempt, prompt, control, session_id",
+RETURNING id, type, run_id, attempt, dispatches, prompt, control, session_id",
 };
 
 // Claimants on PostgreSQL count one after the other; SQLite has one writer.
@@ -421,6 +421,7 @@ async fn attempt(tx: &mut Tx<'_>, command: &Reader<'_>) -> Result<Attempt, Write
         agent: r.text("agent")?,
         prompt: own.map_or_else(|| r.get("prompt"), Ok)?,
         attempt: command.count("attempt")?,
+        dispatch: command.count("dispatches")?,
         task_id: owner.task_id().cloned(),
         terms,
     })

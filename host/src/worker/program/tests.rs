@@ -27,7 +27,16 @@ fn now() -> Time {
 fn shell(script: &str) -> Program {
     let agent = Agent { scope: Scope::Global, name: "triager".parse().unwrap() };
     let command = ["sh", "-c", script].map(str::to_owned).to_vec();
-    Program { agent, command, env: Vec::new(), dir: None, timeout: LONG, interactive: false }
+    Program {
+        agent,
+        command,
+        env: Vec::new(),
+        dir: None,
+        timeout: LONG,
+        interactive: false,
+        visible: Vec::new(),
+        user: None,
+    }
 }
 
 fn order(prompt: &str) -> Order {
@@ -37,6 +46,7 @@ fn order(prompt: &str) -> Order {
         run_id: RunId::mint(now(), [8; 10]),
         agent: Served { workspace_id: String::new(), name: "triager".parse().unwrap() },
         attempt: 2,
+        dispatch: 3,
         prompt: prompt.to_owned(),
         task_id: None,
         terms: Terms::default(),
@@ -65,7 +75,18 @@ impl Running {
         let (wish, wished) = watch::channel(Wish::GoOn);
         let mut task = JoinSet::new();
         let argv = program.command.iter().map(OsString::from).collect();
-        let task_of = Task { program, argv, order, patience, mouth: Mouth::Plain };
+        let task_of = Task {
+            dir: program.dir.clone(),
+            program,
+            argv,
+            is_apart: false,
+            instead: Vec::new(),
+            keeper: None,
+            register: Arc::default(),
+            order,
+            patience,
+            mouth: Mouth::Plain,
+        };
         task.spawn(async move {
             let ending = run(task_of, wished, &outlet).await;
             outlet.tell(News::Ended(ending)).await;
