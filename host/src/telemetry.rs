@@ -6,7 +6,7 @@
 
 mod export;
 
-use std::io::IsTerminal;
+use std::io::{self, IsTerminal as _, Write};
 
 use opentelemetry_sdk::trace::SdkTracerProvider;
 use tracing_subscriber::layer::SubscriberExt as _;
@@ -14,6 +14,7 @@ use tracing_subscriber::util::SubscriberInitExt as _;
 use tracing_subscriber::{EnvFilter, Layer as _, Registry};
 
 use crate::config::{LogFormat, Telemetry};
+use crate::model::visible;
 pub use export::ExportError;
 
 /// Says what to log: `info`, `debug`, `hillock::guest=debug,info` ….
@@ -63,9 +64,12 @@ fn begin(level: &str, settings: &Telemetry, provider: Option<&SdkTracerProvider>
 }
 
 fn lines(settings: &Telemetry) -> Box<dyn tracing_subscriber::Layer<Registry> + Send + Sync> {
+    let terminal = io::stderr().is_terminal();
     let lines = tracing_subscriber::fmt::layer()
-        .with_writer(std::io::stderr)
-        .with_ansi(std::io::stderr().is_terminal());
+        .with_writer(move || Log { terminal })
+        .with_ansi(terminal)
+        // It would say on standard error that standard error takes nothing, and panic.
+        .log_internal_errors(false);
     let format = match std::env::var(FORMAT).as_deref() {
         Ok("json") => LogFormat::Json,
         Ok(_) => LogFormat::Pretty,
@@ -74,5 +78,30 @@ fn lines(settings: &Telemetry) -> Box<dyn tracing_subscriber::Layer<Registry> + 
     match format {
         LogFormat::Json => lines.json().boxed(),
         LogFormat::Pretty => lines.with_target(false).boxed(),
+    }
+}
+
+/// Standard error, to which each line of the log goes as a whole. What it does not take is lost: a
+/// host whose log nobody reads goes on.
+#[derive(Clone, Copy, Debug)]
+struct Log {
+    terminal: bool,
+}
+
+impl Write for Log {
+    fn write(&mut self, line: &[u8]) -> io::Result<usize> {
+        let mut to = io::stderr().lock();
+        let _ = match self.terminal {
+            true => {
+                let line = String::from_utf8_lossy(line);
+                to.write_all(visible::shown_with_colours(&line).as_bytes())
+            }
+            false => to.write_all(line),
+        };
+        Ok(line.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
     }
 }

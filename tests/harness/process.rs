@@ -1,6 +1,7 @@
 //! The built program, as a process.
 
 use std::fs::File;
+use std::os::fd::OwnedFd;
 use std::os::unix::process::ExitStatusExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
@@ -36,6 +37,12 @@ impl Process {
         let file = File::options().create(true).append(true).open(log).unwrap();
         let child = command.stdout(file.try_clone().unwrap()).stderr(file).spawn().unwrap();
         Self { child, log: log.to_owned() }
+    }
+
+    /// The same, and what it writes goes there.
+    pub(crate) fn with_log(mut command: Command, log: OwnedFd) -> Self {
+        let child = command.stdout(log.try_clone().unwrap()).stderr(log).spawn().unwrap();
+        Self { child, log: PathBuf::new() }
     }
 
     pub(crate) fn id(&self) -> u32 {

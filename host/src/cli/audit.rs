@@ -1,6 +1,5 @@
 //! `hillock audit`: who has changed what, and from where.
 
-use std::io::{self, Write as _};
 use std::process::ExitCode;
 
 use clap::Subcommand;
@@ -9,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::Globals;
 use super::client::Client;
 use super::listing::{self, Paging};
-use super::output::{NONE, or_none, table};
+use super::output::{self, NONE, or_none, table};
 use super::plain::Plain;
 use crate::model::time::Time;
 
@@ -74,11 +73,15 @@ pub async fn run(globals: &Globals, command: Command) -> anyhow::Result<ExitCode
 
 async fn export(client: &Client, filter: &Filter) -> anyhow::Result<ExitCode> {
     let mut stream = client.download(&["audit", "export"], filter).await?;
-    let mut out = io::stdout().lock();
+    let mut unfinished = Vec::new();
     while let Some(piece) = stream.piece().await? {
-        out.write_all(&piece)?;
+        unfinished.extend_from_slice(&piece);
+        // Whole lines: a piece may end within a character.
+        let end = unfinished.iter().rposition(|&byte| byte == b'\n').map_or(0, |end| end + 1);
+        output::print_json(&unfinished[..end])?;
+        unfinished.drain(..end);
     }
-    out.flush()?;
+    output::print_json(&unfinished)?;
     Ok(ExitCode::SUCCESS)
 }
 

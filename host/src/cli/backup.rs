@@ -1,7 +1,7 @@
 //! `hillock backup`: a copy of the store, while the host goes on.
 
 use std::fs::File;
-use std::io::{self, IsTerminal as _};
+use std::io::{self, IsTerminal as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
@@ -89,24 +89,29 @@ async fn copy(store: &Path, into: &Path) -> anyhow::Result<()> {
         tokio::select! {
             copied = &mut copying => {
                 if shown {
-                    eprint!("\r\x1b[K");
+                    progress("");
                 }
                 return Ok(copied?);
             }
             () = tokio::time::sleep(INTERVAL), if shown => {
                 let bytes = |path: &Path| path.metadata().map_or(0, |file| file.len());
                 let (done, all) = (HumanBytes(bytes(into)), HumanBytes(bytes(store)));
-                eprint!("\r\x1b[Kcopied {done} of at most {all}");
+                progress(&format!("copied {done} of at most {all}"));
             }
         }
     }
+}
+
+/// Replaces what a terminal was told of the progress before.
+fn progress(text: &str) {
+    let _ = write!(io::stderr(), "\r\x1b[K{text}");
 }
 
 fn say(file: &Path, holds: &Inspected, as_json: bool) -> anyhow::Result<()> {
     if as_json {
         let mut said = serde_json::to_value(holds)?;
         said["file"] = json!(file);
-        output::print(&(serde_json::to_string_pretty(&said)? + "\n"))?;
+        output::print_value(&said)?;
         return Ok(());
     }
     let top = [("backup", file.display().to_string())];

@@ -5,7 +5,7 @@
 
 use std::error::Error as _;
 use std::fmt;
-use std::io::{self, Write as _};
+use std::io;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -15,6 +15,7 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
 use super::listing::EVERYWHERE;
+use super::output;
 use super::plain::Plain;
 use super::target::{Globals, KEY_VARIABLE, Key, KeySource};
 use crate::model::scope::Scope;
@@ -377,8 +378,7 @@ impl Answer {
     pub fn print(&self) -> anyhow::Result<()> {
         let mut text = indented(&self.body).map_err(ClientError::from)?;
         text.push(b'\n');
-        io::stdout().write_all(&text)?;
-        Ok(())
+        Ok(output::unless_nobody_reads(output::print_json(&text))?)
     }
 
     fn accepted(self) -> Result<Self, ClientError> {

@@ -22,6 +22,6 @@ pub struct Args {
 pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let mut script = Vec::new();
     clap_complete::generate(args.shell, &mut Cli::command(), "hillock", &mut script);
-    std::io::stdout().write_all(&script)?;
+    super::output::unless_nobody_reads(std::io::stdout().write_all(&script))?;
     Ok(ExitCode::SUCCESS)
 }

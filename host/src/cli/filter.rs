@@ -50,7 +50,11 @@ pub async fn run(globals: &Globals, command: Command) -> anyhow::Result<ExitCode
     let Command::Check(which) = command;
     match check(globals, &which).await {
         Ok(verdict) => {
-            output::print(&(shown(&verdict, globals.json) + "\n"))?;
+            let said = shown(&verdict, globals.json) + "\n";
+            output::unless_nobody_reads(match globals.json {
+                true => output::print_json(said.as_bytes()),
+                false => output::print(&said),
+            })?;
             Ok(if verdict == FilterVerdict::Matched {
                 ExitCode::SUCCESS
             } else {

@@ -144,7 +144,7 @@ impl Reader<'_> {
                 None
             }
             "event" => {
-                self.screen.event(&read(frame)?)?;
+                self.screen.event(&read(frame)?);
                 None
             }
             "status" => {

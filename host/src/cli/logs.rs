@@ -61,7 +61,8 @@ async fn page(client: &Client, run: &RunId, after: u64) -> Result<Page, ClientEr
 
 fn write(line: &Line) -> io::Result<()> {
     match line.stream {
-        Stream::Stdout => plain::write(io::stdout().lock(), &line.text),
-        Stream::Stderr | Stream::Host => plain::write(io::stderr().lock(), &line.text),
+        Stream::Stdout => plain::write(&line.text)?,
+        Stream::Stderr | Stream::Host => plain::write_aside(&line.text),
     }
+    Ok(())
 }

@@ -30,7 +30,11 @@ pub async fn run(globals: &Globals, args: Args) -> anyhow::Result<ExitCode> {
     } else if args.alerts {
         output::print(ALERTS)?;
     } else if args.describe {
-        output::print(&described(Metrics::default().described(), globals.json)?)?;
+        let metrics = Metrics::default();
+        match globals.json {
+            true => output::print_value(&metrics.described())?,
+            false => output::print(&described(metrics.described()))?,
+        }
     } else {
         let answer = Client::without_key(globals)?.metrics().await?;
         output::print(&String::from_utf8_lossy(&answer.body))?;
@@ -38,15 +42,12 @@ pub async fn run(globals: &Globals, args: Args) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-fn described(metrics: &[Described], json: bool) -> serde_json::Result<String> {
-    if json {
-        return Ok(format!("{}\n", serde_json::to_string_pretty(metrics)?));
-    }
+fn described(metrics: &[Described]) -> String {
     let rows = metrics.iter().map(|metric| {
         let labels = metric.labels.join(", ");
         let labels = if labels.is_empty() { output::NONE.to_owned() } else { labels };
         let name = metric.name.clone();
         [name, metric.kind.to_owned(), output::or_none(metric.unit), labels, metric.help.to_owned()]
     });
-    Ok(output::table(["NAME", "TYPE", "UNIT", "LABELS", "MEANING"], rows))
+    output::table(["NAME", "TYPE", "UNIT", "LABELS", "MEANING"], rows)
 }

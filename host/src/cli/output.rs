@@ -3,12 +3,22 @@
 //! Colours reach a terminal only, and none that says `NO_COLOR`. What comes from outside is
 //! [`Plain`](super::plain::Plain) or a domain type before it gets here.
 
+//! Whatever it is, what nobody would see reaches a terminal as an escape; a pipe gets it as it is.
+//!
+//! Nobody listening is no failure: what standard error does not take is lost, and a standard output
+//! whose reader is gone changes nothing about how a command ends.
+
+use std::borrow::Cow;
 use std::fmt::Display;
-use std::io::{self, Write as _};
+use std::io::{self, ErrorKind, IsTerminal as _, Write as _};
+use std::process::ExitCode;
 
 use anstyle::{AnsiColor, Style};
 use comfy_table::Table;
 use comfy_table::presets::NOTHING;
+use serde::Serialize;
+
+use crate::model::visible;
 
 const BOLD: Style = Style::new().bold();
 
@@ -20,14 +30,67 @@ pub const NONE: &str = "-";
 /// # Errors
 /// When standard output does not take it.
 pub fn print(text: &str) -> io::Result<()> {
+    let text = match io::stdout().is_terminal() {
+        true => visible::shown_with_colours(text),
+        false => Cow::Borrowed(text),
+    };
     let mut out = anstream::stdout().lock();
-    out.write_all(text.as_bytes())?;
+    unless_nobody_reads(out.write_all(text.as_bytes()).and_then(|()| out.flush()))
+}
+
+/// Writes a value to standard output as indented JSON.
+///
+/// # Errors
+/// When standard output does not take it.
+pub fn print_value(value: &impl Serialize) -> anyhow::Result<()> {
+    let mut json = serde_json::to_vec_pretty(value)?;
+    json.push(b'\n');
+    Ok(unless_nobody_reads(print_json(&json))?)
+}
+
+/// Writes JSON to standard output, a terminal's with its own escapes for what nobody would see.
+///
+/// # Errors
+/// When standard output does not take it, or nobody reads on.
+pub fn print_json(json: &[u8]) -> io::Result<()> {
+    let mut out = io::stdout().lock();
+    match out.is_terminal() {
+        true => out.write_all(visible::shown_json(&String::from_utf8_lossy(json)).as_bytes())?,
+        false => out.write_all(json)?,
+    }
     out.flush()
 }
 
-/// Says something about a result, on standard error.
+/// What was to be said is said, though nobody reads it.
+pub(super) fn unless_nobody_reads(written: io::Result<()>) -> io::Result<()> {
+    match written {
+        Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
+        written => written,
+    }
+}
+
+/// Says something about a result, on standard error, as far as that takes it.
 pub fn remark(text: impl Display) {
-    anstream::eprintln!("{text}");
+    let text = format!("{text}\n");
+    let text = match io::stderr().is_terminal() {
+        true => visible::shown_with_colours(&text),
+        false => Cow::Borrowed(text.as_str()),
+    };
+    let _ = anstream::stderr().lock().write_all(text.as_bytes());
+}
+
+/// Says what is wrong with a command line, or prints the help that was asked for.
+pub fn usage(error: &clap::Error) -> ExitCode {
+    let text = error.render().ansi().to_string();
+    match error.use_stderr() {
+        true => remark(text.trim_end()),
+        false => {
+            if print(&text).is_err() {
+                return ExitCode::FAILURE;
+            }
+        }
+    }
+    ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(u8::MAX))
 }
 
 /// Aligned columns below their headings, a line per row.

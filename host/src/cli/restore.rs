@@ -46,7 +46,7 @@ fn say(store: &Path, restored: &Restored, as_json: bool) -> anyhow::Result<()> {
         let mut said = serde_json::to_value(holds)?;
         said["store"] = json!(store);
         said["kept"] = json!(kept);
-        output::print(&(serde_json::to_string_pretty(&said)? + "\n"))?;
+        output::print_value(&said)?;
         return Ok(());
     }
     let kept = kept.as_ref().map_or("there was none".to_owned(), |kept| kept.display().to_string());

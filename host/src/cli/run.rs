@@ -369,7 +369,7 @@ mod tests {
              untrusted  fenced\n\
              \n\
              Prompt\n\
-             Look at\nthis.\n"
+             Look at\n\\u{{1b}}]0;title\\u{{7}}this.\n"
         );
         assert_eq!(uncoloured(&text), wanted);
     }

@@ -70,7 +70,7 @@ pub fn run(globals: &Globals, command: &Command) -> anyhow::Result<ExitCode> {
     let slots = slots(&schedule, from, next.count);
     if globals.json {
         let report = Report::new(&schedule, from, slots);
-        output::print(&(serde_json::to_string_pretty(&report)? + "\n"))?;
+        output::print_value(&report)?;
     } else if slots.is_empty() {
         output::remark(format_args!("nothing is due after {from}"));
     } else {

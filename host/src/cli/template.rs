@@ -1,6 +1,5 @@
 //! `hillock template`: prompts tried out, without a host and without a trigger.
 
-use std::io;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -58,9 +57,9 @@ pub async fn run(globals: &Globals, command: Command) -> anyhow::Result<ExitCode
     let Rendered { prompt, content } = render(globals, &which).await?;
     if globals.json {
         let shown = Shown { prompt: &prompt, untrusted_content: content };
-        output::print(&(serde_json::to_string_pretty(&shown)? + "\n"))?;
+        output::print_value(&shown)?;
     } else {
-        plain::write(io::stdout().lock(), &prompt)?;
+        plain::write(&prompt)?;
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -3,16 +3,18 @@
 //!
 //! Colours and the spinner are for people: a pipe and a terminal that says `NO_COLOR` get neither.
 
-use std::io::{self, IsTerminal as _, Write as _};
+use std::io::{self, IsTerminal as _};
 use std::time::Duration;
 
 use anstyle::{AnsiColor, Effects, Style};
 use indicatif::{ProgressBar, ProgressDrawTarget};
 
 use super::super::logs::Form;
+use super::super::output;
 use super::super::plain::{self, Plain};
 use super::{EventLine, Line, Stand};
 use crate::model::run::{Interaction, RunStatus, Stream};
+use crate::model::visible;
 
 /// What a program wrote to its standard error.
 const ERROR: Style = AnsiColor::Red.on_default();
@@ -47,29 +49,31 @@ impl Screen {
         }
         let fields = data.strip_prefix('{').unwrap_or(data);
         let comma = if fields.starts_with('}') { "" } else { "," };
-        writeln!(io::stdout(), "{{\"type\":\"{kind}\"{comma}{fields}")
+        output::print_json(format!("{{\"type\":\"{kind}\"{comma}{fields}\n").as_bytes())
     }
 
     pub(super) fn line(&self, line: &Line) -> io::Result<()> {
         if self.form != Form::Text {
             return Ok(());
         }
-        self.spinner.suspend(|| match line.stream {
-            Stream::Stdout => plain::write(io::stdout().lock(), &line.text),
-            Stream::Stderr => aside(ERROR, &line.text),
-            Stream::Host => aside(ASIDE, &line.text),
+        self.spinner.suspend(|| {
+            match line.stream {
+                Stream::Stdout => plain::write(&line.text)?,
+                Stream::Stderr => aside(ERROR, &line.text),
+                Stream::Host => aside(ASIDE, &line.text),
+            }
+            Ok(())
         })
     }
 
-    pub(super) fn event(&self, event: &EventLine) -> io::Result<()> {
-        if self.form != Form::Text {
-            return Ok(());
+    pub(super) fn event(&self, event: &EventLine) {
+        if self.form == Form::Text {
+            self.spinner.suspend(|| aside(ASIDE, &format!("[{}] {}", event.kind, event.told())));
         }
-        self.spinner.suspend(|| aside(ASIDE, &format!("[{}] {}", event.kind, event.told())))
     }
 
     pub(super) fn stand(&self, stand: &Stand) {
-        self.spinner.set_message(message(stand));
+        self.spinner.set_message(visible::shown(&message(stand)).into_owned());
     }
 
     /// Says that the host is gone for the moment.
@@ -90,12 +94,11 @@ fn is_lively() -> bool {
 }
 
 /// A line to standard error: in this style and [`Plain`] on a terminal, else as it is.
-fn aside(style: Style, text: &str) -> io::Result<()> {
-    let to = io::stderr();
-    if !to.is_terminal() {
-        return writeln!(to.lock(), "{text}");
+fn aside(style: Style, text: &str) {
+    match io::stderr().is_terminal() {
+        true => output::remark(format_args!("{style}{}{style:#}", Plain::from(text))),
+        false => plain::write_aside(text),
     }
-    writeln!(anstream::stderr().lock(), "{style}{}{style:#}", Plain::from(text))
 }
 
 fn message(stand: &Stand) -> String {

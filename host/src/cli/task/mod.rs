@@ -270,11 +270,10 @@ async fn result(client: &Client, id: &TaskId, json: bool) -> anyhow::Result<Exit
     match (json, &came.result) {
         (true, _) => answer.print()?,
         (false, Some(serde_json::Value::String(text))) => {
-            super::plain::write(std::io::stdout().lock(), text)?;
+            super::plain::write(text)?;
         }
         (false, Some(result)) => {
-            let text = serde_json::to_string_pretty(result)?;
-            super::plain::write(std::io::stdout().lock(), &text)?;
+            output::print_value(result)?;
         }
         (false, None) => {
             let why = came.error.map_or_else(String::new, |error| format!(": {error}"));
@@ -458,7 +457,7 @@ mod tests {
         let text = anstream::adapter::strip_str(&text).to_string();
         assert!(text.contains("label      ab\n"), "{text}");
         assert!(text.contains("session    ticket 42\n"), "{text}");
-        assert!(text.contains("\nMessage\nLook\nat this.\n"), "{text}");
+        assert!(text.contains("\nMessage\nLook\n\\u{7}at this.\n"), "{text}");
         assert!(text.contains(&format!("{RUN}  failed  2        2026")), "{text}");
     }
 
