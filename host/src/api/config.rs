@@ -12,7 +12,7 @@ use super::author::Acting;
 use super::extract::Parameters;
 use super::problem::Problem;
 use crate::controllers::{ReloadError, Reloaded};
-use crate::model::problem::Problems;
+use crate::model::problem::{Problem as Warning, Problems};
 use crate::store::definitions::{Counts, LeftBehind};
 
 #[derive(Debug, Serialize)]
@@ -22,6 +22,8 @@ pub(super) struct ReloadedJson {
     restart_needed: Vec<&'static str>,
     /// Who names what is configured no more.
     left_behind: Vec<LeftBehind>,
+    /// What is no error, and may not be meant so.
+    warnings: Vec<Warning>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -37,8 +39,9 @@ pub(super) async fn reload(
     Parameters(query): Parameters<ReloadQuery>,
 ) -> Result<Json<ReloadedJson>, Problem> {
     let reloaded = api.registrar.reload(&store, query.force).await?;
-    let Reloaded { counts, restart_needed, left_behind } = reloaded;
-    Ok(Json(ReloadedJson { counts, restart_needed, left_behind }))
+    let Reloaded { counts, restart_needed, left_behind, warnings } = reloaded;
+    let warnings = warnings.iter().cloned().collect();
+    Ok(Json(ReloadedJson { counts, restart_needed, left_behind, warnings }))
 }
 
 fn in_use(left_behind: &[LeftBehind]) -> Problem {

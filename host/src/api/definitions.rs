@@ -302,8 +302,9 @@ fn switch_of(patch: &Value) -> Option<bool> {
 
 fn answer(api: &Api, status: StatusCode, stored: Stored) -> Response {
     let etag = conditions::etag(stored.revision);
-    let json = Json(DefinitionJson::new(stored, &api.registrar));
-    (status, [(ETAG, etag)], json).into_response()
+    let warnings = api.registrar.doubts(stored.kind, &stored.id, &stored.spec);
+    let json = DefinitionJson::new(stored, &api.registrar).with_warnings(&warnings);
+    (status, [(ETAG, etag)], Json(json)).into_response()
 }
 
 fn invalid(kind: DefinitionKind, problems: &Problems) -> Problem {

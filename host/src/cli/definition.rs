@@ -11,7 +11,7 @@ use clap::{Args, Subcommand};
 use serde::Serialize;
 use serde_json::{Map, Value};
 
-pub use self::shown::{Column, Listed};
+pub use self::shown::{Column, Listed, Warning};
 use self::table::{Table, Unset};
 use super::Globals;
 use super::client::{Answer, Client};
@@ -154,7 +154,9 @@ pub async fn basics<F: Flags>(globals: &Globals, command: Basics<F>) -> anyhow::
             if globals.json {
                 answer.print()?;
             } else {
-                output::print(&shown::one(&answer.read()?))?;
+                let found: Listed = answer.read()?;
+                output::print(&shown::one(&found))?;
+                found.warnings.iter().for_each(Warning::say);
             }
             Ok(ExitCode::SUCCESS)
         }
@@ -207,8 +209,9 @@ fn said(
     if globals.json {
         answer.print()?;
     } else {
-        let Listed { id, name, .. } = answer.read()?;
+        let Listed { id, name, warnings, .. } = answer.read()?;
         output::print(&format!("{kind} {name} {done} ({id})\n"))?;
+        warnings.iter().for_each(Warning::say);
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -13,11 +13,16 @@ pub enum SecretRef {
     Env(String),
     /// A file that the host can read: `file:PATH`.
     File(PathBuf),
+    /// What is kept there without the blanks, line ends and marks around it: `trim:env:NAME`.
+    Trimmed(Box<SecretRef>),
 }
 
 /// The text is not a reference to a secret.
 #[derive(Debug, thiserror::Error)]
-#[error("a secret is named by `env:NAME` or `file:PATH`, never written out")]
+#[error(
+    "a secret is named by `env:NAME` or `file:PATH`, or by `trim:` and one of these, never written \
+     out"
+)]
 pub struct InvalidSecretRef;
 
 impl FromStr for SecretRef {
@@ -28,6 +33,9 @@ impl FromStr for SecretRef {
                 Ok(Self::Env(name.to_owned()))
             }
             Some(("file", path)) if !path.is_empty() => Ok(Self::File(path.into())),
+            Some(("trim", rest)) if !rest.starts_with("trim:") => {
+                Ok(Self::Trimmed(Box::new(rest.parse()?)))
+            }
             _ => Err(InvalidSecretRef),
         }
     }
@@ -38,6 +46,7 @@ impl fmt::Display for SecretRef {
         match self {
             Self::Env(name) => write!(f, "env:{name}"),
             Self::File(path) => write!(f, "file:{}", path.display()),
+            Self::Trimmed(rest) => write!(f, "trim:{rest}"),
         }
     }
 }

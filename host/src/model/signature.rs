@@ -143,6 +143,19 @@ pub fn check(claim: &Claim<'_>, secrets: &[Secret], now: Time) -> Result<usize, 
         .ok_or(Failure::Mismatch)
 }
 
+/// The length of the key that a secret is in this form, in bytes; none when it is no such key.
+pub fn key_length(secret: &Secret, form: KeyForm, algorithm: Algorithm) -> Option<usize> {
+    let key = key_bytes(strip(secret.expose(), form.prefix())?, form.prefix())?;
+    let fits = match algorithm {
+        Algorithm::Ed25519 => {
+            let key: Option<&[u8; 32]> = key.as_slice().try_into().ok();
+            key.is_some_and(|key| VerifyingKey::from_bytes(key).is_ok())
+        }
+        Algorithm::HmacSha256 | Algorithm::HmacSha1 | Algorithm::Equal => true,
+    };
+    fits.then_some(key.len())
+}
+
 fn strip<'s>(secret: &'s [u8], prefix: Option<&str>) -> Option<&'s [u8]> {
     match prefix {
         Some(prefix) => secret.strip_prefix(prefix.as_bytes()),

@@ -7,6 +7,7 @@ use crate::api::json::ScopeJson;
 use crate::controllers::Registrar;
 use crate::model::definition::{Definition, DefinitionKind, DefinitionSource, Endpoint};
 use crate::model::id::WebhookId;
+use crate::model::problem::{Problem, Problems};
 use crate::model::scope::Scope;
 use crate::model::time::Time;
 use crate::store::definitions::Stored;
@@ -30,6 +31,9 @@ pub(super) struct DefinitionJson {
     updated_at: Time,
     #[serde(skip_serializing_if = "Option::is_none")]
     webhook: Option<WebhookJson>,
+    /// What is no error, and may not be meant so.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    warnings: Vec<Problem>,
     #[serde(flatten)]
     spec: Map<String, Value>,
 }
@@ -59,10 +63,18 @@ impl DefinitionJson {
             created_at: stored.created_at,
             updated_at: stored.updated_at,
             webhook,
+            warnings: Vec::new(),
             spec: own_words(stored.spec),
             id: stored.id,
             name: stored.name,
         }
+    }
+}
+
+impl DefinitionJson {
+    /// The same, with what may not be meant as it is.
+    pub(super) fn with_warnings(self, warnings: &Problems) -> Self {
+        Self { warnings: warnings.iter().cloned().collect(), ..self }
     }
 }
 

@@ -34,8 +34,26 @@ pub struct Listed {
     _own_enabled: bool,
     #[serde(rename = "scope")]
     _scope: Plain,
+    /// What is no error, and may not be meant so.
+    #[serde(default)]
+    pub(super) warnings: Vec<Warning>,
     #[serde(flatten)]
     words: Map<String, Value>,
+}
+
+/// What may not be meant as it is.
+#[derive(Debug, Deserialize)]
+pub struct Warning {
+    path: Plain,
+    reason: Plain,
+}
+
+impl Warning {
+    /// Says it.
+    pub fn say(&self) {
+        let Self { path, reason } = self;
+        output::remark(format_args!("warning: {path}: {reason}"));
+    }
 }
 
 #[derive(Debug, Deserialize)]

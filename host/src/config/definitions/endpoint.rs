@@ -73,6 +73,7 @@ pub(super) fn below(folder: &Path, secret: SecretRef) -> SecretRef {
     match secret {
         SecretRef::File(path) => SecretRef::File(folder.join(path)),
         SecretRef::Env(_) => secret,
+        SecretRef::Trimmed(rest) => SecretRef::Trimmed(Box::new(below(folder, *rest))),
     }
 }
 
