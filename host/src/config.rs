@@ -4,13 +4,17 @@
 //! that is wrong is reported at once, each with its dotted path.
 
 mod automations;
+pub mod content;
 mod controllers;
 pub mod definitions;
 mod file;
+pub mod programs;
 mod queue;
 mod retention;
 pub mod secrets;
+mod settings;
 mod telemetry;
+pub mod unmade;
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::{Path, PathBuf};
@@ -22,13 +26,16 @@ use crate::model::problem::Problems;
 use crate::model::routing::Offer;
 pub use automations::to_json;
 pub use controllers::ControllerSettings;
-use definitions::Declared;
+use definitions::{Broken, Declared};
 pub use queue::{QueueLimits, WorkspaceLimits};
 pub use retention::{KEPT_MIN, Keep, RetentionSettings};
 pub use telemetry::{LogFormat, Telemetry};
 
 /// The file's usual name.
 pub const FILE_NAME: &str = "hillock.toml";
+
+/// The largest file of configuration, in bytes.
+pub const CONFIG_BYTES_MAX: u64 = 16 * 1024 * 1024;
 
 /// The file of the data folder with the first API key.
 pub const ADMIN_KEY: &str = "admin.key";
@@ -72,6 +79,26 @@ pub struct Config {
     pub retention: RetentionSettings,
     /// How the program tells of itself.
     pub telemetry: Telemetry,
+    /// What was passed over among the files, and why.
+    pub passed_over: Problems,
+}
+
+/// What files say, right or wrong.
+#[derive(Clone, Debug)]
+pub struct Draft {
+    /// The main file.
+    pub path: PathBuf,
+    /// Everything that is wrong.
+    pub problems: Problems,
+    /// What they say, with a default for each setting that is wrong; none when the main file is not
+    /// even TOML.
+    pub config: Option<Config>,
+    /// What is left of definitions that are wrong, to look for what else is wrong with them.
+    pub broken: Vec<Broken>,
+    /// The place in `worker.agents` of each of the worker's programs.
+    pub programs_at: Vec<usize>,
+    /// Why the main file is not even TOML.
+    syntax: Option<Syntax>,
 }
 
 /// What a guest may use in one call. Exceeding one ends the call with an error that names it.
@@ -365,12 +392,12 @@ impl Config {
         self.path.parent().unwrap_or(Path::new(""))
     }
 
-    /// The same file as it is now, below the same overrides.
+    /// The same file as it is now, right or wrong, below the same overrides.
     ///
     /// # Errors
-    /// As [`Config::load`].
-    pub fn read_again(&self) -> Result<Self, ConfigError> {
-        Self::load(Some(&self.path), &self.overrides)
+    /// When it cannot be read.
+    pub fn draft_again(&self) -> Result<Draft, ConfigError> {
+        Self::draft(&self.path, &self.overrides)
     }
 
     /// The sections in which `other` says what takes effect at a start only.
@@ -401,13 +428,30 @@ impl Config {
     /// # Errors
     /// When there is none, or anything in it is wrong.
     pub fn load(path: Option<&Path>, overrides: &Overrides) -> Result<Self, ConfigError> {
-        let path = match path {
-            Some(path) => path.to_owned(),
-            None => find()?,
-        };
-        let text = std::fs::read_to_string(&path)
-            .map_err(|source| ConfigError::Unreadable { path: path.clone(), source })?;
-        Self::parse(&text, &path, overrides)
+        let path = Self::place(path)?;
+        Self::draft(&path, overrides)?.sound()
+    }
+
+    /// What a file says, right or wrong.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub fn draft(path: &Path, overrides: &Overrides) -> Result<Draft, ConfigError> {
+        let text = content::read_text(path, CONFIG_BYTES_MAX)
+            .map_err(|source| ConfigError::Unreadable { path: path.to_owned(), source })?;
+        Ok(Draft::parse(&text, path, overrides))
+    }
+
+    /// The file that is meant: `path`, or the first `hillock.toml` of the current and the XDG config
+    /// folder.
+    ///
+    /// # Errors
+    /// When there is none.
+    pub fn place(path: Option<&Path>) -> Result<PathBuf, ConfigError> {
+        match path {
+            Some(path) => Ok(path.to_owned()),
+            None => find(),
+        }
     }
 
     /// Parses a file's text with the files in `automations.d` beside it; relative paths in them are
@@ -416,22 +460,58 @@ impl Config {
     /// # Errors
     /// When anything in them is wrong.
     pub fn parse(text: &str, path: &Path, overrides: &Overrides) -> Result<Self, ConfigError> {
-        let malformed = |source: toml::de::Error| ConfigError::Malformed {
-            path: path.to_owned(),
-            source: Syntax::of(&source, text),
-        };
-        let file: file::File = toml::from_str(text).map_err(malformed)?;
-        let main: toml::Table = toml::from_str(text).map_err(malformed)?;
-        let folder = path.parent().unwrap_or(Path::new(""));
-        let others = automations::read(folder)?;
-        let mut problems = Problems::default();
-        let automations = automations::parse(main, others, folder, &mut problems);
-        let config = file.into_config(path, folder, overrides, automations, &mut problems);
-        problems
-            .unless_any(config)
-            .and_then(|config| config.ok_or_else(Problems::default))
-            .map_err(|problems| ConfigError::Invalid { path: path.to_owned(), problems })
+        Draft::parse(text, path, overrides).sound()
     }
+}
+
+impl Draft {
+    fn parse(text: &str, path: &Path, overrides: &Overrides) -> Self {
+        let folder = path.parent().unwrap_or(Path::new(""));
+        let mut problems = Problems::default();
+        let (mut main, syntax) = match toml_of(text) {
+            Ok(table) => (Some(table), None),
+            Err(syntax) => (None, Some(syntax)),
+        };
+        let others = automations::read(folder, &mut problems);
+        let passed_over = others.passed_over.clone();
+        let automations = automations::parse(main.as_mut(), others, folder, &mut problems);
+        let broken = automations.broken.clone();
+        let read = main.map(|main| {
+            let file = file::File::read(main, &mut problems);
+            file.into_config(path, folder, overrides, automations, &mut problems)
+        });
+        let (config, programs_at) = read.unzip();
+        let config = config.map(|config| Config { passed_over, ..config });
+        let programs_at = programs_at.unwrap_or_default();
+        Self { path: path.to_owned(), problems, config, broken, programs_at, syntax }
+    }
+
+    /// What the files say, when all of it is right.
+    ///
+    /// # Errors
+    /// Everything that is wrong.
+    pub fn sound(self) -> Result<Config, ConfigError> {
+        let Self { path, mut problems, config, syntax, .. } = self;
+        match (config, syntax) {
+            (Some(config), None) if problems.is_empty() => Ok(config),
+            (_, Some(source)) if problems.is_empty() => {
+                Err(ConfigError::Malformed { path, source })
+            }
+            (_, syntax) => {
+                if let Some(syntax) = syntax {
+                    problems.add(path.display().to_string(), syntax);
+                }
+                Err(ConfigError::Invalid { path, problems })
+            }
+        }
+    }
+}
+
+/// A file's text as TOML.
+fn toml_of(text: &str) -> Result<toml::Table, Syntax> {
+    // Some editors put a mark of the byte order before it.
+    let text = text.trim_start_matches('\u{feff}');
+    toml::from_str(text).map_err(|error| Syntax::of(&error, text))
 }
 
 fn find() -> Result<PathBuf, ConfigError> {

@@ -1,9 +1,18 @@
 //! `hillock config check`, and what `hillock serve` says of a file that is wrong: everything at
 //! once, each with its path.
 
-use super::{alone, contract_folder};
+use std::fs;
+use std::os::unix::fs::symlink;
+
+use nix::sys::stat::Mode;
+use nix::unistd::mkfifo;
+use serde_json::json;
+
+use super::{Said, alone, ask, contract_folder};
 use crate::harness::database::Database;
-use crate::harness::folder::Folder;
+use crate::harness::folder::{Folder, SECRET};
+use crate::harness::payloads::Payload;
+use crate::harness::senders::github;
 
 /// Wrong by itself, in many places.
 const SHAPE: &str = r#"
@@ -64,7 +73,7 @@ async fn a_malformed_line_is_placed_and_not_repeated() {
     assert!(!output.status.success());
     let said = [output.stdout, output.stderr].concat();
     let said = String::from_utf8_lossy(&said);
-    assert!(said.contains("line 2, column 1: unknown field `uri`"), "{said}");
+    assert!(said.contains("store.uri: is unknown; did you mean `url`?"), "{said}");
     assert!(!said.contains("hunter2"), "{said}");
 }
 
@@ -153,6 +162,9 @@ async fn a_file_that_is_no_toml_shows_where() {
     let unknown = Folder::new(Database::sqlite(), "[server]\nlissten = \"x\"\n").await;
     let said = alone(&unknown, &["config", "check"]).await.bad();
     assert!(said.contains("lissten") && said.contains("listen"), "{said}");
+    let table = Folder::new(Database::sqlite(), "[servr]\nlisten = \"x\"\n").await;
+    let said = alone(&table, &["config", "check"]).await.bad();
+    assert!(said.contains("servr: is unknown; did you mean `server`?"), "{said}");
     let missing = alone(&folder, &["config", "check", "--config", "nowhere.toml"]).await.bad();
     assert!(missing.contains("nowhere.toml"), "{missing}");
 }
@@ -166,8 +178,274 @@ async fn a_secret_that_is_not_there_is_named() {
     let said = serving.written();
     assert!(said.contains("endpoints[0].secret_ref"), "{said}");
     assert!(said.contains("GITHUB_WEBHOOK_SECRET is not set"), "{said}");
-    let checked = alone(&folder, &["config", "check"]).await;
-    assert!(checked.stderr.contains("GITHUB_WEBHOOK_SECRET"), "{checked:?}");
+    // What a host refuses, the check refuses, unless it is for another machine.
+    let checked = alone(&folder, &["config", "check"]).await.bad();
+    assert!(checked.contains("GITHUB_WEBHOOK_SECRET"), "{checked}");
+    let elsewhere = alone(&folder, &["config", "check", "--elsewhere"]).await;
+    assert!(
+        elsewhere.success && elsewhere.stderr.contains("GITHUB_WEBHOOK_SECRET"),
+        "{elsewhere:?}"
+    );
+}
+
+/// One fault hides no other: not within a definition, not in another stage, not in another file.
+#[tokio::test]
+async fn one_fault_hides_no_other() {
+    let config = r#"
+        agents = [{ name = "a", concurrency = 0 }]
+        [server]
+        lissten = "x"
+        drain_grace = "soon"
+        [queue.workspaces.acme]
+        active_max = 0
+        colour = "red"
+        [[plugins]]
+        name = "mine"
+        path = "nowhere.wasm"
+        [[endpoints]]
+        slug = "e"
+        source = "gihtub"
+        body_max = 0
+        verification = "none"
+        [[triggers]]
+        name = "t"
+        event = "webhook"
+        agent = "a"
+        priority = "urgent"
+        retry = { base_delay = "x" }
+        filter = { "date.action" = "opened" }
+        prompt = "{{#if}}"
+        [[triggers]]
+        name = "u"
+        event = "webhook"
+        agent = "nobody"
+        endpoint = "none"
+        enabled = "yes"
+        filter = { component = "mine" }
+        prompt = "x"
+        [[triggers]]
+        prompt = "{{dta.x}}"
+        [[jobs]]
+        name = "j"
+        agent = "nobody"
+        prompt = "x"
+        schedule = { cron = "bad" }
+        [[worker.agents]]
+        nam = "a"
+        command = ["no-such-program"]
+    "#;
+    let folder = Folder::new(Database::sqlite(), config).await;
+    fs::create_dir(folder.path().join("automations.d")).unwrap();
+    folder.write("automations.d/broken.toml", "[[jobs");
+    folder.write("automations.d/more.toml", "[[agents]]\nname = \"B\"\n[[trigers]]\n");
+    let told = alone(&folder, &["config", "check", "--json"]).await;
+    let found = problems(&told);
+    let mut wanted = vec![
+        "agents[0].concurrency",
+        "automations.d/broken.toml",
+        "automations.d/more.toml: agents[0].name",
+        "automations.d/more.toml: trigers",
+        "endpoints[0].body_max",
+        "endpoints[0].source",
+        "jobs[0].schedule.cron",
+        "plugins[0].path",
+        "queue.workspaces.acme.active_max",
+        "queue.workspaces.acme.colour",
+        "server.drain_grace",
+        "server.lissten",
+        "triggers[0].filter.date.action",
+        "triggers[0].priority",
+        "triggers[0].prompt.1:8",
+        "triggers[0].retry.base_delay",
+        "triggers[1].enabled",
+        "triggers[2].agent",
+        "triggers[2].event",
+        "triggers[2].name",
+        "triggers[2].prompt.1:1",
+        "worker.agents[0].nam",
+        "worker.agents[0].name",
+    ];
+    assert_eq!(paths(&found), wanted, "{told:?}");
+    let reason = |path: &str| {
+        found.iter().find(|one| one["path"] == path).unwrap()["reason"].as_str().unwrap().to_owned()
+    };
+    assert!(reason("endpoints[0].source").ends_with("did you mean `github`?"));
+    assert!(reason("automations.d/more.toml: trigers").ends_with("did you mean `triggers`?"));
+    assert!(reason("automations.d/broken.toml").starts_with("is not TOML: line 1, "));
+
+    // With every file read, what is named is looked for, too.
+    fs::remove_file(folder.path().join("automations.d/broken.toml")).unwrap();
+    let told = alone(&folder, &["config", "check", "--json"]).await;
+    wanted.retain(|path| *path != "automations.d/broken.toml");
+    wanted.extend(["jobs[0].agent", "triggers[1].agent", "triggers[1].endpoint"]);
+    wanted.sort_unstable();
+    assert_eq!(paths(&problems(&told)), wanted, "{told:?}");
+}
+
+fn problems(told: &Said) -> Vec<serde_json::Value> {
+    assert!(!told.success, "{told:?}");
+    let told: serde_json::Value = serde_json::from_str(&told.stdout).unwrap();
+    told["problems"].as_array().unwrap().clone()
+}
+
+fn paths(problems: &[serde_json::Value]) -> Vec<&str> {
+    let mut paths: Vec<&str> = problems.iter().map(|one| one["path"].as_str().unwrap()).collect();
+    paths.sort_unstable();
+    paths
+}
+
+/// What editors, copies and mounts leave behind is no configuration.
+#[tokio::test]
+async fn files_that_nobody_wrote_are_passed_over() {
+    let folder = Folder::new(Database::sqlite(), "agents = [{ name = \"a\" }]").await;
+    let automations = folder.path().join("automations.d");
+    fs::create_dir_all(automations.join("..2026")).unwrap();
+    let job =
+        "[[jobs]]\nname = \"j\"\nagent = \"a\"\nprompt = \"x\"\nschedule = { every = \"1h\" }\n";
+    folder.write("automations.d/..2026/j.toml", job);
+    // As Kubernetes mounts a ConfigMap.
+    symlink("..2026", automations.join("..data")).unwrap();
+    symlink("..data/j.toml", automations.join("j.toml")).unwrap();
+    symlink("user@host.123:456", automations.join(".#j.toml")).unwrap();
+    symlink("nowhere.toml", automations.join("gone.toml")).unwrap();
+    fs::write(automations.join("._j.toml"), b"\0\x05\x16\x07\0\x02").unwrap();
+    for name in [".j.toml", ".j.toml.swp", "j.toml~", "#j.toml#", "j.toml.bak"] {
+        folder.write(&format!("automations.d/{name}"), "[[jobs");
+    }
+    fs::create_dir(automations.join("old.toml")).unwrap();
+    folder.write("automations.d/README.md", "[[jobs");
+    let said = alone(&folder, &["config", "check"]).await;
+    assert!(said.success && said.stdout.contains("1 agent, 1 job\n"), "{said:?}");
+    let warned =
+        |name: &str| said.stderr.contains(&format!("automations.d/{name}: is passed over"));
+    for name in
+        [".#j.toml", "gone.toml", "._j.toml", ".j.toml", ".j.toml.swp", "j.toml~", "#j.toml#"]
+    {
+        assert!(warned(name), "{name}: {said:?}");
+    }
+    assert!(warned("j.toml.bak") && warned("old.toml") && !warned("j.toml"), "{said:?}");
+    assert!(!said.stderr.contains("README") && !said.stderr.contains("..data"), "{said:?}");
+    let host = folder.serve().await;
+    assert!(host.process.written().contains("automations.d/j.toml~: is passed over"));
+    assert_eq!(host.items("jobs").await.len(), 1);
+    let reloaded = host.post("config/reload").await.json();
+    assert!(reloaded["warnings"].as_array().unwrap().len() >= 9, "{reloaded}");
+}
+
+/// A pipe would be waited for, and a device would be read for ever.
+#[tokio::test]
+async fn what_is_no_file_is_not_read() {
+    let endpoint = "[[endpoints]]\nslug = \"e\"\nsource = \"github\"\n";
+    for (config, path) in [
+        ("[[plugins]]\nname = \"p\"\npath = \"@\"\n".to_owned(), "plugins[0].path"),
+        ("[egress]\nca_file = \"@\"\n".to_owned(), "egress.ca_file"),
+        (format!("{endpoint}secret_ref = \"file:@\"\n"), "endpoints[0].secret_ref"),
+        (format!("{endpoint}secret_ref = \"trim:file:@\"\n"), "endpoints[0].secret_ref"),
+    ] {
+        for place in ["pipe", "/dev/zero", "."] {
+            let folder = Folder::new(Database::sqlite(), &config.replace('@', place)).await;
+            mkfifo(&folder.path().join("pipe"), Mode::S_IRWXU).unwrap();
+            let told = alone(&folder, &["config", "check", "--json"]).await;
+            let found = problems(&told);
+            assert_eq!(paths(&found), [path], "{told:?}");
+            assert!(found[0]["reason"].as_str().unwrap().contains("and not a file"), "{told:?}");
+            let mut serving = folder.start("127.0.0.1:0");
+            assert!(!serving.ended().await.success());
+            assert!(serving.written().contains("and not a file"), "{}", serving.written());
+        }
+    }
+    let folder = Folder::new(Database::sqlite(), "").await;
+    fs::create_dir(folder.path().join("automations.d")).unwrap();
+    mkfifo(&folder.path().join("automations.d/pipe.toml"), Mode::S_IRWXU).unwrap();
+    let told = alone(&folder, &["config", "check", "--json"]).await;
+    assert_eq!(paths(&problems(&told)), ["automations.d/pipe.toml"]);
+    for place in ["automations.d/pipe.toml", "/dev/zero", "."] {
+        let said = alone(&folder, &["config", "check", "--config", place]).await.bad();
+        assert!(said.contains("and not a file"), "{said}");
+    }
+}
+
+/// A secret that is not what its sender signs with is told of, wherever somebody looks.
+#[tokio::test]
+async fn a_secret_that_verifies_nothing_is_told_of() {
+    let config = r#"
+        endpoints = [
+            { slug = "line", source = "github", secret_ref = "env:LINE" },
+            { slug = "trimmed", source = "github", secret_ref = "trim:env:LINE" },
+            { slug = "mark", source = "generic", secret_ref = "file:mark.txt" },
+            { slug = "standard", source = "standard-webhooks", secret_refs = ["env:STANDARD", "env:GITHUB_WEBHOOK_SECRET"] },
+        ]
+    "#;
+    let folder = Folder::new(Database::sqlite(), config)
+        .await
+        .env("LINE", &format!("{SECRET}\r\n"))
+        .env("STANDARD", "whsec_not base64 at all");
+    folder.write("mark.txt", "\u{feff}a-secret-of-some-length\n");
+    let told = alone(&folder, &["config", "check", "--json"]).await.json();
+    let warnings = told["warnings"].to_string();
+    for wanted in [
+        "env:LINE: the secret ends with a line end",
+        "file:",
+        "mark.txt: the secret begins with a byte order mark",
+        "env:STANDARD: after whsec_, the secret is not base64",
+        "env:GITHUB_WEBHOOK_SECRET: the secret begins with neither whsec_ nor whpk_",
+    ] {
+        assert!(warnings.contains(wanted), "{wanted}: {warnings}");
+    }
+    assert_eq!(told["warnings"].as_array().unwrap().len(), 4, "{warnings}");
+
+    let host = folder.serve().await;
+    let log = host.process.written();
+    assert!(log.contains("endpoint `line` (global).secret_ref: env:LINE"), "{log}");
+    assert!(!log.contains("endpoint `trimmed`") && !log.contains(SECRET), "{log}");
+    // One verifies, and the other does not.
+    for (slug, status) in [("line", 401), ("trimmed", 202)] {
+        assert_eq!(host.deliver(slug, github(Payload::IssueClosed, slug)).await.status, status);
+    }
+    let shown = host.read("endpoints/line").await;
+    assert!(shown["warnings"][0]["reason"].as_str().unwrap().contains("line end"), "{shown}");
+    let spec = json!({ "slug": "made", "source": "github", "secret_ref": "env:LINE" });
+    let made = host.send(reqwest::Method::POST, "endpoints", &spec).await;
+    assert_eq!(made.status, 201);
+    assert_eq!(made.json()["warnings"][0]["path"], "endpoint.secret_ref");
+    let create = ["endpoint", "create", "more", "--source", "github", "--secret-ref", "env:LINE"];
+    let said = ask(&folder, &host, &create).await;
+    assert!(said.success && said.stderr.contains("warning: endpoint.secret_ref: "), "{said:?}");
+    assert!(host.read("endpoints/trimmed").await["warnings"].is_null());
+    let reloaded = host.post("config/reload").await.json();
+    assert_eq!(reloaded["warnings"].as_array().unwrap().len(), 4, "{reloaded}");
+}
+
+/// What can work and most probably is a slip.
+#[tokio::test]
+async fn a_slip_is_warned_of() {
+    let folder = contract_folder().await;
+    let file = folder.read("hillock.toml").unwrap();
+    let more = "[[agents]]\nname = \"other\"\n[[triggers]]\nname = \"t\"\nevent = \"gihtub.push\"\n\
+                agent = \"other\"\nprompt = \"x\"\n";
+    folder.write("hillock.toml", &(file.clone() + more));
+    let told = alone(&folder, &["config", "check", "--json"]).await.json();
+    let warnings = told["warnings"].as_array().unwrap();
+    assert_eq!(paths(warnings), ["agents[1].name", "triggers[1].event"]);
+    let reason = warnings[0]["reason"].as_str().unwrap();
+    assert!(reason.ends_with("makes `gihtub.push`; did you mean `github`?"), "{told}");
+
+    folder.write("hillock.toml", &file.replace("\"sh\"", "\"/no/such/program\""));
+    let told = alone(&folder, &["config", "check", "--json"]).await;
+    assert_eq!(paths(&problems(&told)), ["worker.agents[0].command"]);
+    let told = alone(&folder, &["config", "check", "--elsewhere", "--json"]).await.json();
+    assert_eq!(paths(told["warnings"].as_array().unwrap()), ["worker.agents[0].command"]);
+}
+
+/// A check compiles what is named and nothing else.
+#[tokio::test]
+async fn a_check_is_quick() {
+    let folder = contract_folder().await;
+    fs::remove_dir_all(folder.data_dir().join("cache")).unwrap();
+    folder.write("hillock.toml", "[[endpoints]]\nslug = \"e\"\nverification = \"none\"\n");
+    alone(&folder, &["config", "check"]).await.good();
+    let compiled = fs::read_dir(folder.data_dir().join("cache/components")).unwrap().count();
+    assert_eq!(compiled, 1);
 }
 
 #[tokio::test]

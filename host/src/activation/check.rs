@@ -3,9 +3,10 @@
 use std::fmt;
 use std::sync::Arc;
 
-use crate::config::definitions::Declared;
+use crate::config::definitions::{Broken, Declared};
 use crate::model::definition::{Definition, Definitions, Endpoint, Hook, Trigger};
 use crate::model::name::Name;
+use crate::model::near::guess;
 use crate::model::problem::{Problem, Problems};
 use crate::model::scope::Scope;
 use crate::sandbox::{Kind, Sandbox, SandboxError};
@@ -55,6 +56,18 @@ impl Checker {
             look("extension", &extension.name, &extension.component);
         }
         absent
+    }
+
+    /// The same, of what is left of definitions that are wrong already.
+    pub async fn problems_beside(&self, broken: &[Broken]) -> Problems {
+        let mut all = Problems::default();
+        for broken in broken {
+            let one = &broken.declared;
+            let mut found = Problems::default();
+            definition(&one.path, &one.definition, &self.0, &mut found).await;
+            all.append(broken.meant(found));
+        }
+        all
     }
 }
 
@@ -152,7 +165,10 @@ fn expect(sandbox: &Sandbox, path: &str, name: &Name, kind: Kind, problems: &mut
     match sandbox.kinds(name) {
         Some(kinds) if kinds.contains(&kind) => return true,
         Some(_) => problems.add(path, format!("`{name}` is not a {}", kind.as_str())),
-        None => problems.add(path, format!("there is no component `{name}`")),
+        None => {
+            let guess = guess(sandbox.names().map(Name::as_str), name.as_str());
+            problems.add(path, format!("there is no component `{name}`{guess}"));
+        }
     }
     false
 }

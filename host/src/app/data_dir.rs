@@ -11,11 +11,13 @@ use anyhow::{Context, ensure};
 use sha2::{Digest, Sha256};
 
 use crate::clock::Clock;
-use crate::config::ADMIN_KEY;
+use crate::config::{ADMIN_KEY, content};
 use crate::store::{Store, keys};
 
 /// The file that says where a running host is reached.
 const ADDRESS: &str = "address";
+/// The longest file with a key, in bytes.
+const KEY_BYTES_MAX: u64 = 4096;
 
 /// The data folder.
 #[derive(Clone, Debug)]
@@ -56,7 +58,7 @@ impl DataDir {
     /// When the file cannot be read or written, or the store fails.
     pub async fn admin_key(&self, store: &Store, clock: Clock) -> anyhow::Result<String> {
         let file = self.0.join(ADMIN_KEY);
-        let key = match fs::read_to_string(&file) {
+        let key = match content::read_text(&file, KEY_BYTES_MAX) {
             Ok(text) => {
                 make_private(&file).with_context(|| cannot_write(&file))?;
                 text.trim().to_owned()

@@ -6,6 +6,7 @@ use std::time::Duration;
 use serde::Deserialize;
 
 use super::file::duration;
+use super::settings::nested;
 use crate::model::controller::ControllerName;
 use crate::model::problem::Problems;
 
@@ -36,9 +37,9 @@ impl ControllerSettings {
 
 #[derive(Default, Deserialize)]
 #[serde(transparent)]
-pub(super) struct ControllersTable(BTreeMap<String, ControllerTable>);
+pub(super) struct ControllersTable(BTreeMap<String, toml::Value>);
 
-#[derive(Deserialize)]
+#[derive(Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct ControllerTable {
     interval: Option<String>,
@@ -50,6 +51,7 @@ impl ControllersTable {
         let settings = self.0.into_iter().filter_map(|(name, table)| {
             let path = format!("controllers.{name}");
             let name: ControllerName = problems.take(&path, name.parse())?;
+            let table: ControllerTable = nested(&path, table, problems);
             Some((name, table.into_setting(&path, name, problems)))
         });
         ControllerSettings(settings.collect())

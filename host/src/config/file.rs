@@ -1,76 +1,91 @@
 //! The shape of `hillock.toml`, and its parsing into what the host works with.
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use serde::Deserialize;
-use serde::de::IgnoredAny;
 
 use super::automations::Automations;
 use super::controllers::ControllersTable;
 use super::definitions::Declared;
+use super::definitions::fields::unknown;
 use super::queue::QueueTable;
 use super::retention::RetentionTable;
+use super::settings::{nested, section};
 use super::telemetry::TelemetryTable;
 use super::{
     AuditLimits, Config, EgressLimits, Isolation, Limits, LogLimits, Overrides, PROGRAM_TIMEOUT,
     Program, Worker, default_data_dir,
 };
 use crate::environment;
-use crate::model::definition::{Agent, Definition};
+use crate::model::definition::{Agent, Definition, DefinitionKind};
+use crate::model::name::InvalidName;
 use crate::model::problem::Problems;
 use crate::model::routing::Offer;
 use crate::model::scope::Scope;
 
-const LISTEN: &str = "127.0.0.1:7878";
+const LISTEN: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 7878);
 const STORE_URL: &str = "sqlite://hillock.db";
 const DRAIN_GRACE: Duration = Duration::from_secs(30);
 /// How many runs may be under way for each of the machine's cores.
 const RUNS_PER_CORE: u32 = 5;
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
+/// The settings. Definitions are read apart.
 pub(super) struct File {
-    #[serde(default)]
     server: ServerTable,
-    #[serde(default)]
     store: StoreTable,
-    #[serde(default)]
     sandbox: SandboxTable,
-    #[serde(default)]
     egress: EgressTable,
-    #[serde(default)]
     queue: QueueTable,
-    #[serde(default)]
     retention: RetentionTable,
-    #[serde(default)]
     logs: LogsTable,
-    #[serde(default)]
     controllers: ControllersTable,
-    #[serde(default)]
     audit: AuditTable,
-    #[serde(default)]
     telemetry: TelemetryTable,
     worker: Option<WorkerTable>,
-    // Read apart, so that everything wrong in them is reported at once.
-    #[serde(default, rename = "agents")]
-    _agents: IgnoredAny,
-    #[serde(default, rename = "endpoints")]
-    _endpoints: IgnoredAny,
-    #[serde(default, rename = "triggers")]
-    _triggers: IgnoredAny,
-    #[serde(default, rename = "jobs")]
-    _jobs: IgnoredAny,
-    #[serde(default, rename = "hooks")]
-    _hooks: IgnoredAny,
-    #[serde(default, rename = "observers")]
-    _observers: IgnoredAny,
-    #[serde(default, rename = "extensions")]
-    _extensions: IgnoredAny,
-    #[serde(default, rename = "plugins")]
-    _plugins: IgnoredAny,
+}
+
+/// Every table of settings.
+const SECTIONS: [&str; 11] = [
+    "server",
+    "store",
+    "sandbox",
+    "egress",
+    "queue",
+    "retention",
+    "logs",
+    "controllers",
+    "audit",
+    "telemetry",
+    "worker",
+];
+
+impl File {
+    /// The settings in a file that the definitions were taken out of.
+    pub(super) fn read(mut file: toml::Table, problems: &mut Problems) -> Self {
+        let file = &mut file;
+        let read = Self {
+            server: section(file, "server", problems),
+            store: section(file, "store", problems),
+            sandbox: section(file, "sandbox", problems),
+            egress: section(file, "egress", problems),
+            queue: section(file, "queue", problems),
+            retention: section(file, "retention", problems),
+            logs: section(file, "logs", problems),
+            controllers: section(file, "controllers", problems),
+            audit: section(file, "audit", problems),
+            telemetry: section(file, "telemetry", problems),
+            worker: file.contains_key("worker").then(|| section(file, "worker", problems)),
+        };
+        let lists = DefinitionKind::ALL.iter().map(|(_, _, plural)| *plural);
+        let known: Vec<&str> = SECTIONS.into_iter().chain(lists).chain(["plugins"]).collect();
+        for name in file.keys() {
+            problems.add(name, unknown(&known, name));
+        }
+        read
+    }
 }
 
 #[derive(Default, Deserialize)]
@@ -121,7 +136,7 @@ struct AuditTable {
     retention: Option<String>,
 }
 
-#[derive(Deserialize)]
+#[derive(Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct WorkerTable {
     name: Option<String>,
@@ -140,16 +155,16 @@ struct WorkerTable {
     isolation: Isolation,
     user: Option<UserEntry>,
     #[serde(default)]
-    agents: Vec<ProgramEntry>,
+    agents: Vec<toml::Value>,
 }
 
-#[derive(Deserialize)]
+#[derive(Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct ProgramEntry {
-    name: String,
+    name: Option<String>,
     #[serde(default)]
     workspace: String,
-    command: Vec<String>,
+    command: Option<Vec<String>>,
     #[serde(default)]
     env: Vec<String>,
     dir: Option<PathBuf>,
@@ -183,7 +198,8 @@ impl UserEntry {
 }
 
 impl File {
-    /// The configuration, or none and at least one problem.
+    /// The configuration, where what is wrong has its default, and the places in it of the worker's
+    /// programs.
     pub(super) fn into_config(
         self,
         path: &Path,
@@ -191,10 +207,10 @@ impl File {
         overrides: &Overrides,
         automations: Automations,
         problems: &mut Problems,
-    ) -> Option<Config> {
+    ) -> (Config, Vec<usize>) {
         let listen = overrides.listen.clone().or(self.server.listen);
         let store_url = overrides.store_url.clone().or(self.store.url);
-        let listen = listen_address(listen.as_deref().unwrap_or(LISTEN), problems);
+        let listen = listen.map_or(LISTEN, |text| listen_address(&text, problems));
         let store_url = store_url_in(folder, store_url.as_deref().unwrap_or(STORE_URL), problems);
         let in_file = self.server.data_dir.map(|dir| folder.join(dir));
         let data_dir = overrides.data_dir.clone().or(in_file).unwrap_or_else(default_data_dir);
@@ -209,9 +225,11 @@ impl File {
         let audit = self.audit.into_limits(problems);
         let telemetry = self.telemetry.into_telemetry(problems);
         let worker = self.worker.map(|worker| worker.into_worker(folder, problems));
-        let Automations { declared, plugins } = automations;
-        if let Some(Some(worker)) = &worker {
-            hold_against(&worker.programs, &declared, problems);
+        let Automations { declared, broken, plugins, complete } = automations;
+        if let Some((worker, places)) = &worker {
+            let rest = broken.iter().filter(|broken| broken.is_named());
+            let known = declared.iter().chain(rest.map(|broken| &broken.declared));
+            hold_against(&worker.programs, places, known, complete, problems);
         }
         let max_concurrent_runs = at_least_one(
             "server.max_concurrent_runs",
@@ -219,11 +237,12 @@ impl File {
             RUNS_PER_CORE * cores(),
             problems,
         );
-        Some(Config {
+        let (worker, places) = worker.unzip();
+        let config = Config {
             path: path.to_owned(),
             overrides: overrides.clone(),
-            listen: listen?,
-            store_url: store_url?,
+            listen,
+            store_url,
             data_dir,
             limits,
             egress,
@@ -231,35 +250,37 @@ impl File {
             audit,
             declared,
             plugins,
-            worker: worker.flatten(),
+            worker,
             drain_grace,
             max_concurrent_runs,
             queue,
             controllers,
             retention,
             telemetry,
-        })
+            passed_over: Problems::default(),
+        };
+        (config, places.unwrap_or_default())
     }
 }
 
-fn listen_address(text: &str, problems: &mut Problems) -> Option<SocketAddr> {
+fn listen_address(text: &str, problems: &mut Problems) -> SocketAddr {
     let parsed = text.parse().map_err(|_| {
         format!("`{text}` is not an address and a port, such as 127.0.0.1:7878 or [::1]:7878")
     });
-    problems.take("server.listen", parsed)
+    problems.take("server.listen", parsed).unwrap_or(LISTEN)
 }
 
 /// The store's URL, with a relative SQLite path taken from the file's folder; or, when there is no
 /// such file yet and systemd gives the host a folder to write to, from that.
-fn store_url_in(folder: &Path, url: &str, problems: &mut Problems) -> Option<String> {
+fn store_url_in(folder: &Path, url: &str, problems: &mut Problems) -> String {
     if url.starts_with("postgres://") || url.starts_with("postgresql://") {
-        return Some(url.to_owned());
+        return url.to_owned();
     }
     let path = url.strip_prefix("sqlite://").filter(|path| !path.is_empty());
     let Some(path) = path else {
         // The URL itself is not repeated: it may hold a password.
         problems.add("store.url", "neither sqlite://PATH nor postgres://USER@HOST/DATABASE");
-        return None;
+        return STORE_URL.to_owned();
     };
     let (here, state) = (folder.join(path), environment::var_os("STATE_DIRECTORY"));
     let state = state.and_then(|state| std::env::split_paths(&state).next());
@@ -267,7 +288,7 @@ fn store_url_in(folder: &Path, url: &str, problems: &mut Problems) -> Option<Str
         Some(state) => state.join(path),
         None => here,
     };
-    Some(format!("sqlite://{}", file.display()))
+    format!("sqlite://{}", file.display())
 }
 
 pub(super) fn duration(
@@ -345,16 +366,17 @@ impl EgressTable {
 }
 
 impl WorkerTable {
-    fn into_worker(self, folder: &Path, problems: &mut Problems) -> Option<Worker> {
+    /// The worker, and the places in the file of its programs.
+    fn into_worker(self, folder: &Path, problems: &mut Problems) -> (Worker, Vec<usize>) {
         if self.agents.is_empty() {
             problems.add("worker.agents", "a worker needs at least one [[worker.agents]]");
         }
-        let programs: Vec<Option<Program>> = self
-            .agents
-            .into_iter()
-            .enumerate()
-            .map(|(i, entry)| entry.into_program(&format!("worker.agents[{i}]"), folder, problems))
-            .collect();
+        let programs = self.agents.into_iter().enumerate().filter_map(|(i, entry)| {
+            let path = format!("worker.agents[{i}]");
+            let entry: ProgramEntry = nested(&path, entry, problems);
+            Some((i, entry.into_program(&path, folder, problems)?))
+        });
+        let (places, programs) = programs.unzip();
         let d = Worker::default();
         let offer = Offer {
             capabilities: self.capabilities,
@@ -365,11 +387,11 @@ impl WorkerTable {
             ..d.offer
         };
         check_offer(&offer, problems);
-        Some(Worker {
+        let worker = Worker {
             name: self.name.unwrap_or(d.name),
             capacity: at_least_one("worker.capacity", self.capacity, d.capacity, problems),
             offer,
-            programs: programs.into_iter().collect::<Option<_>>()?,
+            programs,
             cancel_grace: duration(
                 "worker.cancel_grace",
                 self.cancel_grace,
@@ -379,7 +401,8 @@ impl WorkerTable {
             drain_grace: duration("worker.drain_grace", self.drain_grace, d.drain_grace, problems),
             isolation: self.isolation,
             user: self.user.and_then(|user| user.read("worker.user", problems)),
-        })
+        };
+        (worker, places)
     }
 }
 
@@ -404,21 +427,26 @@ fn check_offer(offer: &Offer, problems: &mut Problems) {
 }
 
 /// Each agent has one program; and where the file has agents, there are no others.
-fn hold_against(programs: &[Program], declared: &[Declared], problems: &mut Problems) {
+fn hold_against<'d>(
+    programs: &[Program],
+    places: &[usize],
+    declared: impl Iterator<Item = &'d Declared>,
+    complete: bool,
+    problems: &mut Problems,
+) {
     let agents: Vec<&Agent> = declared
-        .iter()
         .filter_map(|one| match &one.definition {
             Definition::Agent(profile) => Some(&profile.agent),
             _ => None,
         })
         .collect();
     let mut seen = HashSet::new();
-    for (i, Program { agent, .. }) in programs.iter().enumerate() {
+    for (i, Program { agent, .. }) in places.iter().zip(programs) {
         let path = format!("worker.agents[{i}].name");
         if !seen.insert(agent) {
             problems.add(&path, "stands twice among the worker's agents");
         }
-        if !agents.is_empty() && !agents.contains(&agent) {
+        if complete && !agents.is_empty() && !agents.contains(&agent) {
             let Agent { scope, name } = agent;
             problems.add(&path, format!("there is no agent `{name}` ({scope})"));
         }
@@ -443,15 +471,18 @@ impl AuditTable {
 
 impl ProgramEntry {
     fn into_program(self, path: &str, folder: &Path, problems: &mut Problems) -> Option<Program> {
-        if self.command.first().is_none_or(String::is_empty) {
+        let command = self.command.unwrap_or_default();
+        if command.first().is_none_or(String::is_empty) {
             problems.add(format!("{path}.command"), "names no program");
         }
-        let name = problems.take(&format!("{path}.name"), self.name.parse());
+        let name = self.name.ok_or_else(|| "is missing".to_owned());
+        let name = name.and_then(|name| name.parse().map_err(|bad: InvalidName| bad.to_string()));
+        let name = problems.take(&format!("{path}.name"), name);
         let scope = problems.take(&format!("{path}.workspace"), Scope::parse(&self.workspace));
         let timeout = duration(&format!("{path}.timeout"), self.timeout, PROGRAM_TIMEOUT, problems);
         Some(Program {
             agent: Agent { scope: scope?, name: name? },
-            command: self.command,
+            command,
             env: self.env,
             dir: self.dir.map(|dir| folder.join(dir)),
             timeout,
@@ -483,7 +514,7 @@ mod tests {
         "#;
         let mut problems = Problems::default();
         let table: WorkerTable = toml::from_str(text).unwrap();
-        let worker = table.into_worker(Path::new(""), &mut problems).unwrap();
+        let (worker, _) = table.into_worker(Path::new(""), &mut problems);
         let Offer { capabilities, tools, labels, cluster, region, .. } = worker.offer;
         assert_eq!((capabilities.len(), tools.len(), &*labels["team"]), (1, 2, "core"));
         assert_eq!((cluster.as_deref(), region.as_deref()), (Some("a"), Some("eu")));
@@ -503,8 +534,8 @@ mod tests {
     #[test]
     fn the_audit_is_kept_for_a_year() {
         let retention = |text: &str| {
-            let file: File = toml::from_str(text).unwrap();
             let mut problems = Problems::default();
+            let file = File::read(toml::from_str(text).unwrap(), &mut problems);
             let AuditLimits { retention } = file.audit.into_limits(&mut problems);
             let days = retention.as_secs() / (24 * 60 * 60);
             (days, problems.iter().map(|problem| problem.path.clone()).collect::<Vec<_>>())
@@ -518,8 +549,8 @@ mod tests {
     }
 
     fn egress(text: &str) -> (EgressLimits, Vec<String>) {
-        let file: File = toml::from_str(text).unwrap();
         let mut problems = Problems::default();
+        let file = File::read(toml::from_str(text).unwrap(), &mut problems);
         let limits = file.egress.into_limits(Path::new("/etc/hillock"), &mut problems);
         (limits, problems.iter().map(|problem| problem.path.clone()).collect())
     }

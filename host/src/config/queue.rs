@@ -6,6 +6,7 @@ use std::time::Duration;
 use serde::Deserialize;
 
 use super::file::{at_least_one, duration};
+use super::settings::nested;
 use crate::model::problem::Problems;
 use crate::model::queue::Breaker;
 use crate::model::scope::Scope;
@@ -89,7 +90,7 @@ pub(super) struct QueueTable {
     breaker_cooldown: Option<String>,
     // By the workspace's name; the global scope's is empty.
     #[serde(default)]
-    workspaces: BTreeMap<String, WorkspaceTable>,
+    workspaces: BTreeMap<String, toml::Value>,
 }
 
 #[derive(Default, Deserialize)]
@@ -134,7 +135,11 @@ impl QueueTable {
             workspaces: self
                 .workspaces
                 .into_iter()
-                .filter_map(|(name, table)| table.into_limits(&name, problems))
+                .filter_map(|(name, table)| {
+                    let path = format!("queue.workspaces.{name}");
+                    let table: WorkspaceTable = nested(&path, table, problems);
+                    table.into_limits(&name, problems)
+                })
                 .collect(),
         }
     }

@@ -6,6 +6,7 @@ use std::time::Duration;
 use serde::Deserialize;
 
 use super::file::duration;
+use super::settings::nested;
 use crate::model::problem::Problems;
 use crate::model::scope::Scope;
 
@@ -57,7 +58,7 @@ pub(super) struct RetentionTable {
     logs: Option<String>,
     // By the workspace's name; the global scope's is empty.
     #[serde(default)]
-    workspaces: BTreeMap<String, WorkspaceTable>,
+    workspaces: BTreeMap<String, toml::Value>,
 }
 
 #[derive(Default, Deserialize)]
@@ -73,8 +74,9 @@ impl RetentionTable {
         let Self { events, runs, logs, workspaces } = self;
         let rule = WorkspaceTable { events, runs, logs };
         let keep = rule.over(Keep::default(), "retention", problems);
-        let own = |(name, table): (String, WorkspaceTable)| {
+        let own = |(name, table): (String, toml::Value)| {
             let path = format!("retention.workspaces.{name}");
+            let table: WorkspaceTable = nested(&path, table, problems);
             let scope = problems.take(&path, Scope::parse(&name));
             let own = table.over(keep, &path, problems);
             Some((scope?, own))

@@ -22,7 +22,7 @@ use crate::activation::check::Checker;
 use crate::catalog::Catalog;
 use crate::clock::Clock;
 use crate::config::definitions::{self as specs, Declared};
-use crate::config::{Config, ConfigError, secrets};
+use crate::config::{Config, ConfigError, Draft, secrets};
 use crate::model::definition::{DefinitionKind, Definitions, Plugin};
 use crate::model::name::Name;
 use crate::model::problem::Problems;
@@ -64,6 +64,8 @@ pub struct Reloaded {
     pub restart_needed: Vec<&'static str>,
     /// Who names what is configured no more.
     pub left_behind: Vec<LeftBehind>,
+    /// What is no error, and may not be meant so.
+    pub warnings: Problems,
 }
 
 /// Why a configuration was not taken.
@@ -93,10 +95,11 @@ impl From<ConfigError> for ReloadError {
 }
 
 impl Registrar {
-    /// Takes the configuration and loads everything that is defined.
+    /// Takes the configuration, with which nothing is wrong by [`Checker`], and loads everything that
+    /// is defined.
     ///
     /// # Errors
-    /// When anything is wrong with it, or the store fails.
+    /// When the store refuses it, or fails.
     pub async fn open(
         config: Config,
         store: Store,
@@ -153,12 +156,19 @@ impl Registrar {
     /// When anything is wrong with them, somebody would be left behind, or the store fails.
     pub async fn reload(&self, store: &Store, force: bool) -> Result<Reloaded, ReloadError> {
         let _taking = self.taking.lock().await;
-        let config = self.started.read_again()?;
-        let restart_needed = self.started.restart_needed(&config);
+        let mut draft = self.started.draft_again()?;
+        let config = draft.config.as_ref();
+        let restart_needed =
+            config.map_or_else(Vec::new, |config| self.started.restart_needed(config));
         if !restart_needed.is_empty() {
             let sections = restart_needed.join(", ");
             tracing::warn!(sections, "what has changed there takes effect at a start only");
         }
+        self.complete(&mut draft).await;
+        let config = match draft.sound() {
+            Ok(config) => config,
+            Err(error) => return Err(ReloadError::Config { error, restart_needed }),
+        };
         let of_plugins = self.left_by_plugins(&config).await?;
         if !force && !of_plugins.is_empty() {
             return Err(ReloadError::InUse(of_plugins));
@@ -166,7 +176,8 @@ impl Registrar {
         match self.take(&config, Some((store, force))).await {
             Ok(Synced { counts, mut left_behind }) => {
                 left_behind.extend(of_plugins);
-                Ok(Reloaded { counts, restart_needed, left_behind })
+                let warnings = warnings(&config);
+                Ok(Reloaded { counts, restart_needed, left_behind, warnings })
             }
             Err(ReloadError::Config { error, .. }) => {
                 Err(ReloadError::Config { error, restart_needed })
@@ -207,7 +218,6 @@ impl Registrar {
         by: Option<(&Store, bool)>,
     ) -> Result<Synced, ReloadError> {
         let invalid = |problems| ConfigError::Invalid { path: config.path.clone(), problems };
-        self.examine(&config.declared).await.map_err(invalid)?;
         let (declared, now) = (config.declared.clone(), self.clock.now());
         let synced = match by {
             None => definitions::sync(&self.store, declared, now).await?.map_err(invalid)?,
@@ -227,14 +237,20 @@ impl Registrar {
         // Though nothing may have changed in the store, secrets are read again.
         self.load(&mut *self.loaded.lock().await).await?;
         tracing::info!("definitions: {}", synced.counts);
+        let doubtful = secrets::doubtful_in_effect(&self.catalog.now());
+        for warning in config.passed_over.iter().chain(doubtful.iter()) {
+            tracing::warn!("{warning}");
+        }
         Ok(synced)
     }
 
-    /// Holds definitions against this machine and the components they name.
-    async fn examine(&self, declared: &[Declared]) -> Result<(), Problems> {
-        let mut problems = secrets::missing(declared);
-        problems.append(self.checker.problems(declared).await);
-        problems.unless_any(())
+    /// Holds what files say against this machine and the components they name.
+    async fn complete(&self, draft: &mut Draft) {
+        if let Some(config) = &draft.config {
+            draft.problems.append(secrets::missing(&config.declared));
+            draft.problems.append(self.checker.problems(&config.declared).await);
+        }
+        draft.problems.append(self.checker.problems_beside(&draft.broken).await);
     }
 
     /// A definition that somebody wants to make, or to have say something else, in its own words:
@@ -251,13 +267,41 @@ impl Registrar {
         self.refresh().await?;
         let (path, mut problems) = (kind.as_str().to_owned(), Problems::default());
         let parsed = specs::parse(kind, &path, &spec, Some(id), self.folder(), &mut problems);
-        let Some(definition) = parsed else { return Ok(Err(problems)) };
+        let Some(definition) = parsed else {
+            problems.append(self.what_else(kind, &path, &spec, &problems).await);
+            return Ok(Err(problems));
+        };
         specs::resolve(&path, &definition, &self.catalog.now(), &mut problems);
         let declared = Declared { path, kind, spec, definition };
-        if let Err(found) = self.examine(std::slice::from_ref(&declared)).await {
-            problems.append(found);
-        }
+        problems.append(secrets::missing(std::slice::from_ref(&declared)));
+        problems.append(self.checker.problems(std::slice::from_ref(&declared)).await);
         Ok(problems.unless_any(declared))
+    }
+
+    /// What else is wrong with a definition that has these faults already.
+    async fn what_else(
+        &self,
+        kind: DefinitionKind,
+        path: &str,
+        spec: &Value,
+        faults: &Problems,
+    ) -> Problems {
+        let broken = specs::broken(kind, path, spec, faults, self.folder());
+        let Some(broken) = broken else { return Problems::default() };
+        let mut found = Problems::default();
+        specs::resolve(path, &broken.declared.definition, &self.catalog.now(), &mut found);
+        let mut found = broken.meant(found);
+        found.append(self.checker.problems_beside(std::slice::from_ref(&broken)).await);
+        found
+    }
+
+    /// What is no error in a definition of the store, and may not be meant so.
+    pub fn doubts(&self, kind: DefinitionKind, id: &str, spec: &Value) -> Problems {
+        let (path, mut faults) = (kind.as_str().to_owned(), Problems::default());
+        let parsed = specs::parse(kind, &path, spec, Some(id), self.folder(), &mut faults);
+        parsed.map_or_else(Problems::default, |definition| {
+            secrets::doubtful(&[Declared { path, kind, spec: spec.clone(), definition }])
+        })
     }
 
     /// Brings what has changed in the store into effect.
@@ -293,6 +337,13 @@ impl Registrar {
             }
         }
     }
+}
+
+/// What is no error in a configuration, and may not be meant so.
+fn warnings(config: &Config) -> Problems {
+    let mut warnings = config.passed_over.clone();
+    warnings.append(secrets::doubtful(&config.declared));
+    warnings
 }
 
 /// Brings other replicas' changes into effect until `stop` is called.

@@ -15,8 +15,11 @@ use rustls::{ClientConfig, RootCertStore, crypto};
 use url::Host;
 
 use super::error::EgressError;
-use crate::config::EgressLimits;
+use crate::config::{EgressLimits, content};
 use crate::model::egress::origin;
+
+/// The largest file of certificates, in bytes.
+const CA_BYTES_MAX: u64 = 16 * 1024 * 1024;
 
 /// Addresses to come.
 pub type Resolving<'n> = Pin<Box<dyn Future<Output = io::Result<Vec<SocketAddr>>> + Send + 'n>>;
@@ -80,9 +83,10 @@ impl Network {
         roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
         if let Some(path) = &limits.ca_file {
             let unreadable = |source| NetworkError::CaFile { path: path.clone(), source };
+            let bytes = content::read(path, CA_BYTES_MAX);
+            let bytes = bytes.map_err(|error| unreadable(pem::Error::Io(error)))?;
             let unusable = |source| NetworkError::Certificate { path: path.clone(), source };
-            let found: Vec<_> = CertificateDer::pem_file_iter(path)
-                .map_err(unreadable)?
+            let found: Vec<_> = CertificateDer::pem_slice_iter(&bytes)
                 .collect::<Result<_, _>>()
                 .map_err(unreadable)?;
             if found.is_empty() {

@@ -112,10 +112,28 @@ impl Sandbox {
     /// # Errors
     /// When a component cannot be read or compiled, or imports what it is not granted.
     pub fn open(limits: Limits, plugins: &[Plugin], cache_dir: &Path) -> Result<Self, LoadError> {
+        let (opened, faults) = Self::open_only(limits, plugins, cache_dir, |_| true)?;
+        match faults.into_iter().next() {
+            Some((_, fault)) => Err(fault),
+            None => Ok(opened),
+        }
+    }
+
+    /// The same with those built-in components alone that are `wanted`, and with everything that is
+    /// wrong with the plugins, each by its place among them: for who only looks.
+    ///
+    /// # Errors
+    /// When there can be no sandbox at all.
+    pub fn open_only(
+        limits: Limits,
+        plugins: &[Plugin],
+        cache_dir: &Path,
+        wanted: impl Fn(&Name) -> bool,
+    ) -> Result<(Self, Vec<(usize, LoadError)>), LoadError> {
         let engine = engine::Engine::new(limits)?;
         let cache = cache::Cache::open(cache_dir, &engine)?;
-        let registry = Registry::load(&engine, &cache, plugins)?;
-        Ok(Self {
+        let (registry, faults) = Registry::load(&engine, &cache, plugins, wanted)?;
+        let opened = Self {
             engine,
             registry,
             calls: Semaphore::new(CALLS_MAX),
@@ -129,7 +147,13 @@ impl Sandbox {
             extensions: Pool::default(),
             pre_fire_hooks: Pool::default(),
             metrics: Metrics::default(),
-        })
+        };
+        Ok((opened, faults))
+    }
+
+    /// The names of all components, also of those that nobody wanted.
+    pub fn names(&self) -> impl Iterator<Item = &Name> {
+        self.registry.names()
     }
 
     /// The same, and its calls are measured.

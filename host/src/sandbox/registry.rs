@@ -12,6 +12,7 @@ use super::cache::Cache;
 use super::engine::Engine;
 use super::error::{LoadError, SandboxError};
 use super::guest::Guest;
+use crate::config::content;
 use crate::model::definition::Plugin;
 use crate::model::envelope::Origin;
 use crate::model::name::Name;
@@ -193,15 +194,19 @@ impl Component {
 #[derive(Default)]
 pub(super) struct Registry {
     components: HashMap<Name, Component>,
+    /// Built-in ones that nobody wanted.
+    others: Vec<Name>,
 }
 
 impl Registry {
-    /// The built-in components and the operator's plugins.
+    /// The built-in components that are `wanted` and the operator's plugins, with what is wrong with
+    /// these, each by its place among them.
     pub(super) fn load(
         engine: &Engine,
         cache: &Cache,
         plugins: &[Plugin],
-    ) -> Result<Self, LoadError> {
+        wanted: impl Fn(&Name) -> bool,
+    ) -> Result<(Self, Vec<(usize, LoadError)>), LoadError> {
         let mut registry = Self::default();
         for (name, bytes) in BUILTINS {
             let invalid = |reason: crate::model::name::InvalidName| LoadError::Cache {
@@ -209,17 +214,31 @@ impl Registry {
                 reason: reason.to_string(),
             };
             let name: Name = name.parse().map_err(invalid)?;
-            registry.add(engine, cache, name, env!("CARGO_PKG_VERSION"), bytes)?;
+            if wanted(&name) {
+                registry.add(engine, cache, name, env!("CARGO_PKG_VERSION"), bytes)?;
+            } else {
+                registry.others.push(name);
+            }
         }
-        for plugin in plugins {
-            let bytes = std::fs::read(&plugin.path).map_err(|source| LoadError::Unreadable {
-                component: plugin.name.clone(),
-                path: plugin.path.clone(),
-                source,
-            })?;
-            registry.add(engine, cache, plugin.name.clone(), &plugin.version, &bytes)?;
+        let mut faults = Vec::new();
+        for (i, plugin) in plugins.iter().enumerate() {
+            faults.extend(registry.plug(engine, cache, plugin).err().map(|fault| (i, fault)));
         }
-        Ok(registry)
+        Ok((registry, faults))
+    }
+
+    fn plug(&mut self, engine: &Engine, cache: &Cache, plugin: &Plugin) -> Result<(), LoadError> {
+        let bytes = content::read(&plugin.path, COMPONENT_BYTES_MAX as u64);
+        let bytes = bytes.map_err(|source| LoadError::Unreadable {
+            component: plugin.name.clone(),
+            path: plugin.path.clone(),
+            source,
+        })?;
+        self.add(engine, cache, plugin.name.clone(), &plugin.version, &bytes)
+    }
+
+    pub(super) fn names(&self) -> impl Iterator<Item = &Name> {
+        self.components.keys().chain(&self.others)
     }
 
     pub(super) fn find(&self, name: &Name) -> Option<&Component> {
@@ -234,7 +253,7 @@ impl Registry {
         version: &str,
         bytes: &[u8],
     ) -> Result<(), LoadError> {
-        if self.components.contains_key(&name) {
+        if self.names().any(|known| *known == name) {
             return Err(LoadError::Twice { component: name });
         }
         if bytes.len() > COMPONENT_BYTES_MAX {

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use serde_json::{Map, Value};
 
+use crate::model::near::nearest;
 use crate::model::problem::Problems;
 
 /// The fields of one table, those that were read already taken out.
@@ -124,29 +125,17 @@ impl<'p> Fields<'p> {
     /// What is left is unknown.
     pub(crate) fn close(self) {
         for name in self.left.keys() {
-            let near = self.known.iter().find(|known| is_near(known, name));
-            let hint = near.map_or_else(
-                || format!("fields here are {}", self.known.join(", ")),
-                |near| format!("did you mean `{near}`?"),
-            );
-            self.problems.add(format!("{}.{name}", self.path), format!("is unknown; {hint}"));
+            self.problems.add(format!("{}.{name}", self.path), unknown(&self.known, name));
         }
     }
 }
 
-/// Whether a user may have meant `known`: at most two letters differ.
-fn is_near(known: &str, written: &str) -> bool {
-    let mut row: Vec<usize> = (0..=written.len()).collect();
-    for (i, a) in known.bytes().enumerate() {
-        let mut diagonal = row[0];
-        row[0] = i + 1;
-        for (j, b) in written.bytes().enumerate() {
-            let substituted = diagonal + usize::from(a != b);
-            diagonal = row[j + 1];
-            row[j + 1] = substituted.min(row[j] + 1).min(diagonal + 1);
-        }
+/// What is wrong with a field that is none of these.
+pub(crate) fn unknown(known: &[&str], name: &str) -> String {
+    match nearest(known.iter().copied(), name) {
+        Some(near) => format!("is unknown; did you mean `{near}`?"),
+        None => format!("is unknown; fields here are {}", known.join(", ")),
     }
-    row[written.len()] <= 2
 }
 
 /// Text.

@@ -2,6 +2,7 @@
 //! into the types of `model`, then held against each other.
 
 mod agent;
+mod broken;
 mod demands;
 mod endpoint;
 pub(crate) mod fields;
@@ -23,6 +24,7 @@ use crate::model::definition::{
 use crate::model::name::{Name, Slug};
 use crate::model::problem::Problems;
 use crate::model::scope::Scope;
+pub use broken::Broken;
 use fields::{Fields, some_text, text, word};
 
 /// A definition as its author wrote it, with what it was parsed to.
@@ -117,27 +119,60 @@ pub fn parse(
     parsed.filter(|_| sound)
 }
 
-/// Everything that a folder of configuration declares.
+/// What is left of a definition that cannot be parsed because of these faults, to look for others.
+pub fn broken(
+    kind: DefinitionKind,
+    path: &str,
+    spec: &Value,
+    faults: &Problems,
+    folder: &Path,
+) -> Option<Broken> {
+    Broken::of(kind, path, spec, faults, folder)
+}
+
+/// Everything that a folder of configuration declares: what is sound, and what is left of the rest.
+/// What they name is looked for among them if they are all that there is.
 pub(super) fn parse_all(
     lists: Vec<(DefinitionKind, String, Vec<Value>)>,
     folder: &Path,
+    complete: bool,
     problems: &mut Problems,
-) -> Vec<Declared> {
-    let mut declared = Vec::new();
+) -> (Vec<Declared>, Vec<Broken>) {
+    let (mut declared, mut rest) = (Vec::new(), Vec::new());
     for (kind, prefix, specs) in lists {
         for (i, spec) in specs.into_iter().enumerate() {
             let path = format!("{prefix}{}[{i}]", kind.plural());
-            if let Some(definition) = parse(kind, &path, &spec, None, folder, problems) {
-                declared.push(Declared { path, kind, spec, definition });
+            let mut faults = Problems::default();
+            match parse(kind, &path, &spec, None, folder, &mut faults) {
+                Some(definition) => declared.push(Declared { path, kind, spec, definition }),
+                None => rest.extend(broken(kind, &path, &spec, &faults, folder)),
             }
+            problems.append(faults);
         }
     }
-    unique(&declared, problems);
-    let known = snapshot(&declared);
-    for one in &declared {
-        resolve(&one.path, &one.definition, &known, problems);
+    let named = rest.iter().filter(|broken| broken.is_named()).map(|broken| &broken.declared);
+    let all: Vec<Declared> = declared.iter().chain(named).cloned().collect();
+    unique(&all, problems);
+    if complete {
+        resolve_all(&declared, &rest, &snapshot(&all), problems);
     }
-    declared
+    (declared, rest)
+}
+
+fn resolve_all(
+    declared: &[Declared],
+    rest: &[Broken],
+    known: &Definitions,
+    problems: &mut Problems,
+) {
+    for one in declared {
+        resolve(&one.path, &one.definition, known, problems);
+    }
+    for broken in rest {
+        let (one, mut found) = (&broken.declared, Problems::default());
+        resolve(&one.path, &one.definition, known, &mut found);
+        problems.append(broken.meant(found));
+    }
 }
 
 /// What is declared, as the host works with it.

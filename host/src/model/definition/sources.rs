@@ -56,7 +56,8 @@ pub enum Point {
 }
 
 impl Point {
-    const ALL: [(Self, &'static str); 20] = [
+    /// Every point, and its word.
+    pub const ALL: [(Self, &'static str); 20] = [
         (Self::RunScheduled, "run.scheduled"),
         (Self::RunStarted, "run.started"),
         (Self::RunCompleted, "run.completed"),
