@@ -1,6 +1,7 @@
 //! The host as a whole: what is opened, in which order it begins, and in which it ends.
 
 mod data_dir;
+mod examine;
 mod service;
 
 use std::net::SocketAddr;
@@ -8,7 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpSocket};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use url::Url;
@@ -19,7 +20,7 @@ use crate::api::{self, Api};
 use crate::caps::Caps;
 use crate::catalog::Catalog;
 use crate::clock::Clock;
-use crate::config::{self, Config};
+use crate::config::{self, Config, ConfigError};
 use crate::controllers::{
     self, AuditRetention, Controllers, Driver, Registrar, ReloadError, Retention, Scheduler,
     SessionReconciler, TokenCleanup,
@@ -37,12 +38,17 @@ use crate::model::secret::Secret;
 use crate::sandbox::Sandbox;
 use crate::schedule::Gate;
 use crate::store::Store;
+use crate::store::look::look;
 use crate::worker;
 use crate::worker::identity::{self, Identity};
 pub use data_dir::DataDir;
+pub use examine::{Examined, examine};
 
 /// How long the worker inside the host may take to stop its programs and hand their commands back.
 const HANDING_BACK: Duration = Duration::from_secs(10);
+
+/// How many connections may wait to be taken.
+const BACKLOG: u32 = 1024;
 
 /// A host that is running.
 #[derive(Debug)]
@@ -68,26 +74,33 @@ struct Embedded {
 }
 
 impl Host {
-    /// Opens everything and begins to serve.
+    /// Opens everything and begins to serve. What costs nothing is looked at first: nothing is
+    /// compiled when it cannot be used, and no table is changed before all of the configuration is
+    /// known to be right.
     ///
     /// # Errors
     /// When anything is not as configured; nothing runs then.
     pub async fn start(config: Config) -> anyhow::Result<Self> {
         let clock = Clock;
         let led = clock.follow_file();
-        let (data_dir, metrics) = (DataDir::open(&config.data_dir)?, Metrics::default());
-        let (sandbox, store) = tokio::try_join!(
-            open_sandbox(&config, &data_dir, metrics.clone()),
-            open_store(&config, metrics.clone()),
-        )?;
+        refuse(&config, config::secrets::missing(&config.declared))?;
         let network = Network::open(config.egress.clone(), Arc::new(System))?;
-        let listener = TcpListener::bind(config.listen).await.with_context(|| {
+        let socket = bound(config.listen).with_context(|| {
+            format!("cannot listen on {} (--listen takes another address)", config.listen)
+        })?;
+        let (data_dir, metrics) = (DataDir::open(&config.data_dir)?, Metrics::default());
+        look(&config.store_url).await?;
+        let sandbox = open_sandbox(&config, &data_dir, metrics.clone()).await?;
+        let checker = Checker::new(Arc::clone(&sandbox));
+        refuse(&config, checker.problems(&config.declared).await)?;
+        let store = open_store(&config, metrics.clone()).await?;
+        // Only now: a sender is to be refused rather than kept waiting.
+        let listener = socket.listen(BACKLOG).with_context(|| {
             format!("cannot listen on {} (--listen takes another address)", config.listen)
         })?;
         let address = config::reachable(listener.local_addr()?);
         // Only now: a host that cannot listen must not tell others what is defined.
         let key = data_dir.admin_key(&store, clock).await?;
-        let checker = Checker::new(Arc::clone(&sandbox));
         let own = own_secrets(&config, &key);
         let registrar = Registrar::open(config.clone(), store.clone(), checker, clock, own).await?;
         let registrar = Arc::new(registrar);
@@ -317,6 +330,7 @@ impl Host {
         clock: Clock,
     ) -> anyhow::Result<()> {
         let Some(worker) = self.config.worker.clone() else { return Ok(()) };
+        config::programs::warn_of_missing(&worker.programs);
         let identity = identity::claim(data_dir.path(), identity::WORKER, || clock.worker_id())?;
         let (tasks, stop) = (TaskTracker::new(), CancellationToken::new());
         let settings = worker::Settings {
@@ -375,16 +389,19 @@ impl Host {
     }
 }
 
-/// Everything that is wrong with a configuration beyond its own text: what its components say of
-/// it, and, apart, the secrets that are not here.
-///
-/// # Errors
-/// When the components themselves cannot be loaded.
-pub async fn examine(config: &Config) -> anyhow::Result<(Problems, Problems)> {
-    let data_dir = DataDir::open(&config.data_dir)?;
-    let sandbox = open_sandbox(config, &data_dir, Metrics::default()).await?;
-    let problems = Checker::new(sandbox).problems(&config.declared).await;
-    Ok((problems, config::secrets::missing(&config.declared)))
+/// An end, when anything is wrong with the configuration.
+fn refuse(config: &Config, problems: Problems) -> Result<(), ConfigError> {
+    let invalid = |problems| ConfigError::Invalid { path: config.path.clone(), problems };
+    problems.unless_any(()).map_err(invalid)
+}
+
+/// A place to listen at, which is taken and does not listen yet.
+fn bound(address: SocketAddr) -> std::io::Result<TcpSocket> {
+    let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
+    // Connections of a host before this one may linger.
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    Ok(socket)
 }
 
 async fn open_store(config: &Config, metrics: Metrics) -> anyhow::Result<Store> {

@@ -6,6 +6,7 @@ use clap::Parser as _;
 use hillock::cli::{self, Cli};
 use hillock::environment;
 use hillock::worker::keeper;
+use tokio::runtime::Runtime;
 
 // Parsing JSON is mostly allocating, and every event is parsed.
 #[global_allocator]
@@ -20,15 +21,21 @@ fn main() -> ExitCode {
     begin()
 }
 
-#[tokio::main]
-async fn begin() -> ExitCode {
+fn begin() -> ExitCode {
     // One TLS for the store, the API's clients and workers. Already installed is as good.
     let _ = rustls::crypto::ring::default_provider().install_default();
-    match cli::main(Cli::parse()).await {
-        Ok(code) => code,
-        Err(error) => {
-            eprintln!("error: {error:#}");
-            ExitCode::FAILURE
-        }
-    }
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => return cli::output::usage(&error),
+    };
+    let done = Runtime::new().map_err(anyhow::Error::from).and_then(|runtime| {
+        let done = runtime.block_on(cli::main(cli));
+        // What still computes, such as a compiler, does so for nobody.
+        runtime.shutdown_background();
+        done
+    });
+    done.unwrap_or_else(|error| {
+        cli::output::remark(format_args!("error: {error:#}"));
+        ExitCode::FAILURE
+    })
 }

@@ -4,11 +4,15 @@
 mod client;
 mod configuration;
 mod definitions;
+mod doctor;
 mod errors;
 mod filter;
 mod firing;
 mod schedule;
+mod start;
+mod streams;
 mod template;
+mod terminal;
 mod webhook;
 mod workers;
 

@@ -8,9 +8,10 @@ use serde::{Deserialize, Serialize};
 
 use super::Globals;
 use super::client::Client;
+use super::definition::Warning;
 use super::output;
 use super::plain::Plain;
-use crate::app;
+use crate::app::{self, Examined};
 use crate::config::{Config, ConfigError};
 use crate::model::definition::DefinitionKind;
 use crate::model::problem::{Problem, Problems};
@@ -22,8 +23,9 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// Its subcommands.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Say everything that is wrong with hillock.toml; fails when anything is.
-    Check,
+    /// Say everything that is wrong with hillock.toml and automations.d, and what this machine lacks
+    /// of what they name; fails when anything is. Nothing is started.
+    Check(Check),
     /// Have the running host read its files again and take what they say, if all of it is right.
     Reload(Reload),
 }
@@ -36,6 +38,15 @@ pub struct Reload {
     force: bool,
 }
 
+/// Where the files are for.
+#[derive(Debug, clap::Args)]
+pub struct Check {
+    /// They are for another machine: secrets, programs and folders that are not on this one are
+    /// warnings.
+    #[arg(long)]
+    elsewhere: bool,
+}
+
 /// Does what was asked.
 ///
 /// # Errors
@@ -43,7 +54,7 @@ pub struct Reload {
 /// is a result.
 pub async fn run(globals: &Globals, command: Command) -> anyhow::Result<ExitCode> {
     match command {
-        Command::Check => check(globals).await,
+        Command::Check(which) => check(globals, &which).await,
         Command::Reload(how) => reload(globals, how).await,
     }
 }
@@ -55,7 +66,7 @@ async fn reload(globals: &Globals, how: Reload) -> anyhow::Result<ExitCode> {
         answer.print()?;
         return Ok(ExitCode::SUCCESS);
     }
-    let Reloaded { counts, restart_needed, left_behind } = answer.read()?;
+    let Reloaded { counts, restart_needed, left_behind, warnings } = answer.read()?;
     output::print(&format!("definitions: {counts}\n"))?;
     for Left { kind, name, names } in &left_behind {
         let (kind, name) = (kind.line(), name.line());
@@ -69,6 +80,7 @@ async fn reload(globals: &Globals, how: Reload) -> anyhow::Result<ExitCode> {
         let sections = sections.join(", ");
         output::remark(format_args!("what has changed in {sections} takes a restart"));
     }
+    warnings.iter().for_each(Warning::say);
     Ok(ExitCode::SUCCESS)
 }
 
@@ -79,6 +91,8 @@ struct Reloaded {
     restart_needed: Vec<Plain>,
     #[serde(default)]
     left_behind: Vec<Left>,
+    #[serde(default)]
+    warnings: Vec<Warning>,
 }
 
 /// What names something that is gone.
@@ -95,51 +109,55 @@ struct Gone {
     name: Plain,
 }
 
-async fn check(globals: &Globals) -> anyhow::Result<ExitCode> {
-    let mut checked = Config::load(globals.config.as_deref(), &globals.overrides());
-    let mut absent = Problems::default();
-    if let Ok(config) = &checked {
-        let (problems, secrets) = app::examine(config).await?;
-        absent = secrets;
-        if !problems.is_empty() {
-            checked = Err(ConfigError::Invalid { path: config.path.clone(), problems });
-        }
-    }
+async fn check(globals: &Globals, which: &Check) -> anyhow::Result<ExitCode> {
+    let (checked, warnings) = checked(globals, which.elsewhere).await?;
     match (&checked, globals.json) {
-        (_, true) => {
-            let report = report(&checked, &absent);
-            output::print(&(serde_json::to_string_pretty(&report)? + "\n"))?;
-        }
-        (Ok(config), false) => {
-            output::print(&praise(config))?;
-            // The file may be right and the machine another than the one it is for.
-            absent.iter().for_each(|problem| output::remark(format_args!("warning: {problem}")));
-        }
+        (_, true) => output::print_value(&report(&checked, &warnings))?,
+        (Ok(config), false) => output::print(&praise(config))?,
         (Err(error), false) => output::remark(blame(error)),
     }
+    if !globals.json {
+        warnings.iter().for_each(|problem| output::remark(format_args!("warning: {problem}")));
+    }
     Ok(if checked.is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// What the files say, if all of it is right, and what may not be meant so.
+async fn checked(
+    globals: &Globals,
+    elsewhere: bool,
+) -> anyhow::Result<(Result<Config, ConfigError>, Problems)> {
+    let drafted = Config::place(globals.config.as_deref())
+        .and_then(|path| Config::draft(&path, &globals.overrides()));
+    let mut draft = match drafted {
+        Ok(draft) => draft,
+        Err(error) => return Ok((Err(error), Problems::default())),
+    };
+    let Examined { lacking, mut warnings } = app::examine(&mut draft).await?;
+    if elsewhere { &mut warnings } else { &mut draft.problems }.append(lacking);
+    Ok((draft.sound(), warnings))
 }
 
 #[derive(Debug, PartialEq, Eq, Serialize)]
 struct Report {
     valid: bool,
     problems: Vec<Problem>,
-    /// What only a machine that serves has to have.
+    /// What is no error, and may not be meant so.
     warnings: Vec<Problem>,
 }
 
-fn report(checked: &Result<Config, ConfigError>, absent: &Problems) -> Report {
+fn report(checked: &Result<Config, ConfigError>, warnings: &Problems) -> Report {
     Report {
         valid: checked.is_ok(),
         problems: checked
             .as_ref()
             .err()
             .map_or(vec![], |error| error.problems().iter().cloned().collect()),
-        warnings: absent.iter().cloned().collect(),
+        warnings: warnings.iter().cloned().collect(),
     }
 }
 
-fn praise(config: &Config) -> String {
+pub(super) fn praise(config: &Config) -> String {
     let of_kind = |kind| config.declared.iter().filter(|one| one.kind == kind).count();
     let mut counts: Vec<String> = DefinitionKind::ALL
         .iter()

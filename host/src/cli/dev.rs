@@ -51,7 +51,10 @@ pub async fn run(globals: &Globals, args: Args) -> anyhow::Result<ExitCode> {
     let overrides = Overrides { listen: args.listen, ..Overrides::default() };
     let config = Config::load(Some(&file), &overrides)?;
     output::remark("Starting. The first start compiles the built-in components.");
-    let host = Host::start(config).await?;
+    let host = tokio::select! {
+        host = Host::start(config) => host?,
+        () = stop.cancelled() => return Ok(ExitCode::SUCCESS),
+    };
     let client = Globals {
         config: Some(file),
         data_dir: None,

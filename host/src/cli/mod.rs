@@ -16,6 +16,7 @@ pub mod controller;
 pub mod definition;
 pub mod demands;
 pub mod dev;
+pub mod doctor;
 pub mod endpoint;
 pub mod event;
 pub mod explain;
@@ -144,6 +145,9 @@ pub enum Command {
     /// Send webhooks.
     #[command(subcommand)]
     Webhook(webhook::Command),
+    /// Look at everything that a host needs on this machine, and say what to do about what is wrong;
+    /// fails when anything is.
+    Doctor,
     /// Print a systemd unit that runs this program as a host.
     Systemd,
     /// Copy the store into a file, while the host goes on.
@@ -186,6 +190,7 @@ pub async fn main(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Template(command) => template::run(&globals, command).await,
         Command::Filter(command) => filter::run(&globals, command).await,
         Command::Webhook(command) => webhook::run(&globals, command).await,
+        Command::Doctor => doctor::run(&globals).await,
         Command::Systemd => systemd::run(),
         Command::Backup(args) => backup::run(&globals, args).await,
         Command::Restore(args) => restore::run(&globals, args).await,
@@ -221,7 +226,8 @@ mod tests {
     fn lines_parse_or_do_not() {
         let id = "0".repeat(32);
         for (line, wanted) in [
-            ("hillock config check --json".to_owned(), true),
+            ("hillock config check --json --elsewhere".to_owned(), true),
+            ("hillock doctor --json".to_owned(), true),
             ("hillock --url http://h:1 event list --kind github.push --limit 5".to_owned(), true),
             ("hillock event list --limit 0".to_owned(), false),
             (format!("hillock event show evt_{id}"), true),

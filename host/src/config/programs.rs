@@ -5,6 +5,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
 use super::Program;
+use crate::environment;
 use crate::model::problem::Problems;
 
 /// Where programs are looked for when nobody says.
@@ -13,7 +14,7 @@ const USUAL_PATH: &str = "/usr/local/bin:/usr/bin:/bin";
 /// Every program that is not there or cannot be run, at its place in `worker.agents`.
 pub fn missing(programs: &[Program], places: &[usize]) -> Problems {
     let mut problems = Problems::default();
-    let path = std::env::var_os("PATH").unwrap_or_else(|| USUAL_PATH.into());
+    let path = environment::var_os("PATH").unwrap_or_else(|| USUAL_PATH.into());
     for (program, place) in programs.iter().zip(places) {
         let at = format!("worker.agents[{place}]");
         let dir = program.dir.as_deref();

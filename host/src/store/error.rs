@@ -13,6 +13,23 @@ pub enum StoreError {
         /// Why.
         source: sqlx::Error,
     },
+    /// It was made by a newer version of Hillock.
+    #[error(
+        "the store was made by a newer version of Hillock: its tables are of version {version}, and \
+         this program knows them up to {known}"
+    )]
+    Newer {
+        /// The version of its tables.
+        version: i64,
+        /// The newest that this program knows.
+        known: i64,
+    },
+    /// It does not answer.
+    #[error("the store does not answer within {} s", .patience.as_secs())]
+    Silent {
+        /// How long it was waited for.
+        patience: std::time::Duration,
+    },
     /// A backup is being put in its place.
     #[error("the store at {place} is being restored; start again when that is done")]
     Restoring {

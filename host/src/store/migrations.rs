@@ -46,6 +46,11 @@ pub(super) fn sqlite_versions() -> Vec<(i64, Vec<u8>)> {
     migrator(&SQLITE).iter().map(|one| (one.version, one.checksum.to_vec())).collect()
 }
 
+/// The version of the tables by this program, which is the same for both databases.
+pub(super) fn newest() -> i64 {
+    SQLITE.iter().map(|(version, ..)| *version).max().unwrap_or(0)
+}
+
 pub(super) async fn sqlite(connection: &mut SqliteConnection) -> Result<(), StoreError> {
     // A table whose columns change is made anew under its old name; rows of other tables that
     // refer to it must not go with the old one. Within a transaction this cannot be switched.
@@ -98,8 +103,15 @@ async fn announce(migrator: &Migrator, connection: &mut impl Migrate) -> Result<
     };
     let applied = applied.await.map_err(StoreError::Migrate)?;
     let pending = migrator.iter().count().saturating_sub(applied.len());
-    if pending > 0 {
-        tracing::info!(pending, "bringing the store's tables up to date");
+    match (pending, applied.is_empty()) {
+        (0, _) => {}
+        (_, true) => tracing::info!("making the store's tables"),
+        (_, false) => tracing::warn!(
+            pending,
+            "bringing the store's tables up to date, after which no earlier version of Hillock can \
+             use them; for a way back, stop a host before it starts with a new version and say \
+             `hillock backup FILE` (on PostgreSQL, it shows how)"
+        ),
     }
     Ok(())
 }

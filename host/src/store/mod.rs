@@ -32,6 +32,7 @@ mod limits;
 pub mod listen;
 mod lock;
 pub mod logs;
+pub mod look;
 mod migrations;
 pub mod notices;
 pub mod orphans;

@@ -39,7 +39,7 @@ pub(super) async fn open(url: &str) -> Result<PgPool, StoreError> {
 }
 
 /// The password of the environment, which is not where libraries look for it.
-fn with_password(options: PgConnectOptions, url: &str) -> PgConnectOptions {
+pub(super) fn with_password(options: PgConnectOptions, url: &str) -> PgConnectOptions {
     let in_url = Url::parse(url).is_ok_and(|url| {
         url.password().is_some() || url.query_pairs().any(|(name, _)| name == "password")
     });
@@ -49,7 +49,7 @@ fn with_password(options: PgConnectOptions, url: &str) -> PgConnectOptions {
     }
 }
 
-fn place(options: &PgConnectOptions) -> String {
+pub(super) fn place(options: &PgConnectOptions) -> String {
     let database = options.get_database().unwrap_or("(default)");
     format!("postgres://{}:{}/{database}", options.get_host(), options.get_port())
 }

@@ -97,7 +97,7 @@ pub fn asked() -> Option<ExitCode> {
     Some(match keep(&arguments) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("error: a program could not be kept: {error}");
+            let _ = writeln!(io::stderr(), "error: a program could not be kept: {error}");
             ExitCode::from(FAILED)
         }
     })

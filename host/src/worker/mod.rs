@@ -63,6 +63,7 @@ use tokio_util::sync::CancellationToken;
 use crate::config::{self, Private};
 use crate::dispatch::protocol::{ToHost, VERSION};
 use crate::model::id::WorkerId;
+use crate::model::policy::Enforces;
 use crate::model::time::Time;
 use connection::Address;
 use desk::Desk;
@@ -135,6 +136,11 @@ pub enum WorkerError {
         /// The host's version.
         theirs: u32,
     },
+}
+
+/// The policies that a worker can enforce on this machine, found out by trying.
+pub async fn enforced_here() -> Enforces {
+    Means::find(crate::environment::var_os("PATH").as_deref()).await.enforces()
 }
 
 /// Works until `settings.stop` is canceled and what was in hand is finished or handed back.

@@ -12,7 +12,7 @@ use super::ticket::Ticket;
 use crate::app::DataDir;
 use crate::cli::{Globals, signals};
 use crate::clock::Clock;
-use crate::config::{Config, Private, default_data_dir};
+use crate::config::{Config, Private, default_data_dir, programs};
 use crate::telemetry;
 use crate::worker::{self, Settings, WorkerError};
 
@@ -51,6 +51,7 @@ pub async fn run(globals: &Globals, args: Args) -> anyhow::Result<ExitCode> {
         })?;
     let key_file = globals.key_file.clone();
     let private = private(config.as_ref(), key_file.into_iter().chain(args.ticket.file()));
+    programs::warn_of_missing(&worker.programs);
     let data_dir = config.map(|config| config.data_dir).or_else(|| globals.data_dir.clone());
     let data_dir = DataDir::open(&data_dir.unwrap_or_else(default_data_dir))?;
     let token = args.ticket.read()?;
