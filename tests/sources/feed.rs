@@ -29,6 +29,8 @@ struct Shared {
 #[derive(Default)]
 struct Now {
     items: Vec<String>,
+    /// What is shown instead of the items: a content type and a document.
+    page: Option<(String, Vec<u8>)>,
     status: Option<u16>,
     /// The headers of each request.
     asked: Vec<HeaderMap>,
@@ -53,6 +55,11 @@ impl Feed {
 
     pub(crate) fn add(&self, item: &str) {
         self.now().items.push(item.to_owned());
+    }
+
+    /// Shows this from now on.
+    pub(crate) fn show(&self, content_type: &str, document: &[u8]) {
+        self.now().page = Some((content_type.to_owned(), document.to_vec()));
     }
 
     /// Answers with this status from now on, or as it should.
@@ -113,6 +120,9 @@ impl Now {
         self.asked.push(headers.clone());
         if let Some(status) = self.status {
             return StatusCode::from_u16(status).unwrap().into_response();
+        }
+        if let Some((content_type, document)) = &self.page {
+            return ([("content-type", content_type.clone())], document.clone()).into_response();
         }
         let etag = format!("\"{}\"", self.items.len());
         if headers.get("if-none-match").is_some_and(|known| known == etag.as_str()) {

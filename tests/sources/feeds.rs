@@ -112,7 +112,26 @@ async fn a_feed_that_fails_is_asked_less_often(database: Database) {
     assert_eq!(items(&host).await, ["one"]);
 }
 
+/// Version 0.1.0 kept the identities of the items alone.
+async fn what_an_earlier_version_has_seen_is_not_new(database: Database) {
+    let feed = Feed::start(&["one", "two"]).await;
+    let folder = Folder::new(database, &feed.extension("")).await.with_clock();
+    let mut host = folder.serve().await;
+    let first = worked(&host, NEWS, &Value::Null).await;
+    assert!(host.process.stop().await.success());
+    // FNV-1a of "one" and "two".
+    let state = r#"{"seen":"1a08aa1921ca5caf5714d319447c9709"}"#;
+    let former = format!("UPDATE source_states SET state = '{state}', cursor = NULL");
+    // Without the host's own memory of events, the state alone can tell.
+    folder.database.execute(&format!("{former}; DELETE FROM dedupe")).await;
+    feed.add("three");
+    let host = folder.serve().await;
+    poll(&folder, &host, &first).await;
+    assert_eq!(items(&host).await, ["one", "two", "three"]);
+}
+
 on_both_databases!(
+    what_an_earlier_version_has_seen_is_not_new,
     a_feeds_items_are_events_once_each,
     a_poll_that_is_killed_is_made_again,
     a_poll_that_stops_with_its_host_is_made_by_the_next,
@@ -206,6 +225,63 @@ async fn what_is_off_does_not_poll_and_keeps_its_cursor() {
     let known = [None, Some("\"1\"".to_owned())];
     assert_eq!(feed.asked("if-none-match"), known);
     assert_eq!(items(&host).await, ["one"]);
+}
+
+#[tokio::test]
+async fn a_feed_is_read_as_it_is() {
+    let feed = Feed::start(&[]).await;
+    // windows-1252 under the name of Latin-1, a bare `&`, names of HTML, a relative link, a date that
+    // RFC 822 does not know, an item without anything but words, two with one link, and a script that
+    // a server appends.
+    let document = b"<rss xmlns='http://backend.userland.com/RSS2'><channel><title>T</title>\
+        <item><title>It\x92s Q&A &eacute; &amp;amp; <b>so</b></title><link>/1</link>\
+        <pubDate>Thu, 30 Apr 2026 08:57:00 CEST</pubDate></item>\
+        <item><description>only words</description></item>\
+        <item><title>a</title><link>/2</link></item><item><title>b</title><link>/2</link></item>\
+        </channel></rss><script src='x.js'></script>";
+    feed.show("text/xml; charset=\"ISO-8859-1\"", document);
+    let folder = Folder::new(Database::sqlite(), &feed.extension("")).await.with_clock();
+    let host = folder.serve().await;
+    let first = worked(&host, NEWS, &Value::Null).await;
+    assert_eq!(first["last_error"], Value::Null);
+    let mut events = data(&host, "news").await;
+    events.reverse();
+    assert_eq!(texts(&events, "/data/title"), ["It\u{2019}s Q&A é & so", "", "a", "b"]);
+    let at = |path: &str| format!("http://{}{path}", feed.address);
+    let links = [at("/1"), String::new(), at("/2"), at("/2")];
+    assert_eq!(texts(&events, "/data/link"), links);
+    assert_eq!(events[0]["data"]["published"], "2026-04-30T06:57:00Z");
+    assert_eq!(events[1]["data"]["summary"], "only words");
+    poll(&folder, &host, &first).await;
+    assert_eq!(data(&host, "news").await.len(), 4);
+
+    let page = b"<!DOCTYPE html><link rel='alternate' type='application/atom+xml' href='/atom'>";
+    feed.show("text/html", page);
+    let failed = state_where(&host, NEWS, "to fail", |now| {
+        folder.advance(INTERVAL);
+        !now["last_error"].is_null()
+    });
+    let page = failed.await["last_error"].clone();
+    let wanted = format!("not a feed: it is an HTML page, which names the feed {}", at("/atom"));
+    assert_eq!(page, wanted);
+}
+
+/// More than one poll may bring, and more than one after the other.
+#[tokio::test]
+async fn of_a_long_feed_every_item_is_an_event_once() {
+    let feed = Feed::start(&[]).await;
+    (0..90).for_each(|item| feed.add(&item.to_string()));
+    let folder = Folder::new(Database::sqlite(), &feed.extension("")).await.with_clock();
+    let host = folder.serve().await;
+    feed.was_asked(5).await;
+    let first = worked(&host, NEWS, &Value::Null).await;
+    let wanted: Vec<String> = (0..90).map(|item| item.to_string()).collect();
+    assert_eq!(items(&host).await, wanted);
+    poll(&folder, &host, &first).await;
+    assert_eq!(items(&host).await, wanted);
+    // What was to be read again was not asked for with what says that nothing has changed.
+    let known = feed.asked("if-none-match");
+    assert_eq!(known, [None, None, None, None, None, Some("\"90\"".to_owned())]);
 }
 
 #[tokio::test]

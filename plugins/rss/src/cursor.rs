@@ -5,7 +5,8 @@ use hillock_plugin_sdk::http::{Request, Response};
 use serde_json::{Value, json};
 
 const ACCEPT: &str = "application/rss+xml, application/atom+xml, application/rdf+xml, \
-                      application/xml;q=0.9, text/xml;q=0.9, */*;q=0.1";
+                      application/feed+json, application/xml;q=0.9, text/xml;q=0.9, \
+                      application/json;q=0.8, */*;q=0.1";
 /// A longer validator is not worth keeping, in bytes.
 const VALIDATOR_BYTES_MAX: usize = 1024;
 

@@ -1,50 +1,113 @@
-//! What RSS 2.0, RSS 1.0 (RDF) and Atom have in common.
+//! What RSS, Atom and JSON Feed have in common.
 
-use chrono::{DateTime, NaiveDate, NaiveTime, SecondsFormat, Utc};
+mod atom;
+mod json;
+mod page;
+mod rss;
 
-use crate::xml::{self, Element};
+use chrono::{DateTime, Utc};
+use url::Url;
 
-/// The longest summary, in bytes; everything else is shorter.
-const SUMMARY_BYTES_MAX: usize = 16 * 1024;
-const TEXT_BYTES_MAX: usize = 2 * 1024;
-const CATEGORIES_MAX: usize = 20;
+use crate::encoding;
+use crate::text::{Text, cut};
+use crate::xml::{self, Document, Element, Shape};
+
 /// The longest reason, in bytes: it may quote the feed.
-const REASON_BYTES_MAX: usize = 200;
+const REASON_BYTES_MAX: usize = 300;
+/// How much of an element's name is repeated in one, in bytes.
+const NAME_BYTES_MAX: usize = 40;
+/// How many items are looked at; the rest of a feed is left out.
+pub(crate) const ITEMS_MAX: usize = 24_000;
+/// What an item is known by is cut here, in bytes, and so are addresses.
+const WORD_BYTES_MAX: usize = 2 * 1024;
+const CATEGORIES_MAX: usize = 20;
 
 /// A feed; its items have an order, the newest first.
 #[derive(Debug, Default, PartialEq)]
 pub(crate) struct Feed {
-    pub(crate) title: Option<String>,
+    pub(crate) title: Option<Text>,
     pub(crate) link: Option<String>,
     pub(crate) items: Vec<Item>,
+    /// What was left out, and why.
+    pub(crate) flaw: Option<String>,
 }
 
-/// An item, or entry.
-#[derive(Debug, Default, PartialEq)]
+/// An item, or entry. Its texts are read when they are needed.
+#[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Item {
-    /// What it is known by.
-    pub(crate) id: String,
-    pub(crate) title: Option<String>,
+    pub(crate) id: Id,
+    pub(crate) title: Option<Text>,
     pub(crate) link: Option<String>,
-    pub(crate) summary: Option<String>,
-    pub(crate) author: Option<String>,
-    pub(crate) categories: Vec<String>,
+    pub(crate) summary: Option<Text>,
+    pub(crate) author: Option<Text>,
+    pub(crate) categories: Vec<Text>,
+    /// As it is written.
+    pub(crate) date: Option<String>,
     pub(crate) published: Option<DateTime<Utc>>,
 }
 
+/// What an item is known by: the best that it has.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Id {
+    pub(crate) text: String,
+    pub(crate) means: Means,
+}
+
+/// How far an identity can be relied upon.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum Means {
+    /// It is this item's for ever, by its format's rules; unless two of a feed have it.
+    Item,
+    /// A `guid` or a link: feeds give several items the same.
+    Place,
+    /// All that can be compared; what differs in anything else is another item.
+    Words,
+}
+
+impl Id {
+    fn new(means: Means, text: String) -> Self {
+        Self { text: cut(text, WORD_BYTES_MAX), means }
+    }
+
+    /// The identity of an item without any of its own: its link, else its title and date, else what
+    /// it says.
+    fn of(
+        link: Option<&str>,
+        title: Option<&str>,
+        date: Option<&str>,
+        summary: Option<&str>,
+    ) -> Option<Self> {
+        if let Some(link) = link {
+            return Some(Self::new(Means::Place, link.to_owned()));
+        }
+        let title = title.map(|title| cut(title.to_owned(), WORD_BYTES_MAX));
+        let date = date.map(|date| cut(date.to_owned(), WORD_BYTES_MAX));
+        let text = match (title, date, summary) {
+            (Some(title), Some(date), _) => format!("{title} {date}"),
+            (Some(title), None, _) => title,
+            (None, Some(date), Some(summary)) => format!("{date} {summary}"),
+            (None, None, Some(summary)) => summary.to_owned(),
+            (None, _, None) => return None,
+        };
+        Some(Self::new(Means::Words, text))
+    }
+}
+
 impl Feed {
-    /// The feed in a document.
+    /// The feed in a document that was found at `url` and said to be of this content type.
     ///
     /// # Errors
     /// When it is none; says why, in a few words.
-    pub(crate) fn parse(document: &[u8]) -> Result<Self, String> {
-        let feed = decoded(document).and_then(|text| xml::parse(&text)).and_then(|root| match root
-            .name()
-        {
-            "rss" => channel(&root, root.children("channel").flat_map(|c| c.children("item"))),
-            "rdf:RDF" => channel(&root, root.children("item")),
-            "atom:feed" => Ok(atom(&root)),
-            other => Err(format!("<{other}> is none of <rss>, <rdf:RDF> and an Atom <feed>")),
+    pub(crate) fn parse(
+        document: &[u8],
+        content_type: Option<&str>,
+        url: &str,
+    ) -> Result<Self, String> {
+        let base = Url::parse(url).map_err(|error| format!("`{url}` is no address: {error}"))?;
+        let text = encoding::decoded(document, content_type);
+        let feed = text.and_then(|text| match text.trim_start().starts_with('{') {
+            true => json::feed(text.trim_start(), &base),
+            false => markup(&text, &base),
         });
         let mut feed =
             feed.map_err(|reason| cut(format!("not a feed: {reason}"), REASON_BYTES_MAX))?;
@@ -56,140 +119,69 @@ impl Feed {
     }
 }
 
-/// Text is UTF-8, or what its declaration says if that is Latin-1 or the like.
-fn decoded(document: &[u8]) -> Result<String, String> {
-    if let Ok(text) = str::from_utf8(document) {
-        return Ok(text.trim_start_matches('\u{feff}').to_owned());
-    }
-    let declaration: Vec<u8> =
-        document.iter().copied().take_while(|c| *c != b'>').take(200).collect();
-    let declaration = String::from_utf8_lossy(&declaration).to_ascii_lowercase();
-    let latin = ["iso-8859-1", "iso-8859-15", "windows-1252", "latin1", "us-ascii"];
-    match latin.iter().any(|name| declaration.contains(name)) {
-        true => Ok(document.iter().map(|byte| char::from(*byte)).collect()),
-        false => Err("it is neither UTF-8 nor Latin-1".to_owned()),
-    }
-}
+const SHAPE: Shape = Shape {
+    is_root: |name| matches!(name, "rss" | "rdf" | "feed" | "channel"),
+    is_item: |name| matches!(name, "item" | "entry"),
+};
 
-fn channel<'e>(root: &Element, items: impl Iterator<Item = &'e Element>) -> Result<Feed, String> {
-    let channel = root.children("channel").next().ok_or("there is no <channel>")?;
-    Ok(Feed {
-        title: first(channel, &["title"]),
-        link: first(channel, &["link"]),
-        items: items.filter_map(rss_item).collect(),
-    })
-}
-
-fn rss_item(item: &Element) -> Option<Item> {
-    let title = first(item, &["title"]);
-    let guid = item.children("guid").next();
-    let permalink = guid.filter(|guid| guid.attribute("isPermaLink") != Some("false"));
-    let permalink = permalink.and_then(Element::text).filter(|text| text.starts_with("http"));
-    let link = first(item, &["link"]).or(permalink.map(|link| cut(link, TEXT_BYTES_MAX)));
-    let date = first(item, &["pubDate", "dc:date"]);
-    let about = item.attribute("about").map(str::to_owned);
-    Some(Item {
-        id: identity(guid.and_then(Element::text).or(about), &link, &title, &date)?,
-        title,
-        link,
-        summary: summary(item, &["description", "content:encoded"]),
-        author: first(item, &["author", "dc:creator"]),
-        categories: categories(item, &["category", "dc:subject"], Element::text),
-        published: date.and_then(|text| parse_date(&text)),
-    })
-}
-
-fn atom(feed: &Element) -> Feed {
-    let author = atom_author(feed);
-    let items = feed.children("atom:entry").filter_map(|entry| {
-        let (title, link) = (first(entry, &["atom:title"]), atom_link(entry));
-        let dates = ["atom:published", "atom:updated", "atom:issued", "atom:modified"];
-        let date = first(entry, &dates);
-        let term = |category: &Element| category.attribute("term").map(str::to_owned);
-        let id = entry.children("atom:id").next().and_then(Element::text);
-        Some(Item {
-            id: identity(id, &link, &title, &date)?,
-            title,
-            link,
-            summary: summary(entry, &["atom:summary", "atom:content"]),
-            author: atom_author(entry).or_else(|| author.clone()),
-            categories: categories(entry, &["atom:category"], term),
-            published: date.and_then(|text| parse_date(&text)),
-        })
+fn markup(document: &str, base: &Url) -> Result<Feed, String> {
+    let (mut items, mut more) = (Vec::new(), 0_usize);
+    let Document { root, other, flaw } = xml::read(document, base, &SHAPE, |element| {
+        if items.len() == ITEMS_MAX {
+            more += 1;
+        } else {
+            items.extend(if element.name() == "entry" {
+                atom::entry(element)
+            } else {
+                rss::item(element)
+            });
+        }
     });
-    let items = items.collect();
-    Feed { title: first(feed, &["atom:title"]), link: atom_link(feed), items }
-}
-
-/// Of the links, the one to the page itself.
-fn atom_link(element: &Element) -> Option<String> {
-    let mut links = element.children("atom:link");
-    let page = links.find(|link| matches!(link.attribute("rel"), None | Some("alternate")));
-    page.and_then(|link| link.attribute("href")).map(|href| cut(href.to_owned(), TEXT_BYTES_MAX))
-}
-
-fn atom_author(element: &Element) -> Option<String> {
-    element.children("atom:author").find_map(|author| first(author, &["atom:name"]))
-}
-
-/// What an item is known by; one that has none of all this cannot be told from others.
-fn identity(
-    id: Option<String>,
-    link: &Option<String>,
-    title: &Option<String>,
-    date: &Option<String>,
-) -> Option<String> {
-    let title_and_date = || match (title, date) {
-        (Some(title), Some(date)) => Some(format!("{title} {date}")),
-        (title, _) => title.clone(),
+    let Some(root) = root else { return Err(nothing(document, base, other, flaw)) };
+    let flaw = match flaw {
+        Some(flaw) if items.is_empty() => return Err(flaw),
+        None if more > 0 => Some(format!("it has {more} items beyond the first {ITEMS_MAX}")),
+        flaw => flaw,
     };
-    let id = id.map(|id| id.trim().to_owned()).filter(|id| !id.is_empty());
-    id.or_else(|| link.clone()).or_else(title_and_date)
+    let feed = if root.name() == "feed" { atom::feed(&root) } else { rss::feed(&root)? };
+    if let Some(author) = Some(&root).filter(|root| root.name() == "feed").and_then(atom::author) {
+        items.iter_mut().for_each(|item| _ = item.author.get_or_insert_with(|| author.clone()));
+    }
+    Ok(Feed { items, flaw, ..feed })
+}
+
+/// Why there is no feed in a document.
+fn nothing(document: &str, base: &Url, other: Option<String>, flaw: Option<String>) -> String {
+    if page::is_html(document, other.as_deref()) {
+        return page::reason(document, base);
+    }
+    match (other, flaw) {
+        (Some(other), _) => {
+            let other = cut(other, NAME_BYTES_MAX);
+            format!("<{other}> is none of <rss>, <rdf:RDF> and an Atom <feed>")
+        }
+        (None, Some(flaw)) => flaw,
+        (None, None) => "there is nothing in it that looks like one".to_owned(),
+    }
 }
 
 /// The text of the first element that has one of these names and any text.
 fn first(element: &Element, names: &[&str]) -> Option<String> {
     let mut found = names.iter().flat_map(|name| element.children(name));
-    found.find_map(Element::text).map(|text| cut(text, TEXT_BYTES_MAX))
+    found.find_map(Element::text)
 }
 
-fn summary(element: &Element, names: &[&str]) -> Option<String> {
-    let mut found = names.iter().flat_map(|name| element.children(name));
-    found.find_map(Element::text).map(|text| cut(text, SUMMARY_BYTES_MAX))
+/// The first of these elements that has a date, as it is written and as it is meant.
+fn date(element: &Element, names: &[&str]) -> (Option<String>, Option<DateTime<Utc>>) {
+    let written = || names.iter().flat_map(|name| element.children(name)).filter_map(Element::text);
+    (written().next(), written().find_map(|text| crate::date::parse(&text)))
 }
 
-fn categories(
-    element: &Element,
-    names: &[&str],
-    text: impl Fn(&Element) -> Option<String>,
-) -> Vec<String> {
-    let found = names.iter().flat_map(|name| element.children(name)).filter_map(text);
-    found.map(|text| cut(text, TEXT_BYTES_MAX)).take(CATEGORIES_MAX).collect()
-}
-
-/// RFC 3339, a bare date, or RFC 2822, where the day of the week is often wrong and never needed.
-fn parse_date(text: &str) -> Option<DateTime<Utc>> {
-    if let Ok(date) = DateTime::parse_from_rfc3339(text) {
-        return Some(date.to_utc());
-    }
-    if let Ok(day) = text.parse::<NaiveDate>() {
-        return Some(day.and_time(NaiveTime::MIN).and_utc());
-    }
-    let without_weekday = text.split_once(',').map_or(text, |(_, rest)| rest.trim());
-    DateTime::parse_from_rfc2822(without_weekday).ok().map(|date| date.to_utc())
-}
-
-/// A date as events have it.
-pub(crate) fn rfc3339(date: DateTime<Utc>) -> String {
-    date.to_rfc3339_opts(SecondsFormat::AutoSi, true)
-}
-
-fn cut(mut text: String, bytes_max: usize) -> String {
-    if text.len() > bytes_max {
-        text.truncate(text.floor_char_boundary(bytes_max));
-        text.push('…');
-    }
-    text
+/// An address is one word; what is broken over lines is put together again.
+fn address(text: &str) -> Option<String> {
+    let text: String = text.chars().filter(|c| !c.is_control()).collect();
+    let text = text.trim();
+    (!text.is_empty()).then(|| cut(text.to_owned(), WORD_BYTES_MAX))
 }
 
 #[cfg(test)]

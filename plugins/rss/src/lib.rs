@@ -5,8 +5,8 @@
 //! ```
 //! | setting | |
 //! |---|---|
-//! | `url` | an RSS 2.0, RSS 1.0 or Atom feed; the operator grants its host |
-//! | `max_items` | the most events of one poll, 1 to 200, **20**; of more new items, the newest |
+//! | `url` | a feed: RSS 0.90 to 2.0, Atom or JSON Feed; the operator grants its host |
+//! | `max_items` | the most events of one poll, 1 to 200, **20**; the oldest first, and the next poll follows at once while there are more |
 //! | `interval` | the time between two polls; the extension's own when absent |
 //! | `skip_existing` | whether what is in the feed at the first poll makes no events: **false** |
 //!
@@ -16,7 +16,14 @@
 //! { "id": "…", "title": "…", "link": "…", "summary": "…", "author": "…", "categories": ["…"],
 //!   "published": "2026-01-31T12:00:00Z", "feed": { "title": "…", "link": "…", "url": "…" } }
 //! ```
-//! An item is known by its `guid` or `id`, else by its link, else by its title and date.
+//! Texts are to be read: markup and entities are resolved ([`text`]). Links are absolute. An item is
+//! known by its `guid` or `id`, else by its link, else by its title and date, else by what it says;
+//! feeds give several items one `guid` or link, so those that have nothing else in common are
+//! several ([`seen`]).
+//!
+//! Feeds are read as they are, not as they should be: any encoding that browsers know
+//! ([`encoding`]), dates in all the forms that are met ([`date`]), and what is no well-formed XML
+//! as far as it can be understood ([`xml`]).
 //!
 //! # How an extension works
 //! The host calls `poll` now and then, with the cursor that the last poll returned. This one keeps
@@ -26,8 +33,11 @@
 
 mod config;
 mod cursor;
+mod date;
+mod encoding;
 mod feed;
 mod seen;
+mod text;
 mod xml;
 
 use chrono::DateTime;
@@ -40,9 +50,14 @@ use config::Config;
 use cursor::Cursor;
 use feed::{Feed, Item};
 use seen::Seen;
+use text::Text;
 
-/// Where the state has the items that were seen.
-const SEEN: &str = "seen";
+/// The most data of one poll's events, in bytes; at least one event is made. The host takes twice
+/// as much from a call.
+const DATA_BYTES_MAX: usize = 2 * 1024 * 1024;
+/// The longest summary, in bytes; everything else is shorter.
+const SUMMARY_BYTES_MAX: usize = 16 * 1024;
+const LINE_BYTES_MAX: usize = 2 * 1024;
 
 struct Rss;
 
@@ -65,11 +80,19 @@ impl Extension for Rss {
                 return Ok(later(&context, Some(delay_ms)));
             }
         }
-        let seen = state::get(SEEN).map(|text| Seen::parse(&text));
-        let (activations, seen) = news(&context.name, &config, &response, seen)?;
-        state::set(SEEN, &seen.to_text());
-        let cursor = Cursor::of(&response).to_text(&config.url);
-        Ok(Batch { next_delay_ms: config.interval_ms, ..Batch::new(activations, cursor) })
+        let cursor = Cursor::of(&response);
+        let News { activations, seen, more, flaw } =
+            news(&context.name, &config, response, Seen::load(state::get))?;
+        seen.save(|key, value| match value {
+            Some(value) => state::set(key, &value),
+            None => state::remove(key),
+        });
+        if let Some(flaw) = &flaw {
+            log::warn(&format!("not all of the feed was read: {flaw}"));
+        }
+        // What is to be read again must not be answered with "nothing has changed".
+        let cursor = cursor.to_text(&config.url).filter(|_| !more && flaw.is_none());
+        Ok(Batch { next_delay_ms: config.interval_ms, more, ..Batch::new(activations, cursor) })
     }
 }
 
@@ -115,39 +138,67 @@ fn delay_ms(text: &str, now: u64) -> Option<u64> {
     Some(u64::try_from(at).ok()?.saturating_sub(now))
 }
 
-/// The events that a feed leads to, oldest first, and what has been seen with it.
+/// What a poll comes to.
+#[derive(Debug)]
+struct News {
+    /// Oldest first.
+    activations: Vec<Activation>,
+    seen: Seen,
+    /// Whether there are more items that are new.
+    more: bool,
+    /// Why not all of the feed was read.
+    flaw: Option<String>,
+}
+
 fn news(
     extension: &str,
     config: &Config,
-    response: &Response,
+    response: Response,
     seen: Option<Seen>,
-) -> Result<(Vec<Activation>, Seen), PollError> {
-    let feed = Feed::parse(&response.body).map_err(PollError::Failed)?;
-    let first_poll = seen.is_none();
-    let mut seen = seen.unwrap_or_default();
-    // All of them are seen, so that none of those passed over here looks new at another time.
-    let oldest_first = feed.items.iter().take(seen::SEEN_MAX).rev();
-    let mut new: Vec<&Item> = oldest_first.filter(|item| seen.add(&item.id)).collect();
-    if first_poll && config.skip_existing {
-        new.clear();
+) -> Result<News, PollError> {
+    let content_type = response.header("content-type");
+    let feed = Feed::parse(&response.body, content_type, &response.url);
+    let feed = feed.map_err(PollError::Failed)?;
+    drop(response);
+    let skips = seen.is_none() && config.skip_existing;
+    let seen = seen.unwrap_or_default();
+    let compared = seen.compare(feed.items.iter().rev());
+    let oldest_first = compared.new.iter().filter(|_| !skips).take(config.max_items);
+    let events = oldest_first.map(|new| {
+        let item = &feed.items[feed.items.len() - 1 - new.at];
+        event(extension, config, &feed, item, &new.key)
+    });
+    let mut room = DATA_BYTES_MAX;
+    let mut activations: Vec<Activation> = Vec::new();
+    for event in events {
+        let left = room.checked_sub(event.data.len());
+        if left.is_none() && !activations.is_empty() {
+            break;
+        }
+        room = left.unwrap_or(0);
+        activations.push(event);
     }
-    let newest = &new[new.len().saturating_sub(config.max_items)..];
-    Ok((newest.iter().map(|item| event(extension, config, &feed, item)).collect(), seen))
+    let taken = if skips { compared.new.len() } else { activations.len() };
+    let more = taken < compared.new.len();
+    Ok(News { activations, seen: seen.after(&compared, taken), more, flaw: feed.flaw })
 }
 
-fn event(extension: &str, config: &Config, feed: &Feed, item: &Item) -> Activation {
+fn event(extension: &str, config: &Config, feed: &Feed, item: &Item, key: &str) -> Activation {
+    let line = |text: &Option<Text>| text.as_ref().and_then(|text| text.line(LINE_BYTES_MAX));
+    let summary = item.summary.as_ref().and_then(|text| text.paragraphs(SUMMARY_BYTES_MAX));
+    let categories = item.categories.iter().filter_map(|text| text.line(LINE_BYTES_MAX));
     let data = json!({
-        "id": item.id,
-        "title": item.title,
+        "id": item.id.text,
+        "title": line(&item.title),
         "link": item.link,
-        "summary": item.summary,
-        "author": item.author,
-        "categories": item.categories,
-        "published": item.published.map(feed::rfc3339),
-        "feed": { "title": feed.title, "link": feed.link, "url": config.url },
+        "summary": summary,
+        "author": line(&item.author),
+        "categories": categories.collect::<Vec<_>>(),
+        "published": item.published.map(date::rfc3339),
+        "feed": { "title": line(&feed.title), "link": feed.link, "url": config.url },
     });
     Activation {
-        dedupe: Some(seen::dedupe_key(&item.id)),
+        dedupe: Some(key.to_owned()),
         occurred_at: item.published.and_then(|at| at.timestamp_millis().try_into().ok()),
         ..Activation::new(format!("ext.{extension}.item"), data.to_string())
     }
