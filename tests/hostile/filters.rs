@@ -14,6 +14,28 @@ async fn every_limit_names_itself() {
 }
 
 #[tokio::test]
+async fn a_crash_says_what_the_component_said() {
+    let folder = folder(SANDBOX, &filtering("trap", "trap")).await;
+    let host = folder.serve().await;
+    let id = host.deliver("open", Delivery::new(&[], b"{}")).await.event_id(202);
+    let event = host.decided(&id).await;
+    let reason = event["decisions"][0]["reason"].as_str().unwrap();
+    assert!(
+        reason.ends_with(
+            "a hostile component panics | note: run with `RUST_BACKTRACE=1` \
+                              environment variable to display a backtrace"
+        ),
+        "{reason}"
+    );
+    for command in ["show", "explain"] {
+        let mut command = folder.hillock(&["event", command, &id]);
+        let shown = command.env("HILLOCK_URL", &host.url).output().await.unwrap();
+        let shown = String::from_utf8_lossy(&shown.stdout);
+        assert!(shown.contains("a hostile component panics"), "{shown}");
+    }
+}
+
+#[tokio::test]
 async fn fuel_ends_a_loop_where_the_clock_would_not() {
     let sandbox = "[sandbox]\nfuel = 5_000_000\ntime = \"1h\"";
     let config = filtering("loop", "loop") + &trigger("zz-witness", "prompt = \"x\"");

@@ -27,7 +27,7 @@ pub(crate) const MISDEEDS: [(&str, &str); 9] = [
     ("output", "memory limit"),
     ("output-small", "output limit"),
     ("stack", "stack limit"),
-    ("trap", "crashed"),
+    ("trap", "it said: thread"),
     ("log", "log limit"),
     ("log-big", "output limit"),
 ];

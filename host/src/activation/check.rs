@@ -8,6 +8,7 @@ use crate::model::definition::{Definition, Definitions, Endpoint, Hook, Trigger}
 use crate::model::name::Name;
 use crate::model::near::guess;
 use crate::model::problem::{Problem, Problems};
+use crate::model::redaction::Redaction;
 use crate::model::scope::Scope;
 use crate::sandbox::{Kind, Sandbox, SandboxError};
 
@@ -19,6 +20,11 @@ impl Checker {
     /// Asks these components.
     pub fn new(sandbox: Arc<Sandbox>) -> Self {
         Self(sandbox)
+    }
+
+    /// From now on, what they say when they crash is told without what this one knows.
+    pub fn redact(&self, redaction: Redaction) {
+        self.0.redact(redaction);
     }
 
     /// Everything that they find wrong with what is declared.

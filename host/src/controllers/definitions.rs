@@ -327,11 +327,15 @@ impl Registrar {
 }
 
 impl Registrar {
-    /// Has the store take these definitions' secrets out of what runs say.
+    /// Has the store take these definitions' secrets out of what runs say, and the sandbox out of
+    /// what components say that crash.
     fn redact(&self, definitions: &Definitions) {
         let named = secrets::known(definitions);
         match Redaction::of(self.own.iter().chain(&named)) {
-            Ok(redaction) => self.store.redact(redaction),
+            Ok(redaction) => {
+                self.checker.redact(redaction.clone());
+                self.store.redact(redaction);
+            }
             Err(error) => {
                 tracing::error!(%error, "what runs say is kept as with the secrets before")
             }

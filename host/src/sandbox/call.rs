@@ -11,6 +11,7 @@ use wasmtime::component::Resource;
 use wasmtime::{Store, Trap};
 
 use super::Sandbox;
+use super::complaint::Complaint;
 use super::error::{Limit, SandboxError};
 use super::guest::Guest;
 use super::limits::Exceeded;
@@ -92,7 +93,6 @@ impl Sandbox {
         let Call { component, pre, pool, scope, text, moment, lent } = call;
         let origin = &component.origin;
         let limits = self.engine.limits();
-        let crashed = |error| outcome(origin, limits, error);
         let Ok(_share) = component.places.try_acquire() else {
             return Err(SandboxError::Busy { component: origin.component.clone() });
         };
@@ -103,11 +103,15 @@ impl Sandbox {
         let mut instance = match pool.take(&affinity) {
             Some(instance) => instance,
             None => {
-                let store = self.engine.store(Guest::new(origin.component.clone(), limits));
-                self.bounded(Instance::new(store, pre, &affinity)).await.map_err(crashed)?
+                let guest = Guest::new(origin.component.clone(), limits);
+                let complaint = guest.complaint.clone();
+                let new = Instance::new(self.engine.store(guest), pre, &affinity);
+                self.bounded(new).await.map_err(|error| self.outcome(origin, &complaint, &error))?
             }
         };
         let Instance { store, world, .. } = &mut instance;
+        let complaint = store.data().complaint.clone();
+        let crashed = |error| self.outcome(origin, &complaint, &error);
         self.engine.refuel(store).map_err(crashed)?;
         store.data_mut().begin(moment);
         let own = store.data_mut().table.push(lent).map_err(|error| crashed(error.into()))?;
@@ -145,6 +149,24 @@ impl Sandbox {
             _ => rest.await,
         };
         finished.unwrap_or_else(|_| Err(timed_out(time)))
+    }
+
+    /// Tells a limit from a crash, of which the guest may have said more than the engine knows.
+    fn outcome(
+        &self,
+        origin: &Origin,
+        complaint: &Complaint,
+        error: &wasmtime::Error,
+    ) -> SandboxError {
+        let component = origin.component.clone();
+        if let Some(limit) = limit_of(error, self.engine.limits()) {
+            return SandboxError::Exceeded { component, limit };
+        }
+        let reason = shortened(&reason_of(error), REASON_BYTES_MAX);
+        let said = complaint.told(&self.secrets.redaction());
+        let reason =
+            said.map_or_else(|| reason.clone(), |said| format!("{reason}; it said: {said}"));
+        SandboxError::Crashed { component, reason }
     }
 
     /// The work of a guest that also waits for the network.
@@ -202,18 +224,6 @@ fn ending(error: &SandboxError) -> CallOutcome {
         SandboxError::Exceeded { limit, .. } => CallOutcome::Limited(limit.as_str()),
         SandboxError::Busy { .. } => CallOutcome::Busy,
         _ => CallOutcome::Trapped,
-    }
-}
-
-/// Tells a limit from a crash.
-fn outcome(origin: &Origin, limits: Limits, error: wasmtime::Error) -> SandboxError {
-    let component = origin.component.clone();
-    match limit_of(&error, limits) {
-        Some(limit) => SandboxError::Exceeded { component, limit },
-        None => {
-            let reason = shortened(&reason_of(&error), REASON_BYTES_MAX);
-            SandboxError::Crashed { component, reason }
-        }
     }
 }
 

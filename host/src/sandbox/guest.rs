@@ -3,6 +3,7 @@
 use wasmtime::component::ResourceTable;
 use wasmtime_wasi::{WasiCtx, WasiCtxBuilder, WasiCtxView, WasiView};
 
+use super::complaint::Complaint;
 use super::extension::Outside;
 use super::limits::Meter;
 use super::moment::{Moment, Present};
@@ -21,6 +22,8 @@ pub(super) struct Guest {
     /// An extension's way to the outside, during a poll.
     pub(super) outside: Option<Outside>,
     pub(super) provenance: Provenance,
+    /// What it writes to its standard error during a call.
+    pub(super) complaint: Complaint,
     present: Present,
     wasi: WasiCtx,
 }
@@ -28,6 +31,7 @@ pub(super) struct Guest {
 impl Guest {
     pub(super) fn new(component: Name, limits: Limits) -> Self {
         let present = Present::new(Moment::of_a_check());
+        let complaint = Complaint::default();
         Self {
             component,
             meter: Meter::new(limits),
@@ -35,7 +39,8 @@ impl Guest {
             notebook: Notebook::default(),
             outside: None,
             provenance: Provenance::default(),
-            wasi: empty_wasi(&present),
+            wasi: empty_wasi(&present, &complaint),
+            complaint,
             present,
         }
     }
@@ -44,14 +49,16 @@ impl Guest {
     pub(super) fn begin(&mut self, moment: Moment) {
         self.meter.reset();
         self.provenance = Provenance::default();
+        self.complaint.clear();
         self.present.set(moment);
     }
 }
 
-/// A WASI without files, streams, arguments, environment and network. A guest may ask for anything
-/// that `wasm32-wasip2` can; there is nothing to be had.
-fn empty_wasi(present: &Present) -> WasiCtx {
+/// A WASI without files, arguments, environment and network, and of streams with a standard error
+/// alone. A guest may ask for anything that `wasm32-wasip2` can; there is nothing to be had.
+fn empty_wasi(present: &Present, complaint: &Complaint) -> WasiCtx {
     WasiCtxBuilder::new()
+        .stderr(complaint.clone())
         .wall_clock(present.clone())
         .monotonic_clock(present.clone())
         .secure_random(present.clone())

@@ -17,6 +17,7 @@ mod bindings;
 mod builtins;
 mod cache;
 mod call;
+mod complaint;
 mod convert;
 mod engine;
 mod error;
@@ -44,11 +45,13 @@ use crate::model::definition::Plugin;
 use crate::model::envelope::{Envelope, Origin};
 use crate::model::name::Name;
 use crate::model::problem::Problem;
+use crate::model::redaction::Redaction;
 use crate::model::scope::Scope;
 use bindings::{
     ExtensionSource, Filter, HookSource, ObserverSource, PreFireHook, PromptTemplate, WebhookSource,
 };
 use call::Call;
+use complaint::Secrets;
 pub use error::{Limit, LoadError, SandboxError};
 pub use extension::{
     Fetch, Fetched, HttpError, HttpRequest, HttpResponse, Poll, PollRefusal, Polled,
@@ -103,6 +106,7 @@ pub struct Sandbox {
     extensions: Pool<ExtensionSource>,
     pre_fire_hooks: Pool<PreFireHook>,
     metrics: Metrics,
+    secrets: Secrets,
 }
 
 impl Sandbox {
@@ -147,6 +151,7 @@ impl Sandbox {
             extensions: Pool::default(),
             pre_fire_hooks: Pool::default(),
             metrics: Metrics::default(),
+            secrets: Secrets::default(),
         };
         Ok((opened, faults))
     }
@@ -154,6 +159,11 @@ impl Sandbox {
     /// The names of all components, also of those that nobody wanted.
     pub fn names(&self) -> impl Iterator<Item = &Name> {
         self.registry.names()
+    }
+
+    /// From now on, takes out of what crashed components say what this one knows.
+    pub fn redact(&self, redaction: Redaction) {
+        self.secrets.set(redaction);
     }
 
     /// The same, and its calls are measured.
