@@ -56,7 +56,8 @@ pub fn start(level: &str, settings: &Telemetry) -> Result<Spans, ExportError> {
 }
 
 fn begin(level: &str, settings: &Telemetry, provider: Option<&SdkTracerProvider>) {
-    let quiet = format!("{level},hillock::guest=off");
+    // Who waits for components to be compiled is told so, whatever else is not said.
+    let quiet = format!("{level},hillock::guest=off,hillock::compiling=info");
     let filter = EnvFilter::try_from_env(FILTER).unwrap_or_else(|_| EnvFilter::new(quiet));
     let lines = lines(settings).with_filter(filter);
     // Somebody else's subscriber stays: this is the program's, and set once.

@@ -448,6 +448,20 @@ async fn a_check_is_quick() {
     assert_eq!(compiled, 1);
 }
 
+/// The smallest of what is built in has more memory than that.
+#[tokio::test]
+async fn a_component_that_is_too_large_for_the_engine_is_named() {
+    let folder = Folder::new(Database::sqlite(), "[sandbox]\nmemory_bytes = 1_048_576\n").await;
+    let mut serving = folder.start("127.0.0.1:0");
+    assert!(!serving.ended().await.success());
+    let said = serving.written();
+    for wanted in
+        ["the component `", "needs more than it may have: ", "1048576", "sandbox.memory_bytes"]
+    {
+        assert!(said.contains(wanted), "{said}");
+    }
+}
+
 #[tokio::test]
 async fn a_plugin_that_is_none_is_named() {
     for (bytes, wanted) in [

@@ -10,10 +10,13 @@
     reason = "loading our own machine code; the module's header is the argument"
 )]
 
+use std::cell::Cell;
 use std::fs::{self, DirBuilder, Permissions};
 use std::io::Write as _;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
+use std::sync::mpsc::{RecvTimeoutError, channel};
+use std::time::{Duration, Instant};
 
 use wasmtime::component::Component;
 
@@ -21,9 +24,16 @@ use super::engine::Engine;
 use super::error::LoadError;
 use crate::model::name::Name;
 
+/// What tells of compiling: also where a program is asked to be quiet (see `telemetry`).
+const COMPILING: &str = "hillock::compiling";
+/// How long compiling may take, altogether, before that is said.
+const PATIENCE: Duration = Duration::from_secs(2);
+
 pub(super) struct Cache {
     dir: PathBuf,
     compatibility: u64,
+    /// How long compiling has taken so far.
+    compiled: Cell<Duration>,
 }
 
 impl Cache {
@@ -42,7 +52,8 @@ impl Cache {
         if metadata.mode() & 0o022 != 0 {
             return Err(unusable("others can write to it; chmod 700 mends that".to_owned()));
         }
-        Ok(Self { dir: dir.to_owned(), compatibility: engine.compatibility() })
+        let (compatibility, compiled) = (engine.compatibility(), Cell::default());
+        Ok(Self { dir: dir.to_owned(), compatibility, compiled })
     }
 
     /// The component of these bytes, compiled now if it never was.
@@ -57,16 +68,46 @@ impl Cache {
         if let Some(component) = kept(engine, &file) {
             return Ok(component);
         }
-        tracing::info!(component = %name, "compiling; the next start finds it compiled");
         // Binary only: text would be compiled as well where the engine has a parser for it.
-        let compiled = engine.wasmtime().precompile_component(bytes).map_err(|error| {
-            LoadError::Invalid { component: name.clone(), reason: format!("{error:#}") }
+        let compiled = self.told(name, || engine.wasmtime().precompile_component(bytes));
+        let compiled = compiled.map_err(|error| LoadError::Invalid {
+            component: name.clone(),
+            reason: format!("{error:#}"),
         })?;
         if let Err(error) = self.keep(&file, &compiled) {
             tracing::warn!(component = %name, %error, "compiled, but could not be kept");
         }
         // SAFETY: `precompile_component` of this engine has just made these bytes.
-        unsafe { Component::deserialize(engine.wasmtime(), &compiled) }.map_err(LoadError::Engine)
+        unsafe { Component::deserialize(engine.wasmtime(), &compiled) }.map_err(|error| {
+            // What has just been compiled is refused for its size alone.
+            LoadError::Oversized { component: name.clone(), reason: format!("{error:#}") }
+        })
+    }
+
+    /// Compiles, and says so when that takes its time: on a slow machine a minute and more.
+    fn told<T>(&self, name: &Name, compile: impl FnOnce() -> T) -> T {
+        let begin = Instant::now();
+        let patience = PATIENCE.saturating_sub(self.compiled.get());
+        let compiled = std::thread::scope(|scope| {
+            let (done, end) = channel::<()>();
+            let watch = scope.spawn(move || {
+                let is_long = end.recv_timeout(patience) == Err(RecvTimeoutError::Timeout);
+                if is_long {
+                    tracing::info!(target: COMPILING, component = %name, "compiling takes its time");
+                }
+                is_long
+            });
+            let compiled = compile();
+            drop(done);
+            if watch.join().unwrap_or(false) {
+                let ms = begin.elapsed().as_millis();
+                let what = "compiled; the next start finds it so";
+                tracing::info!(target: COMPILING, component = %name, ms, "{what}");
+            }
+            compiled
+        });
+        self.compiled.set(self.compiled.get() + begin.elapsed());
+        compiled
     }
 
     fn file(&self, digest: &str) -> PathBuf {

@@ -166,6 +166,17 @@ pub enum LoadError {
         /// Why.
         reason: String,
     },
+    /// It needs more than the engine gives a component.
+    #[error(
+        "the component `{component}` needs more than it may have: {reason} (memory is \
+         `sandbox.memory_bytes`)"
+    )]
+    Oversized {
+        /// Its name.
+        component: Name,
+        /// Of what.
+        reason: String,
+    },
     /// It exports none of the worlds.
     #[error(
         "`{component}` is no plugin: it exports none of hillock:plugin/source, filter-rules, \
