@@ -112,6 +112,12 @@ impl Folder {
         command
     }
 
+    /// Keeps what a host here has compiled for those that come: of another engine than theirs.
+    pub(crate) fn keep_compiled(&self) {
+        let kept = Path::new(env!("CARGO_TARGET_TMPDIR")).join("cache");
+        copy_files(&self.data_dir().join("cache"), &kept);
+    }
+
     /// A running host, ready, on a free port.
     pub(crate) async fn serve(&self) -> Host {
         self.serve_on("127.0.0.1:0").await

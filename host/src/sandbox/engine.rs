@@ -1,4 +1,8 @@
-//! The wasmtime engine: one per host, with a pooling allocator, fuel and epochs.
+//! The wasmtime engine: one per host, with fuel and epochs.
+//!
+//! Its instances have places that were reserved at the start, which makes them quick to be had and
+//! takes terabytes of addresses. Where those are short (`RLIMIT_AS`, kernels with 39 bits of them,
+//! gVisor), each is made when it is asked for, with as few addresses as it can do with.
 
 use std::collections::HashMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -10,7 +14,7 @@ use wasmtime::{Config, InstanceAllocationStrategy, PoolingAllocationConfig, Stor
 
 use super::error::LoadError;
 use super::guest::Guest;
-use super::limits::TABLE_ELEMENTS_MAX;
+use super::limits::{CORE_INSTANCES_MAX, MEMORIES_MAX, TABLE_ELEMENTS_MAX};
 use super::pool::IDLE_MAX;
 use super::registry::Kind;
 use super::{CALLS_MAX, WAITING_CALLS_MAX, imports};
@@ -22,10 +26,10 @@ const EPOCH: Duration = Duration::from_millis(10);
 const STACK_BYTES_MAX: usize = 512 * 1024;
 /// A guest's stack and what the host's functions need on top of it.
 const FIBER_BYTES: usize = 2 * 1024 * 1024;
-
-/// What components of other languages need: Python's has 38 core instances and as many tables.
-const CORE_INSTANCES_MAX: u32 = 60;
-const MEMORIES_MAX: u32 = 4;
+/// How far a memory may grow in its place where addresses are short, in bytes.
+const GROWTH_BYTES: u64 = 1024 * 1024;
+/// What lies around a memory there, in bytes.
+const GUARD_BYTES: u64 = 64 * 1024;
 
 pub(super) struct Engine {
     engine: wasmtime::Engine,
@@ -37,7 +41,12 @@ pub(super) struct Engine {
 
 impl Engine {
     pub(super) fn new(limits: Limits) -> Result<Self, LoadError> {
-        let engine = wasmtime::Engine::new(&config(limits)).map_err(LoadError::Engine)?;
+        let engine = pooled(limits).or_else(|error| {
+            let short = wasmtime::Engine::new(&on_demand()).map_err(LoadError::Engine)?;
+            let reason = format!("{error:#}");
+            tracing::warn!(reason, "addresses are short: components' memories are made one by one");
+            Ok(short)
+        })?;
         let linked = |kind| Ok((kind, imports::linker(&engine, kind)?));
         let linkers: wasmtime::Result<_> = Kind::ALL.into_iter().map(linked).collect();
         let linkers = linkers.map_err(LoadError::Engine)?;
@@ -91,15 +100,32 @@ impl std::fmt::Debug for Engine {
     }
 }
 
-fn config(limits: Limits) -> Config {
+fn pooled(limits: Limits) -> wasmtime::Result<wasmtime::Engine> {
+    let mut config = config();
+    config.allocation_strategy(InstanceAllocationStrategy::Pooling(pooling(limits)));
+    wasmtime::Engine::new(&config)
+}
+
+/// Code that checks the bounds itself instead of having four gigabytes around each memory.
+fn on_demand() -> Config {
+    let mut config = config();
+    config
+        .allocation_strategy(InstanceAllocationStrategy::OnDemand)
+        .memory_reservation(0)
+        .memory_reservation_for_growth(GROWTH_BYTES)
+        .memory_guard_size(GUARD_BYTES)
+        .guard_before_linear_memory(false);
+    config
+}
+
+fn config() -> Config {
     let mut config = Config::new();
     config
         .wasm_component_model(true)
         .consume_fuel(true)
         .epoch_interruption(true)
         .max_wasm_stack(STACK_BYTES_MAX)
-        .async_stack_size(FIBER_BYTES)
-        .allocation_strategy(InstanceAllocationStrategy::Pooling(pooling(limits)));
+        .async_stack_size(FIBER_BYTES);
     config
 }
 

@@ -6,6 +6,9 @@ use super::error::Limit;
 use crate::config::Limits;
 use crate::model::text::shortened;
 
+/// What components of other languages need: Python's has 38 core instances and as many tables.
+pub(super) const CORE_INSTANCES_MAX: u32 = 60;
+pub(super) const MEMORIES_MAX: u32 = 4;
 /// The most elements a table may have.
 pub(super) const TABLE_ELEMENTS_MAX: usize = 20_000;
 
@@ -57,6 +60,8 @@ impl Meter {
     }
 }
 
+// Of instances, tables and memories the pooling allocator has no more than that; where there is
+// none, this is all that bounds them.
 impl ResourceLimiter for Meter {
     fn memory_growing(
         &mut self,
@@ -70,6 +75,18 @@ impl ResourceLimiter for Meter {
         }
         self.memory_bytes = grown;
         Ok(true)
+    }
+
+    fn instances(&self) -> usize {
+        CORE_INSTANCES_MAX as usize
+    }
+
+    fn tables(&self) -> usize {
+        CORE_INSTANCES_MAX as usize
+    }
+
+    fn memories(&self) -> usize {
+        MEMORIES_MAX as usize
     }
 
     fn table_growing(
