@@ -7,6 +7,9 @@
 //! one is enough; a field is unrestricted when it *begins* with `*`, so `*/2` is, and then both must
 //! match. 0 and 7 are Sunday.
 //!
+//! A pattern whose minute or hour begins with `*` is an *elapsing* one: it follows the clocks through
+//! an hour that they show twice or not at all, as in Vixie cron.
+//!
 //! Refused are dates that never come. `0 0 30 2 1` does come, on Mondays in February.
 //!
 //! Time zones are of no concern here: what matches is a local date and time, whether the clocks ever
@@ -44,6 +47,9 @@ pub(super) struct Pattern {
     weekdays: Set,
     /// Whether one of `days` and `weekdays` is enough.
     either: bool,
+    /// Whether it goes by what the clocks show, however often they show it: its minute or its hour
+    /// begins with `*`.
+    elapsing: bool,
 }
 
 /// What is wrong with an expression.
@@ -90,11 +96,17 @@ impl Pattern {
             months: set(4),
             weekdays: from_sunday(set(5)),
             either: !words[3].starts_with('*') && !words[5].starts_with('*'),
+            elapsing: words[1].starts_with('*') || words[2].starts_with('*'),
         };
         if errors.is_empty() && !pattern.comes() {
             errors.push(InvalidCron::Never(text.to_owned()));
         }
         if errors.is_empty() { Ok(pattern) } else { Err(errors) }
+    }
+
+    /// Whether an hour that the clocks repeat has its slots twice, and one that they skip has none.
+    pub(super) fn is_elapsing(&self) -> bool {
+        self.elapsing
     }
 
     /// The first matching local time that is later than `after`, by a second at least.
@@ -170,9 +182,10 @@ impl Pattern {
 /// One canonical form, whatever the expression looked like.
 impl fmt::Display for Pattern {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { seconds, minutes, hours, days, months, weekdays, either } = self;
+        let Self { seconds, minutes, hours, days, months, weekdays, either, elapsing } = self;
         let joint = if *either { "or" } else { "and" };
-        write!(f, "{seconds} {minutes} {hours} {months} {days} {joint} {weekdays}")
+        write!(f, "{seconds} {minutes} {hours} {months} {days} {joint} {weekdays}")?;
+        if *elapsing { f.write_str(" elapsing") } else { Ok(()) }
     }
 }
 

@@ -5,9 +5,11 @@
 //! the time zones are those that the program was built with, not the machine's.
 //!
 //! - **cron** has five fields with the meaning they have in Vixie cron (`cron.rs`), read on the clocks
-//!   of a time zone. A local time that the clocks skip counts as the first instant after the gap, and
-//!   one that they show twice as the first of the two. Slots are a set: all that a gap swallowed are
-//!   one slot, and `* * * * *` pauses while an hour is repeated.
+//!   of a time zone. A pattern with a fixed minute and hour has each of its local times once: one that
+//!   the clocks skip is the first instant after the gap, all that a gap swallowed being one slot, and
+//!   one that they show twice is the first of the two. A pattern whose minute or hour begins with `*`
+//!   goes on by elapsed time: `0 * * * *` is due in both of two equal hours, and nothing stands for
+//!   what a gap swallowed.
 //! - **every** is a grid of equal steps in UTC (`every.rs`); no clock change disturbs it.
 //! - **at** is one instant.
 //!
@@ -161,6 +163,9 @@ impl Schedule {
     /// `anchored` is where an `every` without an anchor of its own starts from: its job's creation.
     pub fn next_after(&self, after: Time, anchored: Time) -> Option<Time> {
         match &self.rule {
+            Rule::Cron(pattern) if pattern.is_elapsing() => {
+                self.zone.next_shown(after, |local| pattern.next_after(local))
+            }
             Rule::Cron(pattern) => {
                 // Later local times are later instants or the same one, and `reached` skips the
                 // rest of an hour that is being shown again: so the first match is the slot.

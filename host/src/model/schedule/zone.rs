@@ -9,7 +9,8 @@
 //! fold:  instants  ───────●───────    a local time shown twice is taken for its first showing
 //!        local     02:59 ─┘ 02:00
 //! ```
-//! so that a later local time is never taken for an earlier instant.
+//! so that a later local time is never taken for an earlier instant. Who goes by elapsed time asks
+//! instead when the clocks show something next, whether they have shown it before or not.
 
 use std::sync::LazyLock;
 
@@ -73,6 +74,30 @@ impl Zone {
                 before.to_datetime(change).checked_sub(SignedDuration::from_secs(1)).ok()
             }
             _ => Some(shown),
+        }
+    }
+
+    /// The first instant after `after` at which the clocks show what `next` finds: the first local
+    /// time of its own that is later than the one it is given, by a second at least.
+    pub(super) fn next_shown(
+        &self,
+        after: Time,
+        next: impl Fn(DateTime) -> Option<DateTime>,
+    ) -> Option<Time> {
+        let mut begin = timestamp(after)?;
+        let mut shown = self.0.to_datetime(begin);
+        // From one change of the clocks to the next, instants and local times go in step.
+        loop {
+            let offset = self.0.to_offset(begin);
+            let found = offset.to_timestamp(next(shown)?).ok();
+            match self.0.following(begin).next().map(|change| change.timestamp()) {
+                Some(change) if found.is_none_or(|found| found >= change) => {
+                    begin = change;
+                    let second = SignedDuration::from_secs(1);
+                    shown = self.0.to_datetime(begin).checked_sub(second).ok()?;
+                }
+                _ => return Time::from_millis(found?.as_millisecond()),
+            }
         }
     }
 

@@ -2,7 +2,8 @@
 //!
 //! It shares nothing with the code under test but the offsets of the time zones. A slot is where the
 //! clocks show, for the first time, a later local time than ever before, and that time matches or one
-//! they skipped to get there does.
+//! they skipped to get there does. Where the minute or the hour begins with `*`, it is wherever the
+//! clocks show a time that matches.
 
 use jiff::civil::{Date, DateTime};
 use jiff::tz::TimeZone;
@@ -34,6 +35,11 @@ impl Oracle {
         until: Timestamp,
         step: SignedDuration,
     ) -> Vec<Timestamp> {
+        if self.is_elapsing() {
+            let instants = std::iter::successors(Some(from + step), |at| Some(*at + step));
+            let within = instants.take_while(|at| *at <= until);
+            return within.filter(|at| self.matches(self.zone.to_datetime(*at))).collect();
+        }
         let mut slots = vec![];
         let mut shown = self.shown(from, step);
         let mut at = from + step;
@@ -58,6 +64,11 @@ impl Oracle {
         let before = std::iter::successors(Some(at), |at| Some(*at - step));
         let recent = before.take_while(|earlier| at.duration_since(*earlier) <= hours);
         recent.map(|at| self.zone.to_datetime(at)).max().unwrap()
+    }
+
+    /// Whether the minute or the hour begins with `*`.
+    pub(super) fn is_elapsing(&self) -> bool {
+        self.fields[1].starts_with('*') || self.fields[2].starts_with('*')
     }
 
     /// Whether the expression means this local time.
