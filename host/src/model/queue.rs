@@ -2,13 +2,14 @@
 //!
 //! ```text
 //! score = base of its priority + the workspace's bonus
-//!       + min(whole minutes waited, 200) − 10 × the workspace's active commands,   at least 1
+//!       + min(20 × whole minutes waited, 800) − 10 × the workspace's active commands,   at least 1
 //! ```
-//! The best command has the highest score, and is the oldest of those. All commands of one queue
-//! and one priority age alike, so the best of them is the first; a claim compares the first ones
-//! only, with scores of that very moment. One that has waited 200 minutes has no more to gain: it is
-//! *overdue* and goes before everything that is not, the oldest first. So nothing starves, however
-//! steady a stream of what is more urgent.
+//! A command has waited since it could first have gone out: it was made then, or due. The best one
+//! has the highest score, and has waited longest of those. In one queue and one priority that is
+//! always the one that has waited longest, so a claim compares these heads only, with scores of that
+//! very moment. `low` passes a fresh `critical` after 38 minutes. One that has waited 40 has no more
+//! to gain: it is *overdue* and goes before everything that is not, the longest first. So nothing
+//! starves, however steady a stream of what is more urgent, and well before it expires.
 
 use std::time::Duration;
 
@@ -22,7 +23,9 @@ use super::scope::Scope;
 use super::time::Time;
 
 /// How long a command gains by waiting; from then on it is overdue.
-pub const AGEING_MAX: Duration = Duration::from_secs(200 * 60);
+pub const AGEING_MAX: Duration = Duration::from_secs(40 * 60);
+/// What a command gains by each minute.
+pub const AGEING: i64 = 20;
 /// What each active command of a workspace costs its waiting ones.
 pub const ACTIVE_COST: i64 = 10;
 /// How long a command waits for a worker before it expires, unless it is said otherwise.
@@ -90,12 +93,14 @@ impl Breaker {
 /// A waiting command's score.
 pub fn score(priority: Priority, bonus: i64, waited: Duration, active: u32) -> i64 {
     let minutes = i64::try_from(waited.min(AGEING_MAX).as_secs() / 60).unwrap_or(0);
-    let score = i64::from(priority.base()) + bonus + minutes - ACTIVE_COST * i64::from(active);
-    score.max(1)
+    let aged = i64::from(priority.base()) + bonus + AGEING * minutes;
+    (aged - ACTIVE_COST * i64::from(active)).max(1)
 }
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     #[test]
@@ -107,14 +112,72 @@ mod tests {
             (Priority::Normal, 50, minutes(0), 0, 550),
             (Priority::Low, 0, minutes(0), 0, 250),
             (Priority::Low, 0, Duration::from_secs(59), 0, 250),
-            (Priority::Low, 0, minutes(1), 0, 251),
-            (Priority::Low, 0, minutes(200), 0, 450),
-            (Priority::Low, 0, minutes(1000), 0, 450),
-            (Priority::Low, 0, minutes(10), 3, 230),
+            (Priority::Low, 0, minutes(1), 0, 270),
+            (Priority::Low, 0, minutes(37), 0, 990),
+            (Priority::Low, 0, minutes(38), 0, 1010),
+            (Priority::Low, 0, minutes(40), 0, 1050),
+            (Priority::Low, 0, minutes(1000), 0, 1050),
+            (Priority::Low, 0, minutes(10), 3, 420),
             (Priority::Low, 0, minutes(0), 25, 1),
             (Priority::Low, 0, minutes(0), 2500, 1),
         ] {
             assert_eq!(score(priority, bonus, waited, active), wanted, "{priority} {waited:?}");
+        }
+    }
+
+    /// A command as it waits: how urgent it is, and the second since which.
+    type Waiting = (Priority, u64);
+
+    /// The place of the best, as a claim chooses it.
+    fn best(waiting: &[Waiting], now: u64) -> usize {
+        let rank = |(place, (priority, since)): (usize, &Waiting)| {
+            let waited = Duration::from_secs(now - since);
+            let overdue = waited >= AGEING_MAX;
+            let score = if overdue { 0 } else { score(*priority, 0, waited, 0) };
+            (!overdue, -score, *since, place)
+        };
+        waiting.iter().enumerate().map(rank).min().unwrap().3
+    }
+
+    fn priority() -> impl Strategy<Value = Priority> {
+        prop::sample::select(Priority::ALL.map(|(priority, _)| priority).to_vec())
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(64))]
+
+        /// As long as the workers keep up, nothing expires: beside a steady stream that takes all
+        /// they have, and a backlog of some minutes.
+        #[test]
+        fn nothing_expires_while_workers_keep_up(
+            stream in prop::collection::vec(priority(), 1..24),
+            backlog in prop::collection::vec((priority(), 0_u64..60), 0..30),
+            takes in 5_u64..40,
+        ) {
+            let mut waiting: Vec<Waiting> = backlog;
+            let mut arriving = stream.into_iter().cycle();
+            for turn in 0..(2 * QUEUE_TIMEOUT.as_secs() / takes) {
+                let now = 60 + turn * takes;
+                waiting.extend(arriving.next().map(|priority| (priority, now)));
+                let (priority, since) = waiting.remove(best(&waiting, now));
+                let waited = Duration::from_secs(now - since);
+                prop_assert!(waited < QUEUE_TIMEOUT, "{} waited {:?}", priority, waited);
+            }
+        }
+
+        /// Whatever is asked anew passes nothing that has waited for 38 minutes.
+        #[test]
+        fn nothing_fresh_passes_what_has_waited(old in priority(), fresh in priority(), more in 0_u64..3600) {
+            let minutes = |n: u64| 60 * n;
+            prop_assert_eq!(best(&[(fresh, minutes(38) + more), (old, 0)], minutes(38) + more), 1);
+        }
+
+        /// In one priority the best is the one that has waited longest, so that heads are enough.
+        #[test]
+        fn the_head_is_the_oldest(priority in priority(), since in prop::collection::vec(0_u64..9000, 1..20)) {
+            let waiting: Vec<Waiting> = since.iter().map(|since| (priority, *since)).collect();
+            let oldest = since.iter().min().unwrap();
+            prop_assert_eq!(since[best(&waiting, 9000)], *oldest);
         }
     }
 

@@ -32,7 +32,7 @@ SELECT CAST(p.priority AS bigint) AS priority,
                AND c.priority = p.priority
                AND c.state = 'pending'
                AND (c.due_at IS NULL OR c.due_at <= $1)
-             ORDER BY c.seq
+             ORDER BY COALESCE(c.due_at, c.created_at)
              LIMIT 1)) AS oldest_at
   FROM queues q
  CROSS JOIN (SELECT 1000 AS priority
@@ -52,6 +52,9 @@ SELECT (SELECT COUNT(*)
           FROM commands c
          WHERE c.state IN ('sent', 'acknowledged', 'running')
            AND c.class_id IS NOT NULL) AS active,
+       (SELECT COUNT(*)
+          FROM gatherings
+         WHERE place IS NOT NULL) AS deferred,
        (SELECT MIN(due_at)
           FROM schedules
          WHERE due_at IS NOT NULL) AS due_at";
@@ -110,6 +113,7 @@ impl View for Figures {
             let r = Reader::new("commands", &row);
             present.blocked = count(&r, "blocked")?;
             present.active = count(&r, "active")?;
+            present.deferred = count(&r, "deferred")?;
             present.overdue = age(r.time_if_any("due_at")?);
         }
         if let Some(row) = tx.row(SELECT_INBOX, &binds![EVENTS_MAX]).await? {

@@ -1,6 +1,6 @@
 //! Claiming: the best pending command for a worker with room.
 //!
-//! All commands of one queue and one priority age alike, so the best of them is the first in order:
+//! Of the commands of one queue and one priority, the best is always the one that has waited longest:
 //! a claim looks at those heads only, gives each its score of this very moment ([`crate::model::queue`]),
 //! and takes the best. So it costs the same however many wait behind them.
 
@@ -116,7 +116,7 @@ WITH lots AS MATERIALIZED (
                      OR c.after_run_id IS NOT NULL OR c.session_id IS NOT NULL)",
         ready!("$2"),
         "
-              ORDER BY c.seq
+              ORDER BY coalesce(c.due_at, c.created_at), c.seq
               LIMIT 1) AS seq
        FROM open o
        JOIN (VALUES (1000), (750), (500), (250)) AS base),
@@ -130,6 +130,7 @@ WITH lots AS MATERIALIZED (
                ",
         score!("max", "$2", "h.bonus", "h.active"),
         " DESC,
+               coalesce(c.due_at, c.created_at),
                c.seq
       LIMIT 1)
 ",
@@ -160,7 +161,7 @@ WITH lots AS MATERIALIZED (
                      OR c.after_run_id IS NOT NULL OR c.session_id IS NOT NULL)",
         ready!("$2"),
         "
-              ORDER BY c.seq
+              ORDER BY coalesce(c.due_at, c.created_at), c.seq
               LIMIT 1
                 FOR UPDATE OF c SKIP LOCKED) AS head ON true),
      best AS (
@@ -173,6 +174,7 @@ WITH lots AS MATERIALIZED (
                ",
         score!("greatest", "$2", "h.bonus", "h.active"),
         " DESC,
+               coalesce(c.due_at, c.created_at),
                c.seq
       LIMIT 1)
 ",

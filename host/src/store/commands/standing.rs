@@ -51,7 +51,7 @@ WITH active AS MATERIALIZED (
        FROM active
       WHERE workspace_id = $2),
      ranked AS MATERIALIZED (
-     SELECT c.seq, CASE WHEN ",
+     SELECT c.seq, coalesce(c.due_at, c.created_at) AS since, CASE WHEN ",
             aged!("$3"),
             " THEN 1 ELSE 0 END AS aged,
             ",
@@ -80,7 +80,8 @@ SELECT c.id, k.failures, k.failed_at,
            AND me.aged = 0) AS score,
        (SELECT count(*)
           FROM ranked me
-          JOIN ranked r ON (r.aged, r.score, -r.seq) >= (me.aged, me.score, -me.seq)
+          JOIN ranked r ON (r.aged, r.score, -r.since, -r.seq)
+                          >= (me.aged, me.score, -me.since, -me.seq)
          WHERE me.seq = c.seq) AS position,
        (SELECT count(*) FROM active a WHERE a.class_id = c.class_id) AS class_active,
        (SELECT count(*) FROM active a WHERE a.lane = c.lane) AS lane_active,
