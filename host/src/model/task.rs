@@ -138,12 +138,7 @@ impl NewTask {
 
 /// What becomes of a task's failed attempt: another follows where its policy says so.
 pub fn retry(policy: Option<&Policy>) -> Retry {
-    match policy.map(|policy| policy.retry) {
-        Some(retry) if retry.attempts > 1 => {
-            Retry::Backoff { max_retries: retry.attempts - 1, base_delay_ms: retry.delay_ms }
-        }
-        Some(_) | None => Retry::None,
-    }
+    policy.map_or(Retry::None, |policy| policy.retry.into())
 }
 
 /// What makes asking twice harmless.

@@ -58,6 +58,12 @@ UPDATE runs
    AND status = 'running'
 RETURNING owner_kind";
 
+const NOTE_UNDELIVERED: &str = "\
+UPDATE runs
+   SET delivery_error = $2, delivery_error_at = $3
+ WHERE id = $1
+   AND ended_at IS NULL";
+
 const WAIT: &str = "\
 UPDATE runs
    SET status = 'scheduled', started_at = NULL, due_at = $2, error = $3, interaction = 'working'
@@ -442,6 +448,17 @@ pub(super) async fn start(
 /// Back into the queue.
 pub(super) async fn reschedule(tx: &mut Tx<'_>, run_id: &str, at: Time) -> Result<(), WriteError> {
     changed(tx, RESCHEDULE, &binds![run_id], run_id, at).await?;
+    Ok(())
+}
+
+/// Notes why handing the run over failed. It stays the last such reason, whatever comes after.
+pub(super) async fn note_undelivered(
+    tx: &mut Tx<'_>,
+    run_id: &str,
+    why: &str,
+    at: Time,
+) -> Result<(), WriteError> {
+    tx.execute(NOTE_UNDELIVERED, &binds![run_id, why, at]).await?;
     Ok(())
 }
 

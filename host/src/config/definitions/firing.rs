@@ -4,6 +4,7 @@ use serde_json::Value;
 
 use super::fields::{Fields, count, described, duration, some_text, text, word};
 use crate::model::definition::{FireLimit, Gather, Priority, Retry};
+use crate::model::policy::PolicyDraft;
 
 /// The most runs that a fire limit may allow.
 const LIMIT_MAX: u32 = 1_000_000;
@@ -13,7 +14,7 @@ const RETRIES_MAX: u32 = 100;
 const BATCH_MAX: u32 = 1000;
 
 /// `retry`: `"none"`, `"backoff"`, or a table with `max_retries` and `base_delay`.
-pub(super) fn retry(fields: &mut Fields<'_>) -> Option<Retry> {
+fn retry(fields: &mut Fields<'_>) -> Option<Retry> {
     match fields.raw("retry") {
         None => Some(Retry::None),
         Some(Value::String(word)) => match word.as_str() {
@@ -46,12 +47,23 @@ pub(super) fn retry(fields: &mut Fields<'_>) -> Option<Retry> {
     }
 }
 
+/// What a rule's own `retry` says; where it says nothing, its `policy.retry` does.
+pub(super) fn retry_or_policys(
+    fields: &mut Fields<'_>,
+    policy: Option<&PolicyDraft>,
+) -> Option<Retry> {
+    let says = fields.has("retry");
+    let own = retry(fields)?;
+    let attempts = policy.and_then(|policy| policy.retry).filter(|_| !says);
+    Some(attempts.map_or(own, Retry::from))
+}
+
 fn backoff(max_retries: u32, base_delay: std::time::Duration) -> Retry {
     let base_delay_ms = u64::try_from(base_delay.as_millis()).unwrap_or(u64::MAX);
     Retry::Backoff { max_retries, base_delay_ms }
 }
 
-/// `fire_limit`: `"none"`, or a table with `max` and `window`.
+/// `fire_limit`: `"none"`, or a table with `max`, `window` and `over`.
 pub(super) fn fire_limit(fields: &mut Fields<'_>) -> Option<Option<FireLimit>> {
     let default = FireLimit::default();
     match fields.raw("fire_limit") {
@@ -62,12 +74,13 @@ pub(super) fn fire_limit(fields: &mut Fields<'_>) -> Option<Option<FireLimit>> {
             let mut inner = Fields::open(&path, table, fields.problems())?;
             let max = inner.or("max", default.max, count(1, LIMIT_MAX));
             let window = inner.or("window", default.window, duration);
+            let over = inner.or("over", default.over, word);
             inner.close();
-            Some(Some(FireLimit { max: max?, window: window? }))
+            Some(Some(FireLimit { max: max?, window: window?, over: over? }))
         }
         Some(other) => {
             let what = described(&other);
-            fields.problem("fire_limit", format!("is {what}: `none`, or {{ max, window }}"));
+            fields.problem("fire_limit", format!("is {what}: `none`, or {{ max, window, over }}"));
             None
         }
     }

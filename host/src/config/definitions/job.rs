@@ -22,13 +22,16 @@ pub(super) fn parse(mut fields: Fields<'_>, id: Option<JobId>) -> Option<Job> {
     let schedule = schedule(&mut fields);
     let work = work(&mut fields, name.as_ref());
     let agent = fields.required("agent", word);
-    let retry = firing::retry(&mut fields);
-    if matches!((&work, retry), (Some(Work::Task(_)), Some(Retry::Backoff { .. }))) {
-        fields.problem("retry", "must be `none` beside a task: the task has its own");
-    }
     let fire_limit = firing::fire_limit(&mut fields);
     let priority = firing::priority(&mut fields);
     let demands = demands::parse(&mut fields);
+    // A task goes by the policy itself.
+    let is_task = matches!(work, Some(Work::Task(_)));
+    let policy = demands.as_ref().and_then(|demands| demands.policy.as_ref());
+    let retry = firing::retry_or_policys(&mut fields, policy.filter(|_| !is_task));
+    if is_task && matches!(retry, Some(Retry::Backoff { .. })) {
+        fields.problem("retry", "must be `none` beside a task: the task has its own");
+    }
     let overlap = fields.or("overlap", Overlap::default(), word);
     let catch_up = fields.or("catch_up_policy", CatchUp::default(), word);
     let grace = u32::try_from(MISFIRE_GRACE.as_secs()).unwrap_or(GRACE_CEILING);

@@ -28,10 +28,11 @@ pub(super) fn parse(
     let template = template.and_then(|text| fields.parsed("template", &text.into(), word));
     let prompt = fields.required("prompt", prompt);
     let agent = fields.required("agent", word);
-    let retry = firing::retry(&mut fields);
     let fire_limit = firing::fire_limit(&mut fields);
     let priority = firing::priority(&mut fields);
     let demands = demands::parse(&mut fields);
+    let policy = demands.as_ref().and_then(|demands| demands.policy.as_ref());
+    let retry = firing::retry_or_policys(&mut fields, policy);
     let policy_untrusted = demands::policy(&mut fields, "policy_untrusted");
     let untrusted = fields.or("untrusted", Untrusted::default(), word);
     let allow_self = fields.or("allow_self", false, flag);

@@ -94,6 +94,7 @@ impl Current {
         }
         match self.attempted() {
             Some(run_id) => {
+                runs::note_undelivered(tx, run_id, EXPIRED, now).await?;
                 runs::expire(tx, run_id, EXPIRED, now).await?;
                 notices::of_run(tx, run_id, Point::CommandExpired, now).await
             }
