@@ -206,6 +206,7 @@ impl Host {
         driver.register(Retention { store: store(), keep, clock });
         let scheduler = Scheduler { store: store(), hub: hub(), clock, gate: gate.clone() };
         let bell = driver.register(scheduler);
+        driver.register(controllers::Timekeeping::new(store(), hub(), clock, Arc::clone(&bell)));
         let (mut changes, stop) = (self.registrar.catalog().changes(), self.draining.clone());
         self.tasks.spawn(async move {
             // Jobs may be among what has changed.

@@ -3,6 +3,11 @@
 //! Tests live through years: `HILLOCK_CLOCK_FILE` names a file that holds by how many milliseconds
 //! the host's clock leads the machine's. Who waits for an instant waits by [`Clock::sleep_until`],
 //! and wakes when the clock is put forward past it.
+//!
+//! The machine's clock may be put back and forward, too. So a wait is made of slices, each of which
+//! looks at the clock anew, and ends at the latest when as much time has passed as was left when it
+//! began: a clock that goes back makes nobody wait longer. Who wakes before the instant finds nothing
+//! due and waits again.
 
 use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
@@ -22,6 +27,8 @@ use crate::model::time::Time;
 static LEAD_MS: LazyLock<watch::Sender<i64>> = LazyLock::new(|| watch::Sender::new(0));
 /// How often the file of a led clock is looked at.
 const LOOK_INTERVAL: Duration = Duration::from_millis(10);
+/// How long a wait goes on without looking at the clock.
+const SLICE: Duration = Duration::from_secs(1);
 
 /// Where the host gets its time, its identifiers and its tokens from.
 #[derive(Clone, Copy, Debug, Default)]
@@ -44,19 +51,9 @@ impl Clock {
         Time::from_millis(ms).unwrap_or(Time::EPOCH)
     }
 
-    /// Waits until it is `instant`.
+    /// Waits until it is `instant`, and no longer than that takes from now by any clock.
     pub async fn sleep_until(self, instant: Time) {
-        let mut lead = LEAD_MS.subscribe();
-        loop {
-            let left = instant.since(self.now());
-            if left.is_zero() {
-                return;
-            }
-            tokio::select! {
-                () = tokio::time::sleep(left) => {}
-                _ = lead.changed() => {}
-            }
-        }
+        wait(instant, || self.now(), LEAD_MS.subscribe()).await;
     }
 
     /// Waits for `span`.
@@ -145,9 +142,68 @@ impl Clock {
     }
 }
 
+async fn wait(instant: Time, now: impl Fn() -> Time, mut lead: watch::Receiver<i64>) {
+    let (begin, whole) = (tokio::time::Instant::now(), instant.since(now()));
+    loop {
+        let left = instant.since(now()).min(whole.saturating_sub(begin.elapsed()));
+        if left.is_zero() {
+            return;
+        }
+        tokio::select! {
+            () = tokio::time::sleep(left.min(SLICE)) => {}
+            _ = lead.changed() => {}
+        }
+    }
+}
+
 fn read_lead(path: &Path) {
     let lead = std::fs::read_to_string(path).ok();
     if let Some(ms) = lead.and_then(|text| text.trim().parse().ok()) {
         LEAD_MS.send_if_modified(|lead| std::mem::replace(lead, ms) != ms);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// How many seconds a wait of one minute takes, by a clock that is wrong by so many seconds from
+    /// the start, until so many have passed.
+    async fn waited(wrong_by: i64, until: u64) -> u64 {
+        let begin = tokio::time::Instant::now();
+        let start: Time = "2026-01-31T09:00:00Z".parse().unwrap();
+        let now = || {
+            let wrong_by = if begin.elapsed().as_secs() < until { wrong_by } else { 0 };
+            Time::from_millis((start + begin.elapsed()).as_millis() + wrong_by * 1000).unwrap()
+        };
+        let lead = watch::Sender::new(0);
+        wait(start + Duration::from_secs(60), now, lead.subscribe()).await;
+        begin.elapsed().as_millis().div_ceil(1000) as u64
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_clock_that_comes_right_is_noticed_within_a_slice() {
+        assert_eq!(waited(0, 0).await, 60);
+        // Behind when the wait begins, and right again before its end.
+        for (wrong_by, until) in [(-8, 8), (-3600, 8), (-3600, 59)] {
+            assert!((60..=61).contains(&waited(wrong_by, until).await), "{wrong_by} {until}");
+        }
+        // Ahead, and right again before its end; or not.
+        assert_eq!(waited(30, 100).await, 30);
+        assert_eq!(waited(30, 10).await, 30, "as long as was left when it began");
+    }
+
+    /// The clock goes back after the wait has begun.
+    #[tokio::test(start_paused = true)]
+    async fn a_clock_that_goes_back_makes_nobody_wait_longer() {
+        let begin = tokio::time::Instant::now();
+        let start: Time = "2026-01-31T09:00:00Z".parse().unwrap();
+        let now = || {
+            let back = if begin.elapsed().as_secs() >= 2 { 3600 } else { 0 };
+            start + begin.elapsed() - Duration::from_secs(back)
+        };
+        let lead = watch::Sender::new(0);
+        wait(start + Duration::from_secs(5), now, lead.subscribe()).await;
+        assert!((5.0..5.5).contains(&begin.elapsed().as_secs_f64()), "{:?}", begin.elapsed());
     }
 }

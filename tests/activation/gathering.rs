@@ -149,7 +149,7 @@ async fn a_batch_too_large_is_not_rendered(database: Database) {
 }
 
 async fn a_limited_batch_makes_no_run(database: Database) {
-    let tight = batching(json!({ "fire_limit": { "max": 1, "window": "1h" } }));
+    let tight = batching(json!({ "fire_limit": { "max": 1, "window": "1h", "over": "drop" } }));
     let scene = Scene::of_triggers(&database, tight).await;
     let first = three(&scene).await;
     assert_eq!(scene.activator.flush().await.unwrap(), 1);

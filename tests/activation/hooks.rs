@@ -88,7 +88,8 @@ async fn only_those_concerned_are_asked() {
 #[tokio::test]
 async fn a_canceled_fire_uses_no_room() {
     let database = Database::sqlite();
-    let triggers = json!([{ "name": "t", "fire_limit": { "max": 1, "window": "1h" } }]);
+    let triggers =
+        json!([{ "name": "t", "fire_limit": { "max": 1, "window": "1h", "over": "drop" } }]);
     let canceling = json!({ "triggers": triggers, "hooks": [hook("a", "cancel")] });
     let scene = Scene::new(&database, canceling).await;
     for _ in 0..3 {

@@ -14,14 +14,14 @@ use crate::harness::on_both_databases;
 
 on_both_databases!(
     rivals_never_go_beyond,
-    twelve_an_hour_unless_it_is_said_otherwise,
+    sixty_an_hour_unless_it_is_said_otherwise,
     what_was_called_off_makes_room,
 );
 
 async fn rivals_never_go_beyond(database: Database) {
     let triggers = json!([
         { "name": "free", "fire_limit": "none" },
-        { "name": "tight", "fire_limit": { "max": 5, "window": "1h" } },
+        { "name": "tight", "fire_limit": { "max": 5, "window": "1h", "over": "drop" } },
     ]);
     let scene = Scene::of_triggers(&database, triggers).await;
     let decided = join_all((0..16).map(|_| scene.decide(event(&json!({}))))).await.concat();
@@ -34,19 +34,20 @@ async fn rivals_never_go_beyond(database: Database) {
     assert_eq!(database.count("runs").await, 21);
 }
 
-async fn twelve_an_hour_unless_it_is_said_otherwise(database: Database) {
+async fn sixty_an_hour_unless_it_is_said_otherwise(database: Database) {
     let scene = Scene::of_triggers(&database, json!([{ "name": "t" }])).await;
     let first = scene.fired(event(&json!({}))).await;
-    for _ in 1..12 {
+    for _ in 1..60 {
         scene.fired(event(&json!({}))).await;
     }
     let decided = scene.decide(event(&json!({}))).await;
     let in_an_hour = first.made.created_at + std::time::Duration::from_secs(3600);
-    assert_eq!(decided[0].1, Verdict::Limited(in_an_hour));
+    assert_eq!(decided[0].1, Verdict::Deferred(in_an_hour));
 }
 
 async fn what_was_called_off_makes_room(database: Database) {
-    let limit = json!([{ "name": "t", "fire_limit": { "max": 1, "window": "1h" } }]);
+    let limit =
+        json!([{ "name": "t", "fire_limit": { "max": 1, "window": "1h", "over": "drop" } }]);
     let scene = Scene::of_triggers(&database, limit).await;
     let run = scene.fired(event(&json!({}))).await.made;
     let second = scene.accept(event(&json!({}))).await;

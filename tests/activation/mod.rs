@@ -1,6 +1,7 @@
 //! Activation through the library, with real components and a real store: events as deep, and with
 //! such causes, as no sender can make them; and through the program, where time has to pass.
 
+mod deferring;
 mod filters;
 mod firing;
 mod gathering;

@@ -42,7 +42,7 @@ const CONFIG: &str = r#"
     event = "webhook"
     agent = "agent"
     prompt = "x"
-    fire_limit = { max = 1, window = "1h" }
+    fire_limit = { max = 1, window = "1h", over = "drop" }
     [[triggers]]
     name = "e-github"
     event = "github.*"

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 use hillock::model::decision::{Decision, Verdict};
-use hillock::model::definition::{FireLimit, Gather};
+use hillock::model::definition::{FireLimit, Gather, Over};
 use hillock::model::id::{EventId, TriggerId};
 use hillock::model::run::NewRun;
 use hillock::model::scope::Scope;
@@ -247,7 +247,7 @@ async fn a_flush_without_a_run_decides_for_all(database: Database) {
 
 async fn a_limited_flush_makes_no_run(database: Database) {
     let store = open(&database).await;
-    let limit = Some(FireLimit { max: 1, window: Duration::from_secs(100) });
+    let limit = Some(FireLimit { max: 1, window: Duration::from_secs(100), over: Over::Drop });
     let mut done = vec![];
     for secs in [100, 110] {
         let id = hold(&store, &debounce(5, None), at(secs)).await;
@@ -294,7 +294,7 @@ async fn what_is_postponed_waits(database: Database) {
     let store = open(&database).await;
     hold(&store, &debounce(5, None), at(100)).await;
     let gathering = only(&store, at(105)).await;
-    postpone(&store, &gathering.id, at(120)).await.unwrap();
+    postpone(&store, &gathering.id, at(120), at(105)).await.unwrap();
     none(&store, at(119)).await;
     assert_eq!(next_due(&store).await.unwrap(), Some(at(120)));
     let own = hold(&store, &debounce(5, None), at(118)).await;

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 use hillock::model::decision::Verdict;
-use hillock::model::definition::FireLimit;
+use hillock::model::definition::{FireLimit, Over};
 use hillock::model::id::RunId;
 use hillock::model::run::NewRun;
 use hillock::model::scope::Scope;
@@ -31,7 +31,7 @@ on_both_databases!(
     a_trigger_without_limit_has_none,
 );
 
-const LIMIT: FireLimit = FireLimit { max: 3, window: Duration::from_secs(100) };
+const LIMIT: FireLimit = FireLimit { max: 3, window: Duration::from_secs(100), over: Over::Drop };
 
 /// An event for each of these triggers' limits, activated at `now`; what became of it.
 async fn fire(store: &Store, triggers: &[(&str, Option<FireLimit>)], now: Time) -> Vec<Verdict> {

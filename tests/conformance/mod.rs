@@ -2,11 +2,13 @@
 
 mod activation;
 mod activity;
+mod ahead;
 mod approval;
 mod audit;
 mod bounds;
 mod breaker;
 mod cancel;
+mod deferrals;
 mod definitions;
 mod fixture;
 mod gatherings;

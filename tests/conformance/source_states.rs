@@ -71,6 +71,7 @@ async fn what_is_new_is_due_at_once_and_keeps_its_time(database: Database) {
         state: [].into(),
         revision: 0,
         next_at: Some(at(10)),
+        set_at: Some(at(10)),
         last_at: None,
         failures: 0,
         last_error: None,
@@ -152,6 +153,7 @@ async fn a_changed_definition_is_due_at_once_and_drops_what_is_under_way(databas
     let now = state(&store, &rss()).await;
     let wanted = SourceState {
         next_at: Some(at(6)),
+        set_at: Some(at(6)),
         failures: 0,
         revision: under_way.revision + 1,
         ..under_way.clone()

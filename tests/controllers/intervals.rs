@@ -14,8 +14,9 @@ use crate::harness::{on_both_databases, wait};
 on_both_databases!(each_has_a_pass_an_interval_after_the_last);
 
 /// What is promised, in seconds.
-const INTERVALS: [(&str, u64); 9] = [
+const INTERVALS: [(&str, u64); 10] = [
     ("inbox", 5),
+    ("clock", 10),
     ("scheduler", 30),
     ("worker-health", 30),
     ("command-recovery", 60),

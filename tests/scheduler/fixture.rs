@@ -131,6 +131,17 @@ impl Host {
         schedules::state(&self.store, &job.id).await.unwrap().unwrap()
     }
 
+    /// Has a job's cursor stand where a host left it, by a clock that said `now`.
+    pub(super) async fn set_cursor(&self, job: &Job, next: Time, now: Time) {
+        let (next, now) = (next.as_millis(), now.as_millis());
+        let moved = format!(
+            "UPDATE schedules SET next_run_at = {next}, due_at = {next}, set_at = {now} \
+             WHERE job_id = '{}'",
+            job.id
+        );
+        self.database.execute(&moved).await;
+    }
+
     pub(super) async fn stored(&self, job: &Job) -> StoredJob {
         let found = schedule::find(&self.store, &job.scope, job.id.as_str()).await;
         found.unwrap().unwrap()

@@ -2,6 +2,7 @@
 
 mod by_hand;
 mod changes;
+mod clocks;
 mod fixture;
 mod handover;
 mod hooks;

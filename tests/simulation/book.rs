@@ -267,6 +267,9 @@ impl Book {
 impl Book {
     fn activate(&mut self, id: &str, before: &Image, after: &Image) -> Result<(), Violation> {
         let (was, is) = (before.find("activated_at"), after.find("activated_at"));
+        if was == is {
+            return put_back(id, before, after, "received_at");
+        }
         must!(was.is_none() && is.is_some(), "{id} was activated before: {was:?}, now {is:?}");
         let seen = self.events.insert(id.to_owned(), true);
         must!(seen == Some(false), "{id} is activated, and was {seen:?}");
@@ -370,10 +373,14 @@ impl Book {
     fn change_run(&mut self, id: &str, before: &Image, after: &Image) -> Result<(), Violation> {
         let (was, is): (RunStatus, RunStatus) =
             (before.get("status").parse()?, after.get("status").parse()?);
-        must!(!was.is_terminal() || before == after, "{id} had ended: {before:?}, now {after:?}");
+        // What a wrong clock has left in the future is set to the present, in what has ended, too.
+        let times = ["created_at", "ended_at"];
+        let same = before.without(&times) == after.without(&times);
+        must!(!was.is_terminal() || same, "{id} had ended: {before:?}, now {after:?}");
         must!(was == is || was.may_become(is), "{id} was {was}, and is {is}");
         let ended = after.find("ended_at").is_some();
         must!(ended == is.is_terminal(), "{id} is {is}, and its end is {ended}");
+        self.made_earlier(id, after.number("created_at"))?;
         let run = self.runs.get_mut(id).ok_or_else(|| format!("{id} was never made"))?;
         must!(run.status == was, "{id} was seen as {}, and was {was}", run.status);
         run.status = is;
@@ -386,6 +393,19 @@ impl Book {
             counted.remove(&(created_at, id.to_owned()));
         }
         self.touch(id);
+        Ok(())
+    }
+
+    /// A run that a wrong clock has made in the future counts from when that was found.
+    fn made_earlier(&mut self, id: &str, created_at: i64) -> Result<(), Violation> {
+        let run = self.runs.get_mut(id).ok_or_else(|| format!("{id} was never made"))?;
+        let was = std::mem::replace(&mut run.created_at, created_at);
+        must!(created_at <= was, "{id} was made at {was}, and now at {created_at}");
+        if let Some(counted) = self.counted.get_mut(&run.owner)
+            && counted.remove(&(was, id.to_owned())).is_some()
+        {
+            counted.insert((created_at, id.to_owned()), ());
+        }
         Ok(())
     }
 
@@ -468,6 +488,12 @@ impl Book {
             (before.get("state").parse()?, after.get("state").parse()?);
         if was.is_terminal() && after == &before.without(&["token_hash", "token_expires_at"]) {
             return self.forget_token(id);
+        }
+        if was.is_terminal() && before != after {
+            let command =
+                self.commands.get_mut(id).ok_or_else(|| format!("{id} was never made"))?;
+            command.token_expires_at = after.number("token_expires_at");
+            return put_back(id, before, after, "token_expires_at");
         }
         must!(!was.is_terminal() || before == after, "{id} had ended: {before:?}, now {after:?}");
         must!(was == is || was.may_become(is), "{id} was {was}, and is {is}");
@@ -616,10 +642,9 @@ impl Book {
         }
         // It is open again with a run that was asked for after its end, and not otherwise.
         let taken_up = was.is_terminal() && before.get("run_id") != after.get("run_id");
-        must!(
-            !was.is_terminal() || taken_up || before == after,
-            "{id} had ended: {before:?}, now {after:?}"
-        );
+        if was.is_terminal() && !taken_up && before != after {
+            return put_back(id, before, after, "ended_at");
+        }
         must!(was == is || was.may_become(is), "{id} was {was}, and is {is}");
         must!(!taken_up || is == TaskStatus::Queued, "{id} was taken up again as {after:?}");
         let task = self.tasks.get_mut(id).ok_or_else(|| format!("{id} was never made"))?;
@@ -687,9 +712,18 @@ impl Book {
         let Some(next) = after.find("next_run_at") else { return Ok(()) };
         let next: i64 = next.parse().unwrap();
         let before = self.slots.insert(id.to_owned(), next).unwrap_or(i64::MIN);
-        must!(before <= next, "{id} went back from {before} to {next}");
+        let set_back = after.find("set_back_from").is_some_and(|from| from == before.to_string());
+        must!(before <= next || set_back, "{id} went back from {before} to {next}");
         Ok(())
     }
+}
+
+/// A row is the same as before, but for one instant that was in the future.
+fn put_back(id: &str, before: &Image, after: &Image, column: &str) -> Result<(), Violation> {
+    let same = before.without(&[column]) == after.without(&[column]);
+    let earlier = before.number(column) >= after.number(column);
+    must!(same && earlier, "{id} was {before:?}, and now is {after:?}");
+    Ok(())
 }
 
 fn retries_max(retry: &str) -> i64 {

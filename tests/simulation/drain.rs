@@ -24,6 +24,7 @@ impl World {
         self.note("from here on, nothing fails".to_owned());
         for replica in &mut self.replicas {
             replica.memory = Memory::default();
+            replica.come_right();
         }
         for place in 0..self.workers.len() {
             self.workers[place] = Worker::healthy(self.truth, &mut self.dice);
@@ -83,6 +84,7 @@ impl World {
             }
         }
         let replica = self.any_replica();
+        self.keep_time(replica).await;
         self.release_leases(replica).await;
         self.recover(replica).await;
         self.reconcile(replica).await;

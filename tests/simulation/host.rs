@@ -294,7 +294,8 @@ impl World {
 
     /// One of the controllers that put stored state right.
     pub(super) async fn put_right(&mut self, replica: usize) {
-        match self.dice.between(0, 9) {
+        match self.dice.between(0, 10) {
+            10 => self.keep_time(replica).await,
             0 | 1 => self.release_leases(replica).await,
             2 => self.recover(replica).await,
             3 | 4 => self.reconcile(replica).await,
@@ -304,6 +305,12 @@ impl World {
             8 => self.retain_audit(replica).await,
             _ => self.retain(replica).await,
         }
+    }
+
+    /// What a wrong clock has left in the future.
+    pub(super) async fn keep_time(&mut self, replica: usize) {
+        let right = async |store, now| controllers::put_right(&store, now).await;
+        self.writes(replica, "puts right what is ahead".to_owned(), right).await;
     }
 
     pub(super) async fn release_leases(&mut self, replica: usize) {

@@ -75,7 +75,7 @@ const WATCHED: [Watched; 12] = [
     Watched { table: "run_logs", id: &["run_id", "seq"], columns: &["run_id"] },
     Watched { table: "run_events", id: &["run_id", "seq"], columns: &["run_id"] },
     Watched { table: "workers", id: &["id"], columns: &["admin_state", "health"] },
-    Watched { table: "schedules", id: &["job_id"], columns: &["next_run_at"] },
+    Watched { table: "schedules", id: &["job_id"], columns: &["next_run_at", "set_back_from"] },
     Watched { table: "gatherings", id: &["id"], columns: &["size", "closed"] },
 ];
 

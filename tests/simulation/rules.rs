@@ -9,7 +9,7 @@ use hillock::config::{Keep, RetentionSettings};
 use hillock::model::command::OnLost;
 use hillock::model::content::Content;
 use hillock::model::decision::{Decision, Verdict};
-use hillock::model::definition::{FireLimit, Gather, Priority, Retry};
+use hillock::model::definition::{FireLimit, Gather, Over, Priority, Retry};
 use hillock::model::envelope::Event;
 use hillock::model::id::{CommandId, GatheringId, RunId, TriggerId};
 use hillock::model::policy::{Ask, Attempts, Policy, RuntimeType};
@@ -69,7 +69,7 @@ fn rules() -> &'static [Rule] {
     static RULES: LazyLock<Vec<Rule>> = LazyLock::new(|| {
         let secs = Duration::from_secs;
         let backoff = Retry::Backoff { max_retries: 3, base_delay_ms: 2_000 };
-        let limit = |max, window| Some(FireLimit { max, window: secs(window) });
+        let limit = |max, window| Some(FireLimit { max, window: secs(window), over: Over::Drop });
         let rule = |name, kind, agent| Rule {
             name,
             kind,

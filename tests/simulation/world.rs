@@ -106,6 +106,12 @@ impl World {
             _ => self.dice.between(0, 120),
         };
         self.truth = self.truth + Duration::from_millis(ms);
+        let replica = self.any_replica();
+        match self.dice.between(0, 5_999) {
+            0 => self.replicas[replica].leap(&mut self.dice),
+            1..=30 => self.replicas[replica].come_right(),
+            _ => {}
+        }
     }
 
     pub(super) fn any_replica(&mut self) -> usize {

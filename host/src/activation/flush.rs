@@ -10,7 +10,9 @@ use super::{Activator, Unfired};
 use crate::model::decision::Verdict;
 use crate::model::definition::{Gather, Trigger};
 use crate::model::envelope::{Batch, Envelope, Event};
+use crate::model::id::TriggerId;
 use crate::model::time::Time;
+use crate::store::deferrals::{self, Line};
 use crate::store::firing::Firing;
 use crate::store::gatherings::{self, Flush, Gathering};
 use crate::store::{StoreError, events};
@@ -62,6 +64,25 @@ impl Activator {
         }
     }
 
+    /// Makes due what waits for fire limits that have room again, or that are gone. What waits of a
+    /// trigger that is switched off or gone is due, too: it comes to nothing.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub async fn release(&self) -> Result<(), StoreError> {
+        let (now, definitions) = (self.clock.now(), self.catalog.now());
+        let lines = deferrals::lines(&self.store, now).await?;
+        if lines.is_empty() {
+            return Ok(());
+        }
+        let line = |trigger_id: TriggerId| {
+            let trigger = definitions.triggers.iter().find(|trigger| trigger.id == trigger_id);
+            let limit = trigger.filter(|trigger| trigger.enabled).and_then(|one| one.fire_limit);
+            Line { trigger_id, limit }
+        };
+        deferrals::release(&self.store, lines.into_iter().map(line).collect(), now).await
+    }
+
     /// When [`flush`](Self::flush) has something to do next, as far as that is known.
     ///
     /// # Errors
@@ -82,8 +103,8 @@ impl Activator {
             Err(Unflushed::Store(error)) => return Err(error),
             Err(Unflushed::Later(why)) => {
                 tracing::warn!(gathering = %gathering.id, why, "set aside");
-                let later = self.clock.now() + PAUSE;
-                gatherings::postpone(&self.store, &gathering.id, later).await?;
+                let now = self.clock.now();
+                gatherings::postpone(&self.store, &gathering.id, now + PAUSE, now).await?;
                 return Ok(false);
             }
         };

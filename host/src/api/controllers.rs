@@ -42,8 +42,16 @@ struct ControllerJson {
     holder: Option<ReplicaId>,
     next_at: Option<Time>,
     last: Option<PassJson>,
+    /// The last pass that found something to do.
+    worked: Option<WorkedJson>,
     passes: u64,
     failures: u64,
+}
+
+#[derive(Debug, Serialize)]
+struct WorkedJson {
+    at: Time,
+    items: Items,
 }
 
 #[derive(Debug, Serialize)]
@@ -109,6 +117,7 @@ impl ControllerJson {
             holder: None,
             next_at: None,
             last: None,
+            worked: None,
             passes: 0,
             failures: 0,
         }
@@ -121,6 +130,7 @@ impl From<Controller> for ControllerJson {
             holder: controller.holder.map(|holder| holder.replica),
             next_at: Some(controller.next_at),
             last: controller.last.map(PassJson::from),
+            worked: controller.worked.map(|(at, items)| WorkedJson { at, items }),
             passes: controller.passes,
             failures: controller.failures,
             ..Self::new(controller.name)

@@ -1,5 +1,6 @@
 //! Events, with what was decided on them.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use axum::Json;
@@ -41,6 +42,8 @@ pub(super) struct SummaryJson {
     received_at: Time,
     verified: Option<Verified>,
     activated_at: Option<Time>,
+    /// How many triggers decided how.
+    outcomes: BTreeMap<Outcome, u32>,
 }
 
 #[derive(Debug, Serialize)]
@@ -75,7 +78,13 @@ pub(super) async fn list(
     };
     let (reach, page) = (query.scope.reach()?, query.paging.request()?);
     let page = events::list(&api.store, reach, &filter, page).await?;
-    Ok(Json(Listing::page(page, SummaryJson::from)))
+    let ids: Vec<&EventId> = page.items.iter().map(|event| &event.id).collect();
+    let outcomes = events::outcomes(&api.store, &ids).await?;
+    let summary = |event: EventSummary| {
+        let outcomes = outcomes.get(event.id.as_str()).cloned().unwrap_or_default();
+        SummaryJson { outcomes, ..event.into() }
+    };
+    Ok(Json(Listing::page(page, summary)))
 }
 
 pub(super) async fn show(
@@ -91,10 +100,21 @@ pub(super) async fn show(
     let decisions = events::decisions(&api.store, &id).await?;
     let envelope = Envelope::open(Arc::new(event)).map(|envelope| envelope.to_json());
     Ok(Json(EventJson {
-        summary: summary.into(),
+        summary: SummaryJson::of(summary, &decisions),
         envelope: envelope.unwrap_or_default(),
         decisions: decisions.into_iter().map(DecisionJson::from).collect(),
     }))
+}
+
+impl SummaryJson {
+    /// An event on which this was decided.
+    pub(super) fn of(event: EventSummary, decisions: &[Decision]) -> Self {
+        let mut outcomes = BTreeMap::new();
+        for decision in decisions {
+            *outcomes.entry(decision.verdict.outcome()).or_default() += 1;
+        }
+        Self { outcomes, ..event.into() }
+    }
 }
 
 impl From<EventSummary> for SummaryJson {
@@ -113,6 +133,7 @@ impl From<EventSummary> for SummaryJson {
             received_at: event.received_at,
             verified: event.verified,
             activated_at: event.activated_at,
+            outcomes: BTreeMap::new(),
         }
     }
 }

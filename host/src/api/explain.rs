@@ -74,6 +74,7 @@ pub(super) async fn explain(
     let held = gatherings::holding(&api.store, &scope, &id).await?;
     let is_activated = summary.activated_at.is_some();
     let not_considered = not_considered(&api.catalog.now(), &event, &decisions, is_activated);
+    let event_json = SummaryJson::of(summary.clone(), &decisions);
     let mut considered = Vec::with_capacity(decisions.len());
     for decision in decisions {
         let until = held.iter().find(|(trigger, _)| *trigger == decision.trigger_id);
@@ -90,7 +91,7 @@ pub(super) async fn explain(
     let Event { occurred_at, origin, depth, causes, .. } = event;
     let repeats = summary.repeats;
     Ok(Json(ExplanationJson {
-        event: summary.into(),
+        event: event_json,
         occurred_at,
         origin,
         depth,

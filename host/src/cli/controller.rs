@@ -58,6 +58,8 @@ struct Listed {
     holder: Option<ReplicaId>,
     next_at: Option<Time>,
     last: Option<Pass>,
+    /// An older host does not say.
+    worked: Option<Worked>,
     passes: u64,
     failures: u64,
 }
@@ -72,6 +74,12 @@ struct Pass {
     at: Time,
     result: PassResult,
     error: Option<Plain>,
+    items: Items,
+}
+
+#[derive(Debug, Deserialize)]
+struct Worked {
+    at: Time,
     items: Items,
 }
 
@@ -144,7 +152,16 @@ fn listed(controllers: &[Listed]) -> String {
         ]
     };
     let head = ["NAME", "EVERY", "LAST", "RESULT", "DID", "NEXT", "PASSES", "FAILURES", "HELD BY"];
-    table(head, controllers.iter().map(row))
+    table(head, controllers.iter().map(row)) + &wrong_clock(controllers)
+}
+
+/// That a clock was wrong, if one was: who looks at the table later would not see it.
+fn wrong_clock(controllers: &[Listed]) -> String {
+    let clock = controllers.iter().find(|one| one.name.as_str() == ControllerName::Clock.as_str());
+    let Some(Worked { at, items }) = clock.and_then(|clock| clock.worked.as_ref()) else {
+        return String::new();
+    };
+    format!("\nA clock was ahead of its time: at {at}, {} put right.\n", counted(items))
 }
 
 /// What was done, and to how many.

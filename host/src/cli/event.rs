@@ -1,5 +1,6 @@
 //! `hillock event`: what arrived, and what each trigger made of it.
 
+use std::collections::BTreeMap;
 use std::process::ExitCode;
 
 use clap::Subcommand;
@@ -94,6 +95,9 @@ pub struct Summary {
     verified: Option<Verified>,
     /// When its triggers had all decided.
     pub activated_at: Option<Time>,
+    /// How many triggers decided how; an older host does not say.
+    #[serde(default)]
+    outcomes: BTreeMap<Plain, u32>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -107,6 +111,18 @@ struct Producer {
 }
 
 impl Summary {
+    /// What its triggers decided, in short: `fired, 2 deferred`.
+    fn decided(&self) -> String {
+        let one = |(outcome, count): (&Plain, &u32)| match count {
+            1 => outcome.line(),
+            count => format!("{count} {}", outcome.line()),
+        };
+        or_none(
+            Some(self.outcomes.iter().map(one).collect::<Vec<_>>().join(", "))
+                .filter(|decided| !decided.is_empty()),
+        )
+    }
+
     /// The endpoint, hook, observer or extension that it came by.
     fn via(&self) -> String {
         match (&self.endpoint, &self.producer) {
@@ -176,6 +192,9 @@ impl Decision {
         let why = match (&self.run_id, &self.reason, self.retry_at) {
             (Some(run), ..) => format!(" {run}"),
             (None, Some(reason), _) => format!(": {}", reason.line()),
+            (None, None, Some(at)) if self.outcome.as_str() == "deferred" => {
+                format!(": it waits for its turn, at {at}")
+            }
             (None, None, Some(retry_at)) => format!(": it may fire again at {retry_at}"),
             (None, None, None) => String::new(),
         };
@@ -192,9 +211,10 @@ fn listed(events: &[Summary]) -> String {
             or_none(event.verified.as_ref().map(|verified| &verified.scheme)),
             event.received_at.to_string(),
             or_none(event.activated_at),
+            event.decided(),
         ]
     };
-    let headings = ["ID", "KIND", "VIA", "VERIFIED", "RECEIVED", "ACTIVATED"];
+    let headings = ["ID", "KIND", "VIA", "VERIFIED", "RECEIVED", "ACTIVATED", "DECIDED"];
     table(headings, events.iter().map(row))
 }
 
@@ -231,6 +251,7 @@ mod tests {
             r#"{{"id":"{ID}","kind":"github.push","scope":"global","source":"webhook",
             "endpoint":{{"webhook_id":"wbh_1","slug":"gh"}},
             "received_at":"2026-01-31T09:00:00.000Z","activated_at":null,
+            "outcomes":{{"fired":1,"deferred":2}},
             "verified":{{"scheme":"github","key_ref":"env:S","at":"2026-01-31T09:00:00.000Z"}},
             "envelope":{{"occurred_at":"2026-01-31T08:59:59.000Z","depth":0,"data":{{"b":1,"a":2}},
               "origin":{{"component":"github","version":"0.1.0","digest":"sha256:ab"}}}},
@@ -274,6 +295,9 @@ mod tests {
         let text = listed(&[serde_json::from_str(&json()).unwrap()]);
         let text = Plain::from(text.as_str()).to_string();
         let row: Vec<_> = text.lines().nth(1).unwrap().split_whitespace().collect();
-        assert_eq!(row, [ID, "github.push", "gh", "github", "2026-01-31T09:00:00.000Z", "-"]);
+        let received = "2026-01-31T09:00:00.000Z";
+        let decided = ["2", "deferred,", "fired"];
+        let row_wanted = [ID, "github.push", "gh", "github", received, "-"];
+        assert_eq!(row, [&row_wanted[..], &decided].concat());
     }
 }

@@ -162,6 +162,9 @@ impl Considered {
         }
         match (&self.reason, self.retry_at, self.held_until) {
             (Some(reason), ..) => reason.line(),
+            (None, Some(at), until) if self.outcome.as_str() == "deferred" => {
+                format!("it waits for its turn under the fire limit, at {}", until.unwrap_or(at))
+            }
             (None, Some(retry_at), _) => format!("it may fire again at {retry_at}"),
             (None, None, Some(until)) => format!("it waits for others until {until}"),
             (None, None, None) => NONE.to_owned(),

@@ -35,7 +35,7 @@ fn line(mut to: impl Write + IsTerminal, text: &str) -> io::Result<()> {
 
 /// Text without the sequences that terminals obey; other controls but line ends and tabs stand as
 /// escapes.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Plain(String);
 
 impl Plain {

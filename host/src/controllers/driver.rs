@@ -27,12 +27,10 @@ use crate::model::controller::{
     Controller as Standing, ControllerName, Holder, Items, Pass, PassResult,
 };
 use crate::model::id::ReplicaId;
-use crate::model::time::Time;
+use crate::model::time::{SKEW, Time};
 use crate::store::controllers::{self, Begin, Turn};
 use crate::store::{Store, StoreError};
 
-/// How much two replicas' clocks may differ: either may be wrong by five seconds.
-const SKEW: Duration = Duration::from_secs(10);
 /// The shortest time that a pass may take before it is ended.
 const LIMIT_MIN: Duration = Duration::from_secs(5);
 /// How soon after a pass that did not succeed, or that could not begin, the next one is.

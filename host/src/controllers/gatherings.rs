@@ -1,4 +1,4 @@
-//! Bursts that have ended and batches that are full.
+//! Bursts that have ended, batches that are full, and what fire limits have room for again.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -44,6 +44,7 @@ async fn flush(
     hub: &Hub,
     clock: Clock,
 ) -> Result<Duration, crate::store::StoreError> {
+    activator.release().await?;
     if activator.flush().await? > 0 {
         hub.notify();
     }

@@ -16,6 +16,8 @@ use crate::store::{Store, StoreError};
 
 /// How many look at the same time, so that a slow one holds up no other.
 const AT_ONCE: usize = 8;
+/// How long nobody looks though nothing is due.
+const LOOK_INTERVAL: Duration = Duration::from_secs(5);
 /// How long a store that fails is left alone.
 const PAUSE: Duration = Duration::from_secs(2);
 
@@ -44,12 +46,14 @@ pub(super) async fn looks<L: Looks>(
                 Some(clock.now() + PAUSE)
             }
         };
+        // The next may be put forward meanwhile, by whoever puts a wrong clock's doing right.
+        let look = clock.now() + LOOK_INTERVAL;
         let has_room = round.busy.len() < AT_ONCE;
         tokio::select! {
             () = round.stop.cancelled() => {}
             Ok(()) = catalog.changed() => follows = false,
             Some(_) = round.busy.join_next() => {}
-            () = clock.sleep_until(next.unwrap_or(Time::EPOCH)), if has_room && next.is_some() => {}
+            () = clock.sleep_until(next.unwrap_or(look).min(look)), if has_room => {}
         }
     }
     while round.busy.join_next().await.is_some() {}
@@ -84,8 +88,8 @@ impl<L: Looks> Round<L> {
 
     /// Has one begin, unless another replica was faster.
     async fn claim(&mut self, due: SourceState, now: Time) -> Result<(), StoreError> {
-        let due_at = due.next_at;
-        let claimed = SourceState { next_at: Some(now + LEASE), ..due };
+        let (due_at, set_at) = (due.next_at, due.set_at);
+        let claimed = SourceState { next_at: Some(now + LEASE), set_at: Some(now), ..due };
         if source_states::commit(&self.store, &claimed, &[]).await?.is_none() {
             return Ok(());
         }
@@ -97,7 +101,7 @@ impl<L: Looks> Round<L> {
                 Some(looked) => looked,
                 // Somebody else is to look at once.
                 None => {
-                    let released = SourceState { next_at: due_at, ..claimed };
+                    let released = SourceState { next_at: due_at, set_at, ..claimed };
                     source_states::commit(&store, &released, &[]).await.map(drop)
                 }
             };

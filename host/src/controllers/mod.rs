@@ -23,6 +23,7 @@ mod run_recovery;
 mod scheduler;
 mod sessions;
 mod supervisor;
+mod timekeeping;
 mod token_cleanup;
 mod worker_health;
 
@@ -43,5 +44,6 @@ pub use run_recovery::RunRecovery;
 pub use scheduler::Scheduler;
 pub use sessions::SessionReconciler;
 pub use supervisor::supervised;
+pub use timekeeping::{Timekeeping, put_right};
 pub use token_cleanup::{Expired, TokenCleanup, token_cleanup};
 pub use worker_health::WorkerHealth;

@@ -93,6 +93,7 @@ impl Extensions {
                 cursor: found.polled.cursor,
                 state: found.polled.state,
                 next_at: Some(now + if more { LEASE } else { found.delay }),
+                set_at: Some(now),
                 last_at: Some(now),
                 failures: 0,
                 last_error: None,
@@ -156,12 +157,13 @@ impl Extensions {
         let (name, now) = (&extension.name, self.clock.now());
         let after = if let PollError::Sandbox(SandboxError::Busy { .. }) = error {
             tracing::warn!(extension = %name, %error, "set aside");
-            SourceState { next_at: Some(now + BUSY_DELAY), ..before }
+            SourceState { next_at: Some(now + BUSY_DELAY), set_at: Some(now), ..before }
         } else {
             tracing::error!(extension = %name, %error, "a poll failed");
             let failures = before.failures.saturating_add(1);
             SourceState {
                 next_at: Some(now + backoff(extension.interval, failures)),
+                set_at: Some(now),
                 last_at: Some(now),
                 failures,
                 last_error: Some(shortened(&error.to_string(), ERROR_BYTES_MAX)),

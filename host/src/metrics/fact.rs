@@ -8,7 +8,7 @@ use crate::model::envelope::Source;
 use crate::model::run::{OwnerKind, RunStatus};
 
 /// Something to count once it is committed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Fact {
     /// An event came in, or one that was known came again.
     Event {
@@ -19,6 +19,13 @@ pub enum Fact {
     },
     /// A trigger decided on an event.
     Decided(Outcome),
+    /// A trigger met its fire limit.
+    Limited {
+        /// Its name.
+        trigger: String,
+        /// Whether the fire waits.
+        deferred: bool,
+    },
     /// Runs were made.
     RunsMade {
         /// What fired.

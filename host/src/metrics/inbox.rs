@@ -1,6 +1,7 @@
 //! What arrives, and what triggers make of it.
 
 use super::book::{Book, Counts};
+use super::limits::Limits;
 use crate::model::decision::Outcome;
 use crate::model::envelope::Source;
 
@@ -61,6 +62,7 @@ pub struct Inbox {
     webhooks: Counts<1>,
     events: Counts<2>,
     decisions: Counts<1>,
+    limits: Limits,
 }
 
 impl Inbox {
@@ -79,15 +81,18 @@ impl Inbox {
             decisions: book.counts(
                 "hillock_decisions",
                 ["outcome"],
-                "What triggers decided on events; what is held for a burst or batch counts again when \
-                 that is decided",
+                "What triggers decided on events; what is held for a burst or batch, or deferred by a \
+                 fire limit, counts again when that is decided",
             ),
+            limits: Limits::default(),
         };
         for outcome in WebhookOutcome::ALL {
             new.webhooks.add([outcome.as_str()], 0);
         }
         new.events.add([Source::Webhook.as_str(), "accepted"], 0);
-        new.decisions.add([Outcome::Fired.as_str()], 0);
+        for outcome in [Outcome::Fired, Outcome::Limited, Outcome::Deferred] {
+            new.decisions.add([outcome.as_str()], 0);
+        }
         new
     }
 
@@ -98,6 +103,10 @@ impl Inbox {
 
     pub(super) fn event(&self, source: Source, new: bool) {
         self.events.add([source.as_str(), if new { "accepted" } else { "duplicate" }], 1);
+    }
+
+    pub(super) fn limits(&self) -> &Limits {
+        &self.limits
     }
 
     pub(super) fn decided(&self, outcome: Outcome) {

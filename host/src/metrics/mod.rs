@@ -16,6 +16,7 @@ mod fact;
 mod http;
 mod inbox;
 mod jobs;
+mod limits;
 mod plugins;
 mod process;
 mod queue;
@@ -115,6 +116,7 @@ impl Metrics {
         match fact {
             Fact::Event { source, new } => inbox.event(source, new),
             Fact::Decided(outcome) => inbox.decided(outcome),
+            Fact::Limited { trigger, deferred } => inbox.limits().met(&trigger, deferred),
             Fact::RunsMade { owner, count } => runs.made(owner, count),
             Fact::RunsEnded { status, count } => runs.ended(status, count),
             Fact::RunRetried => runs.retried(),

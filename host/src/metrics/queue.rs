@@ -22,6 +22,8 @@ pub struct Present {
     pub inbox: u64,
     /// How long the first of them has waited.
     pub oldest_event: Duration,
+    /// Fires that wait for their trigger's fire limit.
+    pub deferred: u64,
     /// By how long the job that should have fired first is overdue.
     pub overdue: Duration,
     /// Sessions that have been starting or stopping for too long, by their state.
@@ -52,6 +54,7 @@ pub struct Queue {
     active: Gauges<0>,
     inbox: Gauges<0>,
     oldest_event: Gauges<0>,
+    deferred: Gauges<0>,
     overdue: Gauges<0>,
     stuck: Gauges<1>,
     workers: Gauges<3>,
@@ -93,6 +96,12 @@ impl Queue {
                 [],
                 "How long the oldest of them has waited; store-wide, every replica tells the same",
             ),
+            deferred: book.gauges(
+                "hillock_deferred_fires",
+                [],
+                "Fires of triggers that wait for their fire limit; store-wide, every replica tells the \
+                 same",
+            ),
             overdue: book.gauges_of_seconds(
                 "hillock_schedule_overdue",
                 [],
@@ -125,6 +134,7 @@ impl Queue {
         self.active.set([], number(present.active));
         self.inbox.set([], number(present.inbox));
         self.oldest_event.set([], present.oldest_event.as_secs_f64());
+        self.deferred.set([], number(present.deferred));
         self.overdue.set([], present.overdue.as_secs_f64());
         for state in [SessionState::Starting, SessionState::Stopping] {
             let mine = present.stuck.iter().filter(|(one, _)| *one == state);
@@ -150,6 +160,7 @@ impl Queue {
             &self.active,
             &self.inbox,
             &self.oldest_event,
+            &self.deferred,
             &self.overdue,
         ] {
             gauge.clear();

@@ -28,6 +28,8 @@ words! {
         AuditRetention = "audit-retention",
         /// What ended long ago.
         Retention = "retention",
+        /// Instants that a wrong clock has written.
+        Clock = "clock",
     }
 }
 
@@ -36,6 +38,7 @@ impl ControllerName {
     pub fn interval(self) -> Duration {
         Duration::from_secs(match self {
             Self::Inbox => 5,
+            Self::Clock => 10,
             Self::WorkerHealth | Self::Scheduler => 30,
             Self::CommandRecovery | Self::SessionReconciler | Self::RunRecovery => 60,
             Self::TokenCleanup | Self::Retention => 60 * 60,
@@ -55,6 +58,7 @@ impl ControllerName {
             Self::TokenCleanup => "removes tokens and keys that are past their time",
             Self::AuditRetention => "removes old rows of the audit",
             Self::Retention => "removes what ended longer ago than it is kept",
+            Self::Clock => "puts right what a clock that was ahead has left in the future",
         }
     }
 }
@@ -111,6 +115,8 @@ pub struct Controller {
     pub next_at: Time,
     /// Its last pass that ended.
     pub last: Option<Pass>,
+    /// When one last found something to do, and what it did.
+    pub worked: Option<(Time, Items)>,
     /// How many passes have ended.
     pub passes: u64,
     /// How many of them did not succeed.

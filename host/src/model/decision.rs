@@ -18,8 +18,10 @@ pub enum Verdict {
     Filtered(String),
     /// It waits with others for a burst to end or a batch to fill.
     Held,
-    /// It has fired as often as it may for now; says when it may again.
+    /// It has fired as often as it may for now, and this is left out; says when it may again.
     Limited(Time),
+    /// It has fired as often as it may for now, and this waits for its turn; says when that comes.
+    Deferred(Time),
     /// A pre-fire hook called the run off; says which and why.
     Canceled(String),
     /// It is switched off.
@@ -40,6 +42,7 @@ impl Verdict {
             Self::Filtered(_) => Outcome::Filtered,
             Self::Held => Outcome::Held,
             Self::Limited(_) => Outcome::Limited,
+            Self::Deferred(_) => Outcome::Deferred,
             Self::Canceled(_) => Outcome::Canceled,
             Self::Disabled => Outcome::Disabled,
             Self::LoopGuard(_) => Outcome::LoopGuard,
@@ -64,21 +67,23 @@ impl Verdict {
             | Self::LoopGuard(why)
             | Self::RenderError(why)
             | Self::ComponentError(why) => Some(why),
-            Self::Fired(_) | Self::Held | Self::Limited(_) | Self::Disabled => None,
+            Self::Fired(_) | Self::Held | Self::Limited(_) | Self::Deferred(_) | Self::Disabled => {
+                None
+            }
         }
     }
 
     /// When the trigger may fire again, for one that has reached its limit.
     pub fn retry_at(&self) -> Option<Time> {
         match self {
-            Self::Limited(retry_at) => Some(*retry_at),
+            Self::Limited(retry_at) | Self::Deferred(retry_at) => Some(*retry_at),
             _ => None,
         }
     }
 }
 
 /// A verdict's word on the wire and in the store.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Outcome {
     /// See [`Verdict::Fired`].
@@ -89,6 +94,8 @@ pub enum Outcome {
     Held,
     /// See [`Verdict::Limited`].
     Limited,
+    /// See [`Verdict::Deferred`].
+    Deferred,
     /// See [`Verdict::Canceled`].
     Canceled,
     /// See [`Verdict::Disabled`].
@@ -102,11 +109,12 @@ pub enum Outcome {
 }
 
 impl Outcome {
-    const ALL: [(Self, &str); 9] = [
+    const ALL: [(Self, &str); 10] = [
         (Self::Fired, "fired"),
         (Self::Filtered, "filtered"),
         (Self::Held, "held"),
         (Self::Limited, "limited"),
+        (Self::Deferred, "deferred"),
         (Self::Canceled, "canceled"),
         (Self::Disabled, "disabled"),
         (Self::LoopGuard, "loop_guard"),

@@ -13,6 +13,10 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Time(i64);
 
+/// How much two hosts' clocks may differ: either may be wrong by five seconds. What lies further ahead
+/// than its rule allows was written by a clock that was wrong.
+pub const SKEW: Duration = Duration::from_secs(10);
+
 /// The text is not an RFC 3339 instant that [`Time`] can hold.
 #[derive(Debug, thiserror::Error)]
 #[error("`{0}` is not an RFC 3339 instant such as 2026-01-31T09:00:00Z")]

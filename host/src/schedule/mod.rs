@@ -11,6 +11,7 @@
 //! a cursor first has the slot. A run is made before anything goes to a worker, so a crash at any
 //! point leaves either a cursor that is still due, or a run that waits.
 
+mod ahead;
 mod by_hand;
 mod draft;
 mod gate;
@@ -30,6 +31,7 @@ use crate::model::turn::Turn;
 use crate::store::commands::Stop;
 use crate::store::schedules::{self, Due, JobTurn};
 use crate::store::{Store, StoreError};
+pub use ahead::set_back;
 pub use by_hand::{
     BACKFILL_MAX, ByHandError, Preview, Previewed, backfill, find, preview, trigger,
 };
@@ -85,7 +87,7 @@ pub async fn tick(store: &Store, clock: Clock, gate: &Gate, now: Time) -> Result
         let (turns, deferred) = turns(due, &gate.definitions(), clock, now).await?;
         tick.deferred = deferred.len();
         if !deferred.is_empty() {
-            schedules::defer(store, &deferred).await?;
+            schedules::defer(store, &deferred, now).await?;
         }
         // Who has nobody to ask does not wait for those who have.
         let (asking, free): (Vec<_>, Vec<_>) =
@@ -219,7 +221,7 @@ impl Sorted {
                 return self.deferred.push((due, until));
             }
         };
-        match Turn::of(&job, due.anchored_at, due.next_run_at, now) {
+        match Turn::of(&job, due.anchored_at, goes_on_at(&due, &job, now), now) {
             Some(turn) if job.enabled => self.turns.push(Undrafted { job, due, turn }),
             // Its cursor should not be there, or not be due: whoever changed the job left it so.
             _ => {
@@ -239,6 +241,12 @@ impl Undrafted {
         let drafts = turn.fires.iter().map(draft).collect();
         JobTurn { drafts, revision: due.revision, seen: due.next_run_at, job, turn }
     }
+}
+
+/// Where a cursor goes on: a clock that was wrong for a while has set it back, and is right again.
+fn goes_on_at(due: &Due, job: &Job, now: Time) -> Time {
+    let back = due.set_back_from.filter(|from| *from + job.offset() <= now);
+    back.map_or(due.next_run_at, |from| from.max(due.next_run_at))
 }
 
 fn put_off(failures: u32) -> Duration {

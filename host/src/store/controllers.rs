@@ -2,14 +2,15 @@
 //!
 //! A pass is claimed, not a controller: whichever replica comes by first when one is due takes it,
 //! and no other begins until it has ended or its lease has. A replica that is restarted takes over
-//! what it held itself at once.
+//! what it held itself at once. A pass that began in the future began by a clock that was wrong: it
+//! keeps nobody from the next one.
 
 use super::sql::{Reader, Row, Tx, binds};
 use super::write::{Write, WriteError};
 use super::{Store, StoreError};
 use crate::model::controller::{Controller, ControllerName, Holder, Pass};
 use crate::model::id::ReplicaId;
-use crate::model::time::Time;
+use crate::model::time::{SKEW, Time};
 
 /// A pass that a replica would begin.
 #[derive(Clone, Debug)]
@@ -42,7 +43,7 @@ macro_rules! select_controllers {
         concat!(
             "\
 SELECT name AS id, name, holder, expires_at, next_at, ended_at, replica, result, error, items,
-       passes, failures
+       passes, failures, worked_at, worked
   FROM controllers
 ",
             $rest
@@ -55,8 +56,15 @@ INSERT INTO controllers (name, holder, began_at, expires_at, next_at)
 VALUES ($1, $2, $3, $4, $3)
     ON CONFLICT (name) DO UPDATE
    SET holder = $2, began_at = $3, expires_at = $4
- WHERE (controllers.holder IS NULL OR controllers.holder = $2 OR controllers.expires_at <= $3)
-   AND (controllers.next_at <= $3 OR CAST($5 AS BIGINT) = 1)";
+ WHERE (controllers.holder IS NULL OR controllers.holder = $2 OR controllers.expires_at <= $3
+        OR controllers.began_at > $6)
+   AND (controllers.next_at <= $3 OR controllers.began_at > $6 OR CAST($5 AS BIGINT) = 1)";
+
+const SELECT_AHEAD: &str = "\
+SELECT name AS id
+  FROM controllers
+ WHERE began_at > $1
+ LIMIT 1";
 
 const SELECT_ONE: &str = select_controllers!(" WHERE name = $1");
 
@@ -65,7 +73,9 @@ const SELECT_ALL: &str = select_controllers!(" ORDER BY name");
 const END: &str = "\
 UPDATE controllers
    SET holder = NULL, expires_at = NULL, next_at = $3, ended_at = $4, replica = $2, result = $5,
-       error = $6, items = $7, passes = passes + 1, failures = failures + $8
+       error = $6, items = $7, passes = passes + 1, failures = failures + $8,
+       worked_at = CASE WHEN $7 = '{}' THEN worked_at ELSE $4 END,
+       worked = CASE WHEN $7 = '{}' THEN worked ELSE $7 END
  WHERE name = $1
    AND holder = $2";
 
@@ -109,6 +119,15 @@ pub async fn give_up(
     store.write(GiveUp { name, replica }).await
 }
 
+/// Whether some pass began later than any right clock says it is.
+///
+/// # Errors
+/// When the store fails.
+pub async fn is_any_ahead(store: &Store, now: Time) -> Result<bool, StoreError> {
+    let rows = store.read("look for a wrong clock", SELECT_AHEAD, &binds![now + SKEW]).await?;
+    Ok(!rows.is_empty())
+}
+
 /// Every controller that has had a pass.
 ///
 /// # Errors
@@ -127,7 +146,8 @@ impl Write for Turn {
 
     async fn apply(&self, tx: &mut Tx<'_>) -> Result<Begin, WriteError> {
         let (name, replica) = (self.name.as_str(), self.replica.as_str());
-        let binds = binds![name, replica, self.now, self.until, self.at_once];
+        let soon = self.now + SKEW;
+        let binds = binds![name, replica, self.now, self.until, self.at_once, soon];
         if tx.execute(BEGIN, &binds).await? > 0 {
             return Ok(Begin::Begun);
         }
@@ -199,9 +219,14 @@ fn read(row: &Row) -> Result<Controller, StoreError> {
         None => None,
     };
     let count = |column| r.parse(column, |n: i64| u64::try_from(n).ok());
+    let worked = match r.time_if_any("worked_at")? {
+        Some(at) => Some((at, r.json("worked")?)),
+        None => None,
+    };
     Ok(Controller {
         name: r.text("name")?,
         holder,
+        worked,
         next_at: r.time("next_at")?,
         last,
         passes: count("passes")?,

@@ -1,7 +1,8 @@
 //! The inbox: events, what they are recognised by, and what the triggers decided.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use lz4_flex::block::{compress_prepend_size, decompress_size_prepended};
@@ -19,7 +20,7 @@ use crate::model::id::{EventId, GatheringId};
 use crate::model::name::{Kind, Name};
 use crate::model::scope::{Reach, Scope};
 use crate::model::text::storable;
-use crate::model::time::Time;
+use crate::model::time::{SKEW, Time};
 
 /// An event with all it is recognised by when it comes again.
 #[derive(Clone, Debug)]
@@ -46,8 +47,8 @@ pub struct Activation {
     pub event_id: EventId,
     /// Every trigger's answer.
     pub decisions: Vec<Decision>,
-    /// The runs of those that fired. One whose limit is reached is not made, and its decision says
-    /// so.
+    /// The runs of those that fired. One whose limit is reached is not made, or made later, and its
+    /// decision says so.
     pub runs: Vec<Firing>,
     /// The gatherings of those that wait for more.
     pub held: Vec<Holding>,
@@ -86,6 +87,9 @@ pub struct EventFilter {
     /// Of this endpoint, hook, observer or extension only.
     pub producer: Option<Name>,
 }
+
+/// How far before the present [`waiting`] is asked about, at most.
+const GRACE_MAX: Duration = Duration::from_secs(5);
 
 // One round trip for the event, its body and its identities, or for nothing when an identity is
 // known. On SQLite the statements run in order and the binds are common to all of them; on
@@ -200,7 +204,7 @@ const SELECT_WAITING: Sql = Sql {
     sqlite: select_events!(
         " WHERE activated_at IS NULL
    AND seq > $1
-   AND received_at <= $2
+   AND (received_at <= $2 OR received_at > $5)
    AND workspace_id NOT IN (SELECT value FROM json_each($4))
  ORDER BY seq
  LIMIT $3"
@@ -208,7 +212,7 @@ const SELECT_WAITING: Sql = Sql {
     postgres: select_events!(
         " WHERE activated_at IS NULL
    AND seq > $1
-   AND received_at <= $2
+   AND (received_at <= $2 OR received_at > $5)
    AND workspace_id NOT IN (SELECT json_array_elements_text($4::json))
  ORDER BY seq
  LIMIT $3"
@@ -278,6 +282,19 @@ SELECT event_id AS id, trigger_id, trigger_name, outcome, reason, run_id, retry_
  WHERE event_id = $1
  ORDER BY trigger_name";
 
+const COUNT_DECISIONS: Sql = Sql {
+    sqlite: "\
+SELECT event_id AS id, outcome, count(*) AS count
+  FROM decisions
+ WHERE event_id IN (SELECT value FROM json_each($1))
+ GROUP BY event_id, outcome",
+    postgres: "\
+SELECT event_id AS id, outcome, count(*) AS count
+  FROM decisions
+ WHERE event_id IN (SELECT json_array_elements_text($1::json))
+ GROUP BY event_id, outcome",
+};
+
 /// Puts deliveries into the inbox, all of them or none, unless they are known.
 ///
 /// # Errors
@@ -298,8 +315,9 @@ pub async fn activate(store: &Store, activation: Activation) -> Result<Option<us
 /// An event that waits, with its place in the inbox; or why it cannot be read.
 pub type Waiting = (i64, Result<Arc<Event>, StoreError>);
 
-/// The oldest events that wait, behind the place `after` and received at or before `until`. One
-/// that cannot be read does not stand in the others' way.
+/// The oldest events that wait, behind the place `after` and received at or before `until`, which is
+/// now or a little earlier; or later than any right clock says it is. One that cannot be read does not
+/// stand in the others' way.
 ///
 /// # Errors
 /// When the store fails.
@@ -311,7 +329,7 @@ pub async fn waiting(
     limit: u32,
 ) -> Result<Vec<Waiting>, StoreError> {
     let without: serde_json::Value = without.iter().map(Scope::workspace_id).collect();
-    let binds = binds![after, until, limit, without.to_string()];
+    let binds = binds![after, until, limit, without.to_string(), until + GRACE_MAX + SKEW];
     let rows = store.read("read the inbox", SELECT_WAITING, &binds).await?;
     rows.iter().map(read_waiting).collect()
 }
@@ -397,6 +415,25 @@ pub async fn list(
 pub async fn decisions(store: &Store, id: &EventId) -> Result<Vec<Decision>, StoreError> {
     let rows = store.read("read decisions", SELECT_DECISIONS, &binds![id.as_str()]).await?;
     rows.iter().map(read_decision).collect()
+}
+
+/// How many of each outcome the triggers decided on each of these events.
+///
+/// # Errors
+/// When the store fails.
+pub async fn outcomes(
+    store: &Store,
+    ids: &[&EventId],
+) -> Result<HashMap<String, BTreeMap<Outcome, u32>>, StoreError> {
+    let ids: serde_json::Value = ids.iter().map(|id| id.as_str()).collect();
+    let rows = store.read("count decisions", COUNT_DECISIONS, &binds![ids.to_string()]).await?;
+    let mut outcomes: HashMap<String, BTreeMap<Outcome, u32>> = HashMap::new();
+    for row in &rows {
+        let r = Reader::new("decisions", row);
+        let counts = outcomes.entry(r.get("id")?).or_default();
+        counts.insert(r.text("outcome")?, r.count("count")?);
+    }
+    Ok(outcomes)
 }
 
 /// Deliveries with everything bound: compressing and hashing are not the writer's to wait for.
@@ -513,13 +550,17 @@ impl Write for Activation {
         for firing in &self.runs {
             let fired = Verdict::Fired(firing.run.id.clone());
             let verdict = limited.get(firing.run.owner.id()).unwrap_or(&fired);
+            if let Verdict::Deferred(until) = verdict {
+                firing.enter_line(tx, &self.event_id, *until, self.at).await?;
+            }
             firing.settle(tx, verdict, self.at).await?;
+            firing.note_limit(verdict);
         }
         Ok(Some(self.runs.len() - limited.len()))
     }
 }
 
-/// Triggers that have reached their limit, and when they may fire again.
+/// Triggers that have reached their limit, and when they may fire again or do.
 type Limited<'a> = HashMap<&'a str, Verdict>;
 
 impl Activation {
@@ -527,7 +568,7 @@ impl Activation {
     async fn limited(&self, tx: &mut Tx<'_>) -> Result<Limited<'_>, WriteError> {
         let mut limited = Limited::new();
         for firing in in_order(&self.runs, |firing| firing.run.owner.id()) {
-            let verdict = firing.verdict(tx, self.at).await?;
+            let verdict = firing.verdict_in_line(tx, None, self.at).await?;
             if verdict.retry_at().is_some() {
                 limited.insert(firing.run.owner.id(), verdict);
             }
@@ -636,6 +677,7 @@ fn read_decision(row: &Row) -> Result<Decision, StoreError> {
             Outcome::Filtered => Verdict::Filtered(reason()?),
             Outcome::Held => Verdict::Held,
             Outcome::Limited => Verdict::Limited(r.time("retry_at")?),
+            Outcome::Deferred => Verdict::Deferred(r.time("retry_at")?),
             Outcome::Canceled => Verdict::Canceled(reason()?),
             Outcome::Disabled => Verdict::Disabled,
             Outcome::LoopGuard => Verdict::LoopGuard(reason()?),

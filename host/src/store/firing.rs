@@ -1,4 +1,5 @@
-//! Runs about to be made, held against their fire limits.
+//! Runs about to be made, held against their fire limits; what waits for room, see
+//! [`deferrals`](super::deferrals).
 
 use std::sync::Arc;
 
@@ -9,10 +10,11 @@ use super::commands::{self, First};
 use super::notices::{self, Notice};
 use super::sql::Tx;
 use super::write::{Write, WriteError};
-use super::{Store, StoreError, limits, runs};
+use super::{Store, StoreError, limits, runs, tally};
+use crate::metrics::Fact;
 use crate::model::audit::Author;
 use crate::model::decision::Verdict;
-use crate::model::definition::{FireLimit, Point};
+use crate::model::definition::{DEFERRED_MAX, FireLimit, Over, Point};
 use crate::model::id::{CommandId, NoticeId};
 use crate::model::run::NewRun;
 use crate::model::time::Time;
@@ -37,6 +39,27 @@ impl Firing {
         Ok(retry_at.map_or(fired, Verdict::Limited))
     }
 
+    /// The same for one that waits for room where its limit says so: fired, deferred or limited.
+    /// `place` is where it waits already.
+    pub(super) async fn verdict_in_line(
+        &self,
+        tx: &mut Tx<'_>,
+        place: Option<i64>,
+        now: Time,
+    ) -> Result<Verdict, WriteError> {
+        let Some(limit) = self.limit.filter(|limit| limit.over == Over::Defer) else {
+            return self.verdict(tx, now).await;
+        };
+        let turn = limits::turn(tx, self.run.owner.id(), limit, place, now).await?;
+        Ok(match turn {
+            None => Verdict::Fired(self.run.id.clone()),
+            Some(turn) if place.is_none() && turn.ahead >= DEFERRED_MAX => {
+                Verdict::Limited(turn.at)
+            }
+            Some(turn) => Verdict::Deferred(turn.at),
+        })
+    }
+
     /// Makes it, or tells that its limit left no room for it.
     pub(super) async fn settle(
         &self,
@@ -46,11 +69,23 @@ impl Firing {
     ) -> Result<(), WriteError> {
         match verdict.retry_at() {
             None => self.insert(tx).await,
-            Some(retry_at) => notices::post_in(tx, &self.limited(retry_at, now)).await,
+            Some(retry_at) => {
+                let waits = matches!(verdict, Verdict::Deferred(_));
+                notices::post_in(tx, &self.limited(retry_at, waits, now)).await
+            }
         }
     }
 
-    fn limited(&self, retry_at: Time, at: Time) -> Notice {
+    /// Notes that its limit was met, if it was.
+    pub(super) fn note_limit(&self, verdict: &Verdict) {
+        if verdict.retry_at().is_some() {
+            let trigger = self.run.owner.name().to_string();
+            let deferred = matches!(verdict, Verdict::Deferred(_));
+            tally::note(Fact::Limited { trigger, deferred });
+        }
+    }
+
+    fn limited(&self, retry_at: Time, waits: bool, at: Time) -> Notice {
         let Self { run, limit, .. } = self;
         let data = json!({
             "owner": run.owner.kind(),
@@ -60,6 +95,7 @@ impl Firing {
             "max": limit.map(|limit| limit.max),
             "window_ms": limit.map(|limit| limit.window.as_millis()),
             "retry_at": retry_at,
+            "deferred": waits,
         });
         Notice {
             // The same whenever the write is applied again.

@@ -7,7 +7,10 @@
 //! Only an open gathering takes events, and there is one at most for a trigger and a key; so a
 //! closed one is complete, and can be read and rendered at leisure. Flushing removes it in the
 //! transaction that makes the run: of two hosts, the second finds nothing to remove, and after a
-//! crash it is still there.
+//! crash it is still there. One that its trigger's fire limit has no room for gets a place in a line
+//! and waits on ([`deferrals`](super::deferrals)).
+
+use std::time::Duration;
 
 use super::events::read_scope;
 use super::firing::Firing;
@@ -23,6 +26,9 @@ use crate::model::time::Time;
 
 /// A gathering as long as it takes, in milliseconds; and one of any size.
 const UNBOUNDED: i64 = 1 << 50;
+/// How long one that waits for room is left alone, however soon its turn should come: those before it
+/// may be set aside.
+const TURN_MIN: Duration = Duration::from_secs(1);
 
 /// An event that joins a gathering.
 #[derive(Clone, Debug)]
@@ -48,6 +54,8 @@ pub struct Gathering {
     pub scope: Scope,
     /// How many events there are.
     pub size: u32,
+    /// Its place among those that wait for their trigger's fire limit, if it does.
+    pub place: Option<i64>,
 }
 
 /// What becomes of a gathering.
@@ -73,23 +81,25 @@ UPDATE gatherings
 // `min` and `max` of several values have other names on PostgreSQL.
 const JOIN: Sql = Sql {
     sqlite: "\
-INSERT INTO gatherings (id, trigger_id, key, workspace_id, first_at, due_at, size, closed)
-SELECT $1, $2, $3, workspace_id, $5, $6, 1, 0
+INSERT INTO gatherings (id, trigger_id, key, workspace_id, first_at, due_at, set_at, size, closed)
+SELECT $1, $2, $3, workspace_id, $5, $6, $5, 1, 0
   FROM events
  WHERE id = $4
     ON CONFLICT (trigger_id, key) WHERE closed = 0 DO UPDATE
    SET size = gatherings.size + 1,
+       set_at = $5,
        due_at = CASE WHEN gatherings.size + 1 >= $8 THEN $5
                      ELSE min(gatherings.first_at + $7, max(gatherings.due_at, $6)) END,
        closed = CASE WHEN gatherings.size + 1 >= $8 THEN 1 ELSE 0 END
 RETURNING id, closed",
     postgres: "\
-INSERT INTO gatherings (id, trigger_id, key, workspace_id, first_at, due_at, size, closed)
-SELECT $1, $2, $3, workspace_id, $5::bigint, $6::bigint, 1, 0
+INSERT INTO gatherings (id, trigger_id, key, workspace_id, first_at, due_at, set_at, size, closed)
+SELECT $1, $2, $3, workspace_id, $5::bigint, $6::bigint, $5::bigint, 1, 0
   FROM events
  WHERE id = $4
     ON CONFLICT (trigger_id, key) WHERE closed = 0 DO UPDATE
    SET size = gatherings.size + 1,
+       set_at = $5::bigint,
        due_at = CASE WHEN gatherings.size + 1 >= $8::bigint THEN $5::bigint
                      ELSE least(gatherings.first_at + $7::bigint,
                                 greatest(gatherings.due_at, $6::bigint)) END,
@@ -121,10 +131,10 @@ UPDATE gatherings
 };
 
 const SELECT_DUE: &str = "\
-SELECT id, trigger_id, workspace_id, size, closed
+SELECT id, trigger_id, workspace_id, size, closed, place
   FROM gatherings
  WHERE due_at <= $1
- ORDER BY due_at, id
+ ORDER BY due_at, place, id
  LIMIT $2";
 
 const SELECT_NEXT_DUE: &str = "\
@@ -141,8 +151,18 @@ SELECT g.id, g.trigger_id, g.due_at
 
 const POSTPONE: &str = "\
 UPDATE gatherings
-   SET due_at = $2
+   SET due_at = $2, set_at = $3
  WHERE id = $1";
+
+const DEFER: &str = "\
+UPDATE gatherings
+   SET due_at = $2, set_at = $3,
+       place = COALESCE(place, (SELECT COALESCE(MAX(line.place), 0) + 1
+                                  FROM gatherings line
+                                 WHERE line.trigger_id = gatherings.trigger_id))
+ WHERE id = $1
+   AND closed = 1
+   AND COALESCE(place, 0) = $4";
 
 const REMOVE: &str = "\
 DELETE FROM gatherings
@@ -153,7 +173,7 @@ const DECIDE: &str = "\
 UPDATE decisions
    SET outcome = $3, reason = $4, run_id = $5, retry_at = $6, at = $7
  WHERE trigger_id = $2
-   AND outcome = 'held'
+   AND outcome IN ('held', 'deferred')
    AND event_id IN (SELECT event_id
                       FROM gathered
                      WHERE gathering_id = $1)";
@@ -195,7 +215,7 @@ impl Holding {
 
     /// When it is due if nothing follows, how long it may last, and how many it may hold.
     fn terms(&self, at: Time) -> (Time, i64, i64) {
-        let ms = |span: std::time::Duration| i64::try_from(span.as_millis()).unwrap_or(UNBOUNDED);
+        let ms = |span: Duration| i64::try_from(span.as_millis()).unwrap_or(UNBOUNDED);
         match &self.gather {
             Gather::Debounce { window, max_wait, .. } => {
                 (at + *window, max_wait.map_or(UNBOUNDED, ms), UNBOUNDED)
@@ -257,12 +277,18 @@ pub async fn holding(
 ///
 /// # Errors
 /// When the store fails.
-pub async fn postpone(store: &Store, id: &GatheringId, until: Time) -> Result<(), StoreError> {
-    store.write(Postpone { id: id.clone(), until }).await
+pub async fn postpone(
+    store: &Store,
+    id: &GatheringId,
+    until: Time,
+    now: Time,
+) -> Result<(), StoreError> {
+    store.write(Postpone { id: id.clone(), until, now }).await
 }
 
 /// Decides on a gathering: its run is made if there is room for it, and the decisions of all its
-/// events say what became of them. None when somebody else has done so.
+/// events say what became of them. One that is to wait for room waits on. None when somebody else has
+/// done so.
 ///
 /// # Errors
 /// When the store fails; then the gathering waits on.
@@ -287,6 +313,7 @@ impl Write for CloseDue {
 struct Postpone {
     id: GatheringId,
     until: Time,
+    now: Time,
 }
 
 impl Write for Postpone {
@@ -294,7 +321,7 @@ impl Write for Postpone {
     const DOING: &'static str = "postpone a gathering";
 
     async fn apply(&self, tx: &mut Tx<'_>) -> Result<(), WriteError> {
-        tx.execute(POSTPONE, &binds![self.id.as_str(), self.until]).await?;
+        tx.execute(POSTPONE, &binds![self.id.as_str(), self.until, self.now]).await?;
         Ok(())
     }
 }
@@ -304,17 +331,45 @@ impl Write for Flush {
     const DOING: &'static str = "flush a gathering";
 
     async fn apply(&self, tx: &mut Tx<'_>) -> Result<Option<Verdict>, WriteError> {
-        let id = self.gathering.id.as_str();
         let verdict = match &self.outcome {
-            Ok(firing) => firing.verdict(tx, self.at).await?,
+            Ok(firing) => firing.verdict_in_line(tx, self.gathering.place, self.at).await?,
             Err(verdict) => verdict.clone(),
         };
-        if tx.execute(REMOVE, &binds![id]).await? == 0 {
+        let is_mine = match &verdict {
+            Verdict::Deferred(until) => self.defer(tx, *until).await?,
+            _ => tx.execute(REMOVE, &binds![self.gathering.id.as_str()]).await? > 0,
+        };
+        if !is_mine {
             return Ok(None);
         }
-        if let Ok(firing) = &self.outcome {
+        self.decide(tx, &verdict).await?;
+        // What waits on has been told of.
+        let again = matches!(verdict, Verdict::Deferred(_)) && self.gathering.place.is_some();
+        if let Ok(firing) = &self.outcome
+            && !again
+        {
             firing.settle(tx, &verdict, self.at).await?;
+            firing.note_limit(&verdict);
         }
+        if !again {
+            tally::note(Fact::Decided(verdict.outcome()));
+        }
+        Ok(Some(verdict))
+    }
+}
+
+impl Flush {
+    /// Lets it wait for room, at its place or at the end of the line.
+    async fn defer(&self, tx: &mut Tx<'_>, until: Time) -> Result<bool, WriteError> {
+        let until = until.max(self.at + TURN_MIN);
+        let place = self.gathering.place.unwrap_or(0);
+        let binds = binds![self.gathering.id.as_str(), until, self.at, place];
+        Ok(tx.execute(DEFER, &binds).await? > 0)
+    }
+
+    /// Says in its events' decisions what became of them.
+    async fn decide(&self, tx: &mut Tx<'_>, verdict: &Verdict) -> Result<(), WriteError> {
+        let id = self.gathering.id.as_str();
         let binds = binds![
             id,
             self.gathering.trigger_id.as_str(),
@@ -325,9 +380,10 @@ impl Write for Flush {
             self.at,
         ];
         tx.execute(DECIDE, &binds).await?;
-        tally::note(Fact::Decided(verdict.outcome()));
-        tx.execute(FORGET, &binds![id]).await?;
-        Ok(Some(verdict))
+        if !matches!(verdict, Verdict::Deferred(_)) {
+            tx.execute(FORGET, &binds![id]).await?;
+        }
+        Ok(())
     }
 }
 
@@ -338,5 +394,6 @@ fn read(row: &Row) -> Result<Gathering, StoreError> {
         trigger_id: r.text("trigger_id")?,
         scope: read_scope(&r)?,
         size: r.count("size")?,
+        place: r.get("place")?,
     })
 }

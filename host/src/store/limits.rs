@@ -59,6 +59,21 @@ SELECT owner_id AS id, count(*) AS counted, min(created_at) AS oldest
  GROUP BY owner_id",
 };
 
+// How many of the trigger wait before the place $4, beside what the statement above tells.
+const SELECT_TURN: &str = "\
+SELECT (SELECT count(*)
+          FROM gatherings
+         WHERE trigger_id = $1
+           AND place < $4) AS ahead,
+       (SELECT created_at
+          FROM runs
+         WHERE owner_id = $1
+           AND created_at > $2
+           AND status <> 'canceled'
+         ORDER BY created_at DESC
+         LIMIT 1
+        OFFSET $3) AS created_at";
+
 /// How much these limits leave to their triggers or jobs. Until the transaction ends, nobody else
 /// fires any of them.
 pub(super) async fn rooms(
@@ -83,7 +98,8 @@ pub(super) async fn rooms(
     }
     let room = |(id, limit): &(&str, FireLimit)| {
         let (runs, oldest) = counted.get(*id).copied().unwrap_or((0, now));
-        let room = Room { left: limit.max.saturating_sub(runs), retry_at: oldest + limit.window };
+        let retry_at = leaves(oldest, *limit, now);
+        let room = Room { left: limit.max.saturating_sub(runs), retry_at };
         ((*id).to_owned(), room)
     };
     Ok(limits.iter().map(room).collect())
@@ -102,5 +118,66 @@ pub(super) async fn retry_at(
     }
     let binds = binds![owner_id, now - limit.window, limit.max.saturating_sub(1)];
     let Some(row) = tx.row(SELECT_LAST_IN_THE_WAY, &binds).await? else { return Ok(None) };
-    Ok(Some(Reader::new("runs", &row).time("created_at")? + limit.window))
+    Ok(Some(leaves(Reader::new("runs", &row).time("created_at")?, limit, now)))
+}
+
+/// A fire's turn among those of its trigger.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Turn {
+    /// How many wait before it.
+    pub(super) ahead: u64,
+    /// When it comes, if nothing else changes.
+    pub(super) at: Time,
+}
+
+/// When it is the turn of a fire of `owner_id` that waits at this place, or comes last; none when it
+/// is now. Until the transaction ends, nobody else fires it, nor joins the line.
+pub(super) async fn turn(
+    tx: &mut Tx<'_>,
+    owner_id: &str,
+    limit: FireLimit,
+    place: Option<i64>,
+    now: Time,
+) -> Result<Option<Turn>, WriteError> {
+    if let Tx::Postgres(_) = tx {
+        tx.row(LOCK, &binds![owner_id]).await?;
+    }
+    let (ahead, first) = look(tx, owner_id, limit, place, 0, now).await?;
+    if ahead == 0 {
+        return Ok(first.map(|at| Turn { ahead, at: leaves(at, limit, now) }));
+    }
+    // Those before it take the places of the runs that leave the window, and leave it in turn.
+    let max = u64::from(limit.max.max(1));
+    let offset = u32::try_from(ahead % max).unwrap_or(0);
+    let (_, made_at) = look(tx, owner_id, limit, place, offset, now).await?;
+    let windows = u32::try_from(ahead / max).unwrap_or(u32::MAX);
+    let at =
+        made_at.map_or(now, |at| leaves(at, limit, now) + limit.window.saturating_mul(windows));
+    Ok(Some(Turn { ahead, at }))
+}
+
+/// How many wait before a place, and when the run was made that has to leave the window before there
+/// is room, and so many more with it.
+async fn look(
+    tx: &mut Tx<'_>,
+    owner_id: &str,
+    limit: FireLimit,
+    place: Option<i64>,
+    more: u32,
+    now: Time,
+) -> Result<(u64, Option<Time>), WriteError> {
+    let binds = binds![
+        owner_id,
+        now - limit.window,
+        limit.max.saturating_sub(1 + more),
+        place.unwrap_or(i64::MAX),
+    ];
+    let row = tx.row(SELECT_TURN, &binds).await?.ok_or(sqlx::Error::RowNotFound)?;
+    let r = Reader::new("runs", &row);
+    Ok((u64::try_from(r.get::<i64>("ahead")?).unwrap_or(0), r.time_if_any("created_at")?))
+}
+
+/// When a run leaves the window. One that a clock far ahead has made was made by now.
+fn leaves(made_at: Time, limit: FireLimit, now: Time) -> Time {
+    made_at.min(now) + limit.window
 }

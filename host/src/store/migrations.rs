@@ -19,23 +19,25 @@ macro_rules! migrations {
     };
 }
 
-const SQLITE: [(i64, &str, &str); 8] = migrations!(
+const SQLITE: [(i64, &str, &str); 9] = migrations!(
     "sqlite": 1 "0001_inbox_runs_queue",
     2 "0002_automations",
     3 "0003_dispatch",
     4 "0004_controllers",
     5 "0005_audit",
     6 "0006_retention",
+    8 "0008_clock",
     9 "0009_histories",
     11 "0011_isolation",
 );
-const POSTGRES: [(i64, &str, &str); 8] = migrations!(
+const POSTGRES: [(i64, &str, &str); 9] = migrations!(
     "postgres": 1 "0001_inbox_runs_queue",
     2 "0002_automations",
     3 "0003_dispatch",
     4 "0004_controllers",
     5 "0005_audit",
     6 "0006_retention",
+    8 "0008_clock",
     9 "0009_histories",
     11 "0011_isolation",
 );

@@ -14,11 +14,13 @@
 //! Times are bound, never the database's own. What a function returns has been committed.
 
 pub mod activity;
+pub mod ahead;
 pub mod audit;
 pub mod backup;
 pub mod classes;
 pub mod commands;
 pub mod controllers;
+pub mod deferrals;
 pub mod definitions;
 mod error;
 pub mod events;

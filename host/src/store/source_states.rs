@@ -31,6 +31,8 @@ pub struct SourceState {
     pub revision: i64,
     /// When it is due, if it looks by itself.
     pub next_at: Option<Time>,
+    /// When that was said.
+    pub set_at: Option<Time>,
     /// When it last worked, well or not.
     pub last_at: Option<Time>,
     /// How often it has failed since it last went well.
@@ -40,20 +42,20 @@ pub struct SourceState {
 }
 
 const SELECT_ONE: &str = "\
-SELECT definition_id AS id, cursor, state, revision, next_at, last_at, failures, last_error
+SELECT definition_id AS id, cursor, state, revision, next_at, set_at, last_at, failures, last_error
   FROM source_states
  WHERE definition_id = $1";
 
 const SELECT_DUE: Sql = Sql {
     sqlite: "\
-SELECT definition_id AS id, cursor, state, revision, next_at, last_at, failures, last_error
+SELECT definition_id AS id, cursor, state, revision, next_at, set_at, last_at, failures, last_error
   FROM source_states
  WHERE next_at <= $1
    AND definition_id IN (SELECT value FROM json_each($2))
  ORDER BY next_at
  LIMIT $3",
     postgres: "\
-SELECT definition_id AS id, cursor, state, revision, next_at, last_at, failures, last_error
+SELECT definition_id AS id, cursor, state, revision, next_at, set_at, last_at, failures, last_error
   FROM source_states
  WHERE next_at <= $1
    AND definition_id IN (SELECT json_array_elements_text($2::json))
@@ -74,14 +76,14 @@ SELECT MIN(next_at) AS next_at
 
 const BEGIN: Sql = Sql {
     sqlite: "\
-INSERT INTO source_states (definition_id, state, revision, follows, next_at, failures)
-SELECT id, '{}', 0, revision, $1, 0
+INSERT INTO source_states (definition_id, state, revision, follows, next_at, set_at, failures)
+SELECT id, '{}', 0, revision, $1, $1, 0
   FROM definitions
  WHERE id IN (SELECT value FROM json_each($2))
     ON CONFLICT DO NOTHING",
     postgres: "\
-INSERT INTO source_states (definition_id, state, revision, follows, next_at, failures)
-SELECT id, '{}', 0, revision, $1::bigint, 0
+INSERT INTO source_states (definition_id, state, revision, follows, next_at, set_at, failures)
+SELECT id, '{}', 0, revision, $1::bigint, $1::bigint, 0
   FROM definitions
  WHERE id IN (SELECT json_array_elements_text($2::json))
     ON CONFLICT DO NOTHING",
@@ -91,14 +93,14 @@ SELECT id, '{}', 0, revision, $1::bigint, 0
 const FOLLOW: Sql = Sql {
     sqlite: "\
 UPDATE source_states
-   SET next_at = $1, failures = 0, revision = source_states.revision + 1, follows = d.revision
+   SET next_at = $1, set_at = $1, failures = 0, revision = source_states.revision + 1, follows = d.revision
   FROM definitions d
  WHERE d.id = definition_id
    AND d.revision <> follows
    AND d.id IN (SELECT value FROM json_each($2))",
     postgres: "\
 UPDATE source_states
-   SET next_at = $1, failures = 0, revision = source_states.revision + 1, follows = d.revision
+   SET next_at = $1, set_at = $1, failures = 0, revision = source_states.revision + 1, follows = d.revision
   FROM definitions d
  WHERE d.id = definition_id
    AND d.revision <> follows
@@ -122,7 +124,7 @@ SELECT revision
 const COMMIT: &str = "\
 UPDATE source_states
    SET cursor = $3, state = $4, next_at = $5, last_at = $6, failures = $7, last_error = $8,
-       revision = revision + 1
+       set_at = $9, revision = revision + 1
  WHERE definition_id = $1
    AND revision = $2";
 
@@ -264,6 +266,7 @@ pub(super) async fn advance(tx: &mut Tx<'_>, after: &SourceState) -> Result<bool
         after.last_at,
         after.failures,
         after.last_error.as_deref(),
+        after.set_at,
     ];
     Ok(tx.execute(COMMIT, &binds).await? == 1)
 }
@@ -276,6 +279,7 @@ fn read(row: &Row) -> Result<SourceState, StoreError> {
         state: r.json("state")?,
         revision: r.get("revision")?,
         next_at: r.time_if_any("next_at")?,
+        set_at: r.time_if_any("set_at")?,
         last_at: r.time_if_any("last_at")?,
         failures: r.count("failures")?,
         last_error: r.get("last_error")?,

@@ -42,10 +42,11 @@ impl Looks for Queues {
         let next = SourceState {
             cursor: Some(json!(agents).to_string()),
             next_at: Some(now + *interval),
+            set_at: Some(now),
             ..claimed.clone()
         };
         // A component that is busy hears of it all the next time.
-        let busy = SourceState { next_at: next.next_at, ..claimed };
+        let busy = SourceState { next_at: next.next_at, set_at: next.set_at, ..claimed };
         let Observed { state, deliveries } = match self.0.asking.ask(&observer, next, &seen).await {
             Ok(observed) => observed,
             Err(error) => {

@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::model::policy::Attempts;
+
 /// The longest wait between two attempts.
 pub const BACKOFF_MAX: Duration = Duration::from_secs(15 * 60);
 /// How far a wait is spread, in either direction, as a part of it.
@@ -88,6 +90,16 @@ pub enum Retry {
     },
 }
 
+impl From<Attempts> for Retry {
+    /// What a policy says of retries.
+    fn from(Attempts { attempts, delay_ms }: Attempts) -> Self {
+        match attempts {
+            0 | 1 => Self::None,
+            more => Self::Backoff { max_retries: more - 1, base_delay_ms: delay_ms },
+        }
+    }
+}
+
 impl Retry {
     /// How many attempts may follow the first, unless it is said otherwise.
     pub const MAX_RETRIES: u32 = 3;
@@ -114,13 +126,29 @@ pub struct FireLimit {
     pub max: u32,
     /// Within so long.
     pub window: Duration,
+    /// What becomes of a trigger's fires beyond it.
+    pub over: Over,
 }
 
 impl Default for FireLimit {
     fn default() -> Self {
-        Self { max: 12, window: Duration::from_secs(60 * 60) }
+        Self { max: 60, window: Duration::from_secs(60 * 60), over: Over::default() }
     }
 }
+
+/// What becomes of a trigger's fires that there is no room for. A job's slots are skipped until there
+/// is, whichever it says.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Over {
+    /// They wait, and fire in their order when there is room.
+    #[default]
+    Defer,
+    /// They never come to be.
+    Drop,
+}
+
+/// How many fires of one trigger may wait for room.
+pub const DEFERRED_MAX: u64 = 1000;
 
 /// Whether a prompt may hold what a sender wrote outside of a fence.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -216,6 +244,7 @@ macro_rules! words {
 
 words! {
     Untrusted, "a rule for untrusted content": Allowed = "allowed", Fenced = "fenced";
+    Over, "what becomes of fires over the limit": Defer = "defer", Drop = "drop";
     Overlap, "an overlap policy": Allow = "allow", Skip = "skip", Queue = "queue", Replace = "replace";
     CatchUp, "a catch-up policy":
         SkipMissed = "skip_missed", Coalesce = "coalesce", CatchUp = "catch_up";

@@ -20,7 +20,10 @@ use super::id::{AgentId, TriggerId, WebhookId};
 use super::name::{Name, Slug};
 use super::scope::Scope;
 use super::secret::SecretRef;
-pub use firing::{BACKOFF_MAX, CatchUp, FireLimit, Gather, Overlap, Priority, Retry, Untrusted};
+pub use firing::{
+    BACKOFF_MAX, CatchUp, DEFERRED_MAX, FireLimit, Gather, Over, Overlap, Priority, Retry,
+    Untrusted,
+};
 pub use job::{Assignment, CATCH_UP_MAX, Job, MISFIRE_GRACE, Work};
 pub use profile::{Demands, Profile};
 pub use sources::{Extension, Hook, Observer, OnError, Point, Watch};

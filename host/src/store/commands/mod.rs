@@ -57,7 +57,7 @@ macro_rules! ready {
 /// The condition that a command `c` has nothing more to gain by waiting: [`crate::model::queue`].
 macro_rules! aged {
     ($now:literal) => {
-        concat!($now, " - coalesce(c.due_at, c.created_at) >= 12000000")
+        concat!($now, " - coalesce(c.due_at, c.created_at) >= 2400000")
     };
 }
 
@@ -76,11 +76,11 @@ macro_rules! score {
             " - 10 * ",
             $active,
             "
-                         + ",
+                         + 20 * (",
             $greatest,
             "(0, ",
             $now,
-            " - coalesce(c.due_at, c.created_at)) / 60000)
+            " - coalesce(c.due_at, c.created_at)) / 60000))
                     END"
         )
     };
@@ -473,6 +473,7 @@ impl Current {
         if tx.execute(REQUEUE, &binds![self.id.as_str(), dispatch_attempts]).await? == 0 {
             return Ok(());
         }
+        self.note_undelivered(tx, now).await?;
         queues::hint(tx).await?;
         if self.session_id.is_some() {
             sessions::release(tx, &self.id, now).await?;
@@ -506,8 +507,23 @@ impl Current {
         let why = why.filter(|_| !self.cancel_requested);
         tally::note(Fact::CommandLost { again: why.is_none() });
         match why {
-            Some(why) => self.end(tx, &Ending::failed(why), now).await,
+            Some(why) => {
+                self.note_undelivered(tx, now).await?;
+                self.end(tx, &Ending::failed(why), now).await
+            }
             None => self.requeue(tx, self.dispatch_attempts, now).await,
         }
+    }
+
+    /// Notes with its run that handing it over failed, if its worker never had it.
+    async fn note_undelivered(&self, tx: &mut Tx<'_>, now: Time) -> Result<(), WriteError> {
+        let Some(run_id) = self.attempted().filter(|_| self.state == CommandState::Sent) else {
+            return Ok(());
+        };
+        let why = match &self.worker_id {
+            Some(worker) => format!("it was sent to {worker}, which never acknowledged it"),
+            None => "it was sent, and never acknowledged".to_owned(),
+        };
+        runs::note_undelivered(tx, run_id, &why, now).await
     }
 }

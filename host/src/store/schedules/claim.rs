@@ -90,6 +90,9 @@ UPDATE schedules
        last_fire_id = COALESCE(c.last_fire_id, schedules.last_fire_id),
        last_misfire_at = COALESCE(c.last_misfire_at, schedules.last_misfire_at),
        misfire_count = schedules.misfire_count + c.missed,
+       set_at = $2,
+       set_back_from = CASE WHEN c.next_run_at > schedules.set_back_from THEN NULL
+                            ELSE schedules.set_back_from END,
        consecutive_resume_failures = 0
   FROM (SELECT value ->> '$.job_id' AS job_id, value ->> '$.next_run_at' AS next_run_at,
                value ->> '$.due_at' AS due_at, value ->> '$.last_run_at' AS last_run_at,
@@ -106,6 +109,9 @@ UPDATE schedules s
        last_fire_id = COALESCE(c.last_fire_id, s.last_fire_id),
        last_misfire_at = COALESCE(c.last_misfire_at, s.last_misfire_at),
        misfire_count = s.misfire_count + c.missed,
+       set_at = $2,
+       set_back_from = CASE WHEN c.next_run_at > s.set_back_from THEN NULL
+                            ELSE s.set_back_from END,
        consecutive_resume_failures = 0
   FROM json_to_recordset($1::json)
     AS c (job_id text, next_run_at bigint, due_at bigint, last_run_at bigint,
@@ -187,7 +193,7 @@ impl Claim {
         made: &HashSet<RunId>,
     ) -> Result<(), WriteError> {
         let rows: Value = rulings.iter().map(|ruled| self.cursor(ruled, made)).collect();
-        tx.execute(MOVE_ON, &binds![rows.to_string()]).await?;
+        tx.execute(MOVE_ON, &binds![rows.to_string(), self.now]).await?;
         Ok(())
     }
 

@@ -21,6 +21,9 @@ pub struct Due {
     pub enabled: bool,
     /// The slot it stands at.
     pub next_run_at: Time,
+    /// Where it stood before it was set back, because a clock was wrong: what lies before has been
+    /// dealt with.
+    pub set_back_from: Option<Time>,
     /// When it was to be looked at.
     pub due_at: Time,
     /// The definition's creation.
@@ -31,7 +34,7 @@ pub struct Due {
 
 const SELECT_DUE: &str = "\
 SELECT s.job_id AS id, d.spec, d.revision, COALESCE(d.overlay, d.enabled) AS enabled, s.next_run_at,
-       s.due_at, s.anchored_at, s.consecutive_resume_failures
+       s.due_at, s.anchored_at, s.consecutive_resume_failures, s.set_back_from
   FROM schedules s
   JOIN definitions d ON d.id = s.job_id
  WHERE s.due_at <= $1
@@ -49,7 +52,7 @@ SELECT job_id AS id, due_at
 const DEFER: Sql = Sql {
     sqlite: "\
 UPDATE schedules
-   SET consecutive_resume_failures = consecutive_resume_failures + 1, due_at = d.until
+   SET consecutive_resume_failures = consecutive_resume_failures + 1, due_at = d.until, set_at = $2
   FROM (SELECT value ->> '$.job_id' AS job_id, value ->> '$.due_at' AS due_at,
                value ->> '$.until' AS until
           FROM json_each($1)) AS d
@@ -57,7 +60,8 @@ UPDATE schedules
    AND schedules.due_at = d.due_at",
     postgres: "\
 UPDATE schedules s
-   SET consecutive_resume_failures = s.consecutive_resume_failures + 1, due_at = d.until
+   SET consecutive_resume_failures = s.consecutive_resume_failures + 1, due_at = d.until,
+       set_at = $2
   FROM json_to_recordset($1::json) AS d (job_id text, due_at bigint, until bigint)
  WHERE s.job_id = d.job_id
    AND s.due_at = d.due_at",
@@ -85,7 +89,7 @@ pub async fn next_due(store: &Store) -> Result<Option<Time>, StoreError> {
 ///
 /// # Errors
 /// When the store fails.
-pub async fn defer(store: &Store, deferred: &[(Due, Time)]) -> Result<(), StoreError> {
+pub async fn defer(store: &Store, deferred: &[(Due, Time)], now: Time) -> Result<(), StoreError> {
     let row = |(due, until): &(Due, Time)| {
         json!({
             "job_id": due.job_id,
@@ -94,11 +98,12 @@ pub async fn defer(store: &Store, deferred: &[(Due, Time)]) -> Result<(), StoreE
         })
     };
     let rows: Value = deferred.iter().map(row).collect();
-    store.write(Defer { rows: rows.to_string() }).await
+    store.write(Defer { rows: rows.to_string(), now }).await
 }
 
 struct Defer {
     rows: String,
+    now: Time,
 }
 
 impl Write for Defer {
@@ -106,7 +111,7 @@ impl Write for Defer {
     const DOING: &'static str = "put off jobs that cannot be read";
 
     async fn apply(&self, tx: &mut Tx<'_>) -> Result<(), WriteError> {
-        tx.execute(DEFER, &binds![self.rows.as_str()]).await?;
+        tx.execute(DEFER, &binds![self.rows.as_str(), self.now]).await?;
         Ok(())
     }
 }
@@ -120,6 +125,7 @@ fn read(row: &Row) -> Result<Due, StoreError> {
         enabled: r.get::<i64>("enabled")? != 0,
         next_run_at: r.time("next_run_at")?,
         due_at: r.time("due_at")?,
+        set_back_from: r.time_if_any("set_back_from")?,
         anchored_at: r.time("anchored_at")?,
         failures: r.count("consecutive_resume_failures")?,
     })

@@ -4,9 +4,11 @@
 //! follow   a definition changes: its cursor is made, kept, reset or removed
 //! due      the scheduler reads what is due
 //! claim    cursors move on, and what they stood for becomes runs, in one transaction
+//! ahead    cursors that a clock far ahead has written are set back
 //! by_hand  fires that no cursor asked for
 //! ```
 
+mod ahead;
 mod by_hand;
 mod claim;
 mod due;
@@ -22,6 +24,7 @@ use crate::model::id::CommandId;
 use crate::model::run::{Delegation, NewRun};
 use crate::model::time::Time;
 use crate::model::turn::Turn;
+pub use ahead::{Ahead, ahead, set_back};
 pub use by_hand::{Backfilled, ByHand, backfill, fire_by_hand};
 pub use claim::{Claimed, claim};
 pub use due::{Due, defer, due, next_due};
@@ -61,13 +64,17 @@ pub struct JobTurn {
 const ARM: &str = "\
 INSERT INTO schedules
        (job_id, workspace_id, next_run_at, due_at, anchored_at, schedule_hash, catch_up_policy,
-        misfire_grace_seconds, consecutive_resume_failures, misfire_count)
-VALUES ($1, $2, $3, $3 + $4, $5, $6, $7, $8, 0, 0)
+        misfire_grace_seconds, consecutive_resume_failures, misfire_count, set_at)
+VALUES ($1, $2, $3, $3 + $4, $5, $6, $7, $8, 0, 0, $9)
     ON CONFLICT (job_id) DO UPDATE
    SET next_run_at = CASE WHEN schedules.schedule_hash = excluded.schedule_hash
                           THEN schedules.next_run_at ELSE excluded.next_run_at END,
        due_at = CASE WHEN schedules.schedule_hash = excluded.schedule_hash
                      THEN schedules.next_run_at + $4 ELSE excluded.due_at END,
+       set_at = CASE WHEN schedules.schedule_hash = excluded.schedule_hash
+                     THEN schedules.set_at ELSE excluded.set_at END,
+       set_back_from = CASE WHEN schedules.schedule_hash = excluded.schedule_hash
+                            THEN schedules.set_back_from END,
        schedule_hash = excluded.schedule_hash,
        catch_up_policy = excluded.catch_up_policy,
        misfire_grace_seconds = excluded.misfire_grace_seconds";
@@ -99,6 +106,7 @@ pub(super) async fn follow(
         job.schedule.hash(),
         job.catch_up.as_str(),
         grace,
+        now,
     ];
     tx.execute(ARM, &binds).await?;
     Ok(())

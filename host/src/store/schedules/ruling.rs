@@ -93,7 +93,7 @@ impl Ruling {
     fn limit(&mut self, circumstances: &Circumstances<'_>) -> Fate {
         let Some((limit, room)) = circumstances.room else { return Fate::Runs { after: None } };
         self.retry_at = Some(room.retry_at);
-        let FireLimit { max, window } = limit;
+        let FireLimit { max, window, .. } = limit;
         let window = humantime::format_duration(window);
         let reason = format!("fire limit: {max} runs in {window}; retry_at {}", room.retry_at);
         Fate::Canceled { reason }

@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use super::*;
 use crate::model::content::Content;
-use crate::model::definition::{Priority, Retry};
+use crate::model::definition::{Over, Priority, Retry};
 use crate::model::id::{CommandId, JobId};
 use crate::model::run::{NewRun, Owner, Stages, Terms};
 use crate::model::scope::Scope;
@@ -93,7 +93,8 @@ fn reasons_name_what_stands_in_the_way() {
     assert_eq!(reason(&[], 0), limited);
 }
 
-const LIMIT: FireLimit = FireLimit { max: 12, window: Duration::from_secs(3600) };
+const LIMIT: FireLimit =
+    FireLimit { max: 12, window: Duration::from_secs(3600), over: Over::Defer };
 
 fn retry_at() -> Time {
     Time::EPOCH + Duration::from_secs(7200)
