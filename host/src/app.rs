@@ -8,8 +8,9 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::Context;
+use anyhow::{Context, bail};
 use tokio::net::{TcpListener, TcpSocket};
+use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use url::Url;
@@ -40,6 +41,7 @@ use crate::schedule::Gate;
 use crate::store::Store;
 use crate::store::look::look;
 use crate::worker;
+use crate::worker::WorkerError;
 use crate::worker::identity::{self, Identity};
 pub use data_dir::DataDir;
 pub use examine::{Examined, examine};
@@ -49,6 +51,8 @@ const HANDING_BACK: Duration = Duration::from_secs(10);
 
 /// How many connections may wait to be taken.
 const BACKLOG: u32 = 1024;
+/// How long the connections of workers have at least for what they have to say to the store.
+const GOODBYES: Duration = Duration::from_secs(5);
 
 /// A host that is running.
 #[derive(Debug)]
@@ -62,6 +66,8 @@ pub struct Host {
     draining: CancellationToken,
     stop: CancellationToken,
     worker: Option<Embedded>,
+    /// The connections of workers, and what keeps the places of those that poll.
+    links: TaskTracker,
     /// Its own for as long as it lives.
     _replica: Identity<ReplicaId>,
 }
@@ -69,8 +75,24 @@ pub struct Host {
 /// The worker inside the host.
 #[derive(Debug)]
 struct Embedded {
-    tasks: TaskTracker,
+    task: JoinHandle<Result<(), WorkerError>>,
     stop: CancellationToken,
+}
+
+impl Embedded {
+    /// Has it finish or hand back what it has.
+    async fn end(self, grace: Duration) -> anyhow::Result<()> {
+        self.stop.cancel();
+        let abort = self.task.abort_handle();
+        match tokio::time::timeout(grace, self.task).await {
+            Ok(Ok(worked)) => worked.context("the worker inside the host"),
+            Ok(Err(crashed)) => Err(crashed).context("the worker inside the host crashed"),
+            Err(_) => {
+                abort.abort();
+                bail!("the worker inside the host did not end in time")
+            }
+        }
+    }
 }
 
 impl Host {
@@ -113,6 +135,7 @@ impl Host {
             draining: CancellationToken::new(),
             stop: CancellationToken::new(),
             worker: None,
+            links: TaskTracker::new(),
             registrar,
             config,
             _replica: replica,
@@ -160,7 +183,8 @@ impl Host {
             store: store.clone(),
             webhooks: webhooks.map_err(anyhow::Error::msg)?,
             hub: hub.clone(),
-            polls: Polls::new(clock, self.stop.clone()),
+            polls: Polls::new(clock, self.links.clone(), self.stop.clone()),
+            links: self.links.clone(),
             activator: Arc::clone(&activator),
             gate: gate.clone(),
             caps,
@@ -333,7 +357,7 @@ impl Host {
         let Some(worker) = self.config.worker.clone() else { return Ok(()) };
         config::programs::warn_of_missing(&worker.programs);
         let identity = identity::claim(data_dir.path(), identity::WORKER, || clock.worker_id())?;
-        let (tasks, stop) = (TaskTracker::new(), CancellationToken::new());
+        let stop = CancellationToken::new();
         let settings = worker::Settings {
             host: format!("http://{}", self.address),
             key,
@@ -345,13 +369,15 @@ impl Host {
             stop: stop.clone(),
         };
         let ready = worker::prepare(settings).await?;
-        tasks.spawn(async move {
-            if let Err(error) = ready.work().await {
-                tracing::error!(error = &error as &dyn std::error::Error, "the worker ended");
+        let task = self.tasks.spawn(async move {
+            let worked = ready.work().await;
+            if let Err(error) = &worked {
+                tracing::error!(error = error as &dyn std::error::Error, "the worker ended");
             }
             drop(identity);
+            worked
         });
-        self.worker = Some(Embedded { tasks, stop });
+        self.worker = Some(Embedded { task, stop });
         Ok(())
     }
 
@@ -369,24 +395,34 @@ impl Host {
 
     /// Takes nothing new, finishes or hands back what is in hand, and closes. Everything that was
     /// accepted is in the store.
-    pub async fn stop(self) {
+    ///
+    /// # Errors
+    /// When the worker inside the host left with what the host has not acknowledged.
+    pub async fn stop(mut self) -> anyhow::Result<()> {
         tracing::info!("stopping");
         service::stopping();
         self.draining.cancel();
-        if let Some(Embedded { tasks, stop }) = &self.worker {
-            stop.cancel();
-            tasks.close();
-            if tokio::time::timeout(self.worker_grace(), tasks.wait()).await.is_err() {
-                tracing::warn!("the worker did not end in time");
-            }
-        }
+        let worked = match self.worker.take() {
+            Some(embedded) => embedded.end(self.worker_grace()).await,
+            None => Ok(()),
+        };
         self.stop.cancel();
-        self.tasks.close();
-        if tokio::time::timeout(self.config.drain_grace, self.tasks.wait()).await.is_err() {
-            tracing::warn!("not everything ended in time; the store has it");
-        }
+        let grace = self.config.drain_grace;
+        // No request is answered any more, then no worker is connected: each says goodbye to the
+        // store, which closes last.
+        ended(&self.tasks, grace).await;
+        ended(&self.links, grace.max(GOODBYES)).await;
         self.store.close().await;
         tracing::info!("stopped");
+        worked
+    }
+}
+
+/// Waits for these for so long.
+async fn ended(tasks: &TaskTracker, grace: Duration) {
+    tasks.close();
+    if tokio::time::timeout(grace, tasks.wait()).await.is_err() {
+        tracing::warn!(left = tasks.len(), "not everything ended in time; the store has it");
     }
 }
 

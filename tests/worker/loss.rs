@@ -3,6 +3,7 @@
 use nix::sys::signal::Signal;
 
 use super::{PATIENT, gone, host_folder, run, start, starts, stdout, worker_folder};
+use crate::harness::wait;
 
 #[tokio::test]
 async fn a_stopping_worker_waits_for_its_program() {
@@ -37,6 +38,52 @@ async fn a_stopping_worker_hands_back_what_it_cannot_finish() {
     let _worker = start(&another, &host);
     host.run_with_status(&run, "completed").await;
     assert_eq!(host.logs(&run).await, stdout(&["started", "started", "done"]));
+}
+
+/// What it completed while the host was away is neither failed nor carried out again.
+#[tokio::test]
+async fn a_stopping_worker_waits_for_a_host_that_is_away() {
+    let (at_host, at_worker) = (host_folder().await, worker_folder(PATIENT, "").await);
+    let config = at_host.read("hillock.toml").unwrap();
+    let once = "{ name = \"agent\", on_lost = \"fail\" }";
+    at_host.write("hillock.toml", &config.replace("{ name = \"agent\" }", once));
+    let mut host = at_host.serve().await;
+    let mut worker = start(&at_worker, &host);
+    let run = run(&host).await;
+    host.line(&run, "started").await;
+    let address = host.address().to_owned();
+    host.process.kill().await;
+    at_worker.write("go", "");
+    worker.signal(Signal::SIGTERM);
+    wait::until("the program to have ended", async || {
+        worker.written().contains("status=completed").then_some(())
+    })
+    .await;
+    let host = at_host.serve_on(&address).await;
+    host.run_with_status(&run, "completed").await;
+    assert!(worker.ended().await.success());
+    assert_eq!(host.logs(&run).await, stdout(&["started", "done"]));
+    assert_eq!(starts(&at_worker, 1).await.len(), 1);
+}
+
+#[tokio::test]
+async fn a_stopping_worker_says_what_it_could_not_deliver() {
+    let settings = "drain_grace = \"300ms\"";
+    let (at_host, at_worker) = (host_folder().await, worker_folder(PATIENT, settings).await);
+    let mut host = at_host.serve().await;
+    let mut worker = start(&at_worker, &host);
+    let run = run(&host).await;
+    host.line(&run, "started").await;
+    host.process.kill().await;
+    at_worker.write("go", "");
+    wait::until("the program to have ended", async || {
+        worker.written().contains("status=completed").then_some(())
+    })
+    .await;
+    worker.signal(Signal::SIGTERM);
+    assert!(!worker.ended().await.success());
+    let written = worker.written();
+    assert!(written.contains(&run) && written.contains(": completed"), "{written}");
 }
 
 /// The restarted worker is known by its data folder, and what it had is its no more.

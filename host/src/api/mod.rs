@@ -44,6 +44,7 @@ use axum::Router;
 use axum::routing::{any, get, post};
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 
 use crate::activation::Activator;
 use crate::caps::Caps;
@@ -73,6 +74,8 @@ pub struct Api {
     pub hub: Hub,
     /// Those of them that poll.
     pub polls: Polls,
+    /// Counts the workers' connections, until each has said its last word to the store.
+    pub links: TaskTracker,
     /// What tries triggers, and fires them by hand.
     pub activator: Arc<Activator>,
     /// What jobs pass before they fire.

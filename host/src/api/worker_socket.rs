@@ -45,12 +45,17 @@ pub(super) async fn connect(
         return Problem::new(StatusCode::UPGRADE_REQUIRED, "upgrade_required", title)
             .into_response();
     };
+    // Held until the connection has said its last word to the store.
+    let held = api.links.token();
     upgrade
         .max_message_size(MESSAGE_BYTES_MAX)
         .max_frame_size(MESSAGE_BYTES_MAX)
         .read_buffer_size(BUFFER_BYTES)
         .write_buffer_size(BUFFER_BYTES)
-        .on_upgrade(move |socket| async move { attend(&api, store, pass, socket).await })
+        .on_upgrade(move |socket| async move {
+            attend(&api, store, pass, socket).await;
+            drop(held);
+        })
 }
 
 /// Why a connection ended.

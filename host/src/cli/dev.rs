@@ -72,8 +72,7 @@ pub async fn run(globals: &Globals, args: Args) -> anyhow::Result<ExitCode> {
             stop.cancelled().await;
         }
     }
-    host.stop().await;
-    shown
+    host.stop().await.and(shown)
 }
 
 /// Writes what is not there yet.

@@ -45,7 +45,8 @@ pub async fn run(globals: &Globals, args: Args) -> anyhow::Result<ExitCode> {
             () = reload.asked() => host.reload().await,
         }
     }
-    host.stop().await;
+    let stopped = host.stop().await;
     spans.flush().await;
+    stopped?;
     Ok(ExitCode::SUCCESS)
 }

@@ -58,9 +58,9 @@ struct Asked {
 type Answer = oneshot::Sender<Result<Vec<ToWorker>, LinkError>>;
 
 impl Polls {
-    /// No places yet; all are given up when `stop` is called.
-    pub fn new(clock: Clock, stop: CancellationToken) -> Self {
-        Self { keepers: Arc::default(), tasks: TaskTracker::new(), clock, stop }
+    /// No places yet; all are given up when `stop` is called, and `tasks` are done when all are.
+    pub fn new(clock: Clock, tasks: TaskTracker, stop: CancellationToken) -> Self {
+        Self { keepers: Arc::default(), tasks, clock, stop }
     }
 
     /// Keeps a worker's connection, and says under which key.

@@ -10,7 +10,7 @@ use tokio::time::Instant;
 use super::drain::Drain;
 use super::hands::Hands;
 use super::isolation::Isolation;
-use super::ledger::{End, Ledger, Standing};
+use super::ledger::{End, Ledger, Owed, Standing};
 use super::outlet::{News, Report};
 use super::program::Order;
 use super::stdin::{ENDED, Input};
@@ -166,7 +166,7 @@ impl Desk {
         if self.ledger.standing(&held) == Standing::Current {
             return;
         }
-        self.ledger.take(held.clone());
+        self.ledger.take(held.clone(), None);
         self.ledger.acknowledged(&held);
         let done = match control {
             Control::Cancel { command_id } => {
@@ -219,10 +219,15 @@ impl Desk {
             Standing::Outdated => self.kill(&held.command_id),
             Standing::Unknown => {}
         }
-        self.ledger.take(held.clone());
+        self.ledger.take(held.clone(), Some(order.run_id.clone()));
         match self.begin(order) {
             Ok(()) => self.ledger.acknowledged(&held),
-            Err(end) => self.ledger.ended(&held, end),
+            Err(end) => {
+                if matches!(end, End::Finished(_)) {
+                    self.ledger.acknowledged(&held);
+                }
+                self.ledger.ended(&held, end);
+            }
         }
     }
 
@@ -304,26 +309,32 @@ impl Desk {
             beat.next = now + beat.every;
             self.beat();
         }
-        if let Some(drain) = &mut self.drain {
-            drain.note(now, self.hands.len() > 0);
-            if drain.release_at <= now && !self.released {
-                self.released = true;
-                self.hands.release();
-            }
+        let (running, connected) = (self.hands.len() > 0, self.connected);
+        if let Some(drain) = self.drain.as_mut().filter(|drain| drain.release_at <= now)
+            && !self.released
+        {
+            self.released = true;
+            drain.release(running, connected);
+            self.hands.release();
         }
     }
 
     /// When the next [`Desk::tick`] has something to do.
     pub(super) fn due(&self) -> Option<Instant> {
         let release = self.drain.filter(|_| !self.released).map(|drain| drain.release_at);
-        let leave = self.drain.map(|drain| drain.leave_at(self.connected));
+        let leave = self.drain.map(|drain| drain.leave_at);
         [self.heartbeat.map(|beat| beat.next), release, leave].into_iter().flatten().min()
     }
 
-    /// Whether the worker may leave: nothing is owed, or nothing will come of waiting longer.
+    /// Whether the worker may leave: nothing is owed, or it has stayed for long enough.
     pub(super) fn is_done(&self, now: Instant) -> bool {
         let nothing_owed = self.ledger.is_empty() && self.errands.is_empty();
-        self.drain.is_some_and(|drain| nothing_owed || drain.leave_at(self.connected) <= now)
+        self.drain.is_some_and(|drain| nothing_owed || drain.leave_at <= now)
+    }
+
+    /// What the host has not acknowledged.
+    pub(super) fn owed(&self) -> Owed {
+        self.ledger.owed()
     }
 
     /// From when on there is something to say to the host.

@@ -13,14 +13,18 @@
 //! is said again, under the same numbers.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::ops::Bound;
 
 use tokio::time::Instant;
 
 use super::backlog::{Backlog, Weighed};
 use crate::dispatch::protocol::{Held, ToHost};
-use crate::model::id::CommandId;
+use crate::model::id::{CommandId, RunId};
 use crate::model::run::{Ending, LogLine, RunEvent};
+
+/// How many commands are named that could not be delivered.
+const OWED_NAMED_MAX: usize = 20;
 
 /// How the worker's part in a command ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -60,9 +64,9 @@ impl Ledger {
         }
     }
 
-    /// Takes a command, in place of one with an older token.
-    pub(super) fn take(&mut self, held: Held) {
-        self.entries.insert(held.command_id.clone(), Entry::new(held));
+    /// Takes a command, which may be a run's, in place of one with an older token.
+    pub(super) fn take(&mut self, held: Held, run_id: Option<RunId>) {
+        self.entries.insert(held.command_id.clone(), Entry::new(held, run_id));
     }
 
     /// Forgets a command and everything of it.
@@ -78,6 +82,11 @@ impl Ledger {
     /// Whether nothing is owed.
     pub(super) fn is_empty(&self) -> bool {
         self.entries.is_empty()
+    }
+
+    /// What is owed of each command.
+    pub(super) fn owed(&self) -> Owed {
+        Owed(self.entries.values().map(Entry::owed).collect())
     }
 
     /// Notes that the worker does what the command asks. Like the next three, it ignores a command
@@ -152,9 +161,33 @@ impl Ledger {
     }
 }
 
+/// What a worker could not deliver, a command each.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Owed(Vec<String>);
+
+impl Owed {
+    /// Whether that is nothing.
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+impl fmt::Display for Owed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let named = self.0.get(..OWED_NAMED_MAX).unwrap_or(&self.0);
+        f.write_str(&named.join(", "))?;
+        match self.0.len() - named.len() {
+            0 => Ok(()),
+            more => write!(f, ", and {more} more"),
+        }
+    }
+}
+
 #[derive(Debug)]
 struct Entry {
     held: Held,
+    /// None for a word to the worker.
+    run_id: Option<RunId>,
     acknowledged: Once,
     started: Once,
     lines: Backlog<LogLine>,
@@ -184,15 +217,29 @@ impl Once {
 }
 
 impl Entry {
-    fn new(held: Held) -> Self {
+    fn new(held: Held, run_id: Option<RunId>) -> Self {
         Self {
             held,
+            run_id,
             acknowledged: Once::default(),
             started: Once::default(),
             lines: Backlog::default(),
             events: Backlog::default(),
             end: None,
             end_said: false,
+        }
+    }
+
+    fn owed(&self) -> String {
+        let what = match &self.end {
+            Some(End::Finished(ending)) => ending.status().as_str(),
+            Some(End::HandBack) => "to be handed back",
+            None => "not ended",
+        };
+        let command = &self.held.command_id;
+        match &self.run_id {
+            Some(run) => format!("{run} ({command}): {what}"),
+            None => format!("{command}: {what}"),
         }
     }
 
@@ -282,7 +329,7 @@ mod tests {
 
     fn running(held: &Held) -> Ledger {
         let mut ledger = Ledger::default();
-        ledger.take(held.clone());
+        ledger.take(held.clone(), None);
         ledger.started(held);
         ledger
     }
@@ -331,7 +378,7 @@ mod tests {
     fn a_command_is_acknowledged_first_and_on_every_connection() {
         let (held, now) = (held(1, 1), Instant::now());
         let mut ledger = Ledger::default();
-        ledger.take(held.clone());
+        ledger.take(held.clone(), None);
         assert_eq!(ledger.due(now), None);
         ledger.acknowledged(&held);
         ledger.started(&held);
@@ -354,6 +401,27 @@ mod tests {
         assert_eq!(said(&mut ledger, now), ["events 3 z", "completed"]);
         ledger.rewind();
         assert_eq!(said(&mut ledger, now), ["started", "events 2 y z", "1 a", "completed"]);
+    }
+
+    #[test]
+    fn what_is_owed_is_named() {
+        let (one, word, now) = (held(1, 1), held(2, 1), Instant::now());
+        let run = RunId::mint(Time::from_millis(1_000).unwrap(), [7; 10]);
+        let mut ledger = Ledger::default();
+        assert!(ledger.owed().is_empty());
+        ledger.take(one.clone(), Some(run.clone()));
+        ledger.take(word.clone(), None);
+        ledger.ended(&one, End::Finished(Ending::Completed));
+        said(&mut ledger, now);
+        let (one, word) = (&one.command_id, &word.command_id);
+        assert_eq!(
+            ledger.owed().to_string(),
+            format!("{run} ({one}): completed, {word}: not ended")
+        );
+        for command in 3..100 {
+            ledger.take(held(command, 1), None);
+        }
+        assert!(ledger.owed().to_string().ends_with(": not ended, and 79 more"));
     }
 
     #[test]
@@ -412,7 +480,7 @@ mod tests {
         assert_eq!(ledger.standing(&old), Standing::Current);
         assert_eq!(ledger.standing(&new), Standing::Outdated);
         assert_eq!(ledger.standing(&held(2, 1)), Standing::Unknown);
-        ledger.take(new.clone());
+        ledger.take(new.clone(), None);
         ledger.started(&old);
         ledger.wrote(&old, vec![line("a")]);
         ledger.ended(&old, End::HandBack);
@@ -424,7 +492,7 @@ mod tests {
     fn commands_take_turns() {
         let (one, two, now) = (held(1, 1), held(2, 1), Instant::now());
         let mut ledger = running(&one);
-        ledger.take(two.clone());
+        ledger.take(two.clone(), None);
         ledger.started(&two);
         ledger.wrote(&one, vec![line("a"); 2 * BATCH_ITEMS_MAX]);
         ledger.wrote(&two, vec![line("b")]);

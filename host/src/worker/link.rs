@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep};
+use tokio_util::sync::CancellationToken;
 
 use super::WorkerError;
 use super::backoff::Backoff;
@@ -12,6 +13,8 @@ use super::event::{Ear, Event};
 
 /// A connection that was welcomed and lasted so long was a good one: the next try comes soon.
 const GOOD: Duration = Duration::from_secs(10);
+/// The longest wait between two tries of a worker that is to stop.
+const STOPPING_WAIT: Duration = Duration::from_millis(500);
 /// How many messages wait on their way to the socket.
 const WORDS: usize = 8;
 
@@ -23,6 +26,7 @@ pub(super) async fn keep(
     host: &str,
     address: &Address,
     events: mpsc::Sender<Event>,
+    stop: &CancellationToken,
 ) -> Result<(), WorkerError> {
     let mut backoff = Backoff::default();
     loop {
@@ -44,7 +48,14 @@ pub(super) async fn keep(
         if events.is_closed() {
             return Ok(());
         }
-        sleep(backoff.next(rand::random())).await;
+        pause(backoff.next(rand::random()), stop).await;
+    }
+}
+
+/// Waits for so long; for less when the worker is to stop: what it owes has to be said in time.
+async fn pause(wait: Duration, stop: &CancellationToken) {
+    if stop.run_until_cancelled(sleep(wait)).await.is_none() {
+        sleep(wait.min(STOPPING_WAIT)).await;
     }
 }
 

@@ -53,6 +53,7 @@ fn order(held: &Held, prompt: &str) -> ToWorker {
 /// A host with a worker whose agent `shell` runs its prompt.
 struct Host {
     listener: TcpListener,
+    settings: Settings,
     worker: JoinSet<Result<(), WorkerError>>,
     stop: CancellationToken,
     _folder: tempfile::TempDir,
@@ -97,8 +98,8 @@ impl Host {
             stop: stop.clone(),
         };
         let mut worker = JoinSet::new();
-        worker.spawn(run(settings));
-        Self { listener, worker, stop, _folder: folder }
+        worker.spawn(run(settings.clone()));
+        Self { listener, settings, worker, stop, _folder: folder }
     }
 
     async fn accept(&self, answer: impl FnOnce(&Request) -> StatusCode + Unpin) -> Option<Peer> {
@@ -509,6 +510,56 @@ async fn a_draining_worker_reconnects_to_report() {
     peer.finished(&held, Ending::Completed).await;
     peer.settle(&held).await;
     host.left(peer).await;
+}
+
+/// The host keeps the connection, and says nothing.
+#[tokio::test]
+async fn a_draining_worker_stays_with_what_is_owed_until_the_grace_is_over() {
+    let host = Host::start().await;
+    let (sender, _reports) = mpsc::channel(1);
+    let Settings { worker, data_dir, private, .. } = &host.settings;
+    let register = Arc::new(Register::open(data_dir).await);
+    let private = Arc::clone(private);
+    let isolation =
+        Isolation::new(worker, Means::default(), None, data_dir, private, register).unwrap();
+    let mut desk = Desk::new(&host.settings, isolation, sender);
+    let now = Instant::now();
+    let word = held(1, 1);
+    desk.opened();
+    desk.hear(ToWorker::Welcome { version: VERSION, heartbeat_ms: 60_000 }, now).unwrap();
+    desk.hear(ToWorker::Control { held: word.clone(), control: Control::HealthCheck }, now)
+        .unwrap();
+    desk.drain(now);
+    while desk.word(now).is_some() {}
+    let stays = |desk: &mut Desk, after: Duration| {
+        desk.tick(now + after);
+        !desk.is_done(now + after)
+    };
+    assert!(stays(&mut desk, LONG - Duration::from_millis(1)), "for the whole grace");
+    assert!(stays(&mut desk, LONG + Duration::from_secs(4)), "for a last answer");
+    assert!(!stays(&mut desk, LONG + Duration::from_secs(5)));
+    assert_eq!(desk.owed().to_string(), format!("{}: completed", word.command_id));
+    desk.hear(ToWorker::Settled { held: word }, now).unwrap();
+    assert!(desk.is_done(now) && desk.owed().is_empty());
+}
+
+#[tokio::test]
+async fn a_worker_says_what_it_could_not_deliver() {
+    let host = Host::with(|worker| worker.drain_grace = Duration::from_millis(300)).await;
+    let held = held(1, 1);
+    let mut peer = host.welcomed(&[]).await;
+    peer.say(order(&held, "exit 0")).await;
+    peer.started(&held).await;
+    peer.finished(&held, Ending::Completed).await;
+    drop(peer);
+    host.stop.cancel();
+    let (mut peer, active) = host.greeted().await;
+    assert_eq!(active, [held.clone()]);
+    // It is never welcomed.
+    assert_eq!(peer.word().await, None);
+    let error = host.ended().await.unwrap_err().to_string();
+    let run = RunId::mint(now(), [9; 10]);
+    assert!(error.contains(&format!("{run} ({}): completed", held.command_id)), "{error}");
 }
 
 #[tokio::test]
