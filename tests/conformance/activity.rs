@@ -5,12 +5,10 @@ use hillock::model::run::{Ending, LogLine, RunEvent, RunStatus, Stream};
 use hillock::model::scope::Scope;
 use hillock::store::Store;
 use hillock::store::activity::{Activity, Portion, read};
-use hillock::store::commands::finish;
-use hillock::store::{logs, run_events};
 use serde_json::json;
 
 use super::fixture::{agent, at, claimed, open, run_id, scope};
-use crate::harness::claims::Held;
+use crate::harness::claims::{self, Held};
 use crate::harness::database::Database;
 use crate::harness::on_both_databases;
 
@@ -66,7 +64,7 @@ async fn what_is_seen_to_have_ended_says_no_more(database: Database) {
             for number in 4..10 {
                 say(&store, &held, number).await;
             }
-            finish(&store, &held.id, &held.token, Ending::Completed, at(11)).await.unwrap();
+            claims::finish(&store, &held, Ending::Completed, at(11)).await.unwrap();
         };
         let looking = async {
             loop {
@@ -92,11 +90,11 @@ async fn spoken(store: &Store) -> Held {
     let event =
         || RunEvent { at: at(5), kind: "tick".parse().unwrap(), data: json!({ "type": "tick" }) };
     let events = vec![event(), event()];
-    run_events::append(store, &held.id, &held.token, 1, events, at(10)).await.unwrap();
+    claims::tell(store, &held, 1, events, at(10)).await.unwrap();
     held
 }
 
 async fn say(store: &Store, held: &Held, number: u64) {
     let line = LogLine { at: at(5), stream: Stream::Stdout, text: number.to_string() };
-    logs::append(store, &held.id, &held.token, number, vec![line], at(10)).await.unwrap();
+    claims::write(store, held, number, vec![line], at(10)).await.unwrap();
 }

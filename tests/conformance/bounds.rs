@@ -26,7 +26,7 @@ async fn claim_all(store: &Store, agents: &[Agent], lot: impl Fn(Queue) -> Lot) 
 }
 
 async fn finish(store: &Store, claim: &Held) {
-    commands::finish(store, &claim.id, &claim.token, Ending::Completed, at(11)).await.unwrap();
+    claims::finish(store, claim, Ending::Completed, at(11)).await.unwrap();
 }
 
 async fn in_lane(store: &Store, agent: &Agent, lane: &str, tool: Option<&str>) {

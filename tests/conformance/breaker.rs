@@ -9,7 +9,7 @@ use hillock::model::run::{Ending, Terms};
 use hillock::model::scope::Scope;
 use hillock::model::time::Time;
 use hillock::store::classes::{self, Class};
-use hillock::store::commands::{self, Lot};
+use hillock::store::commands::Lot;
 use hillock::store::{Store, commands::Fence};
 
 use super::fixture::{agent, at, open, scheduled, scheduled_as, token, worker};
@@ -34,7 +34,7 @@ async fn claim(store: &Store, agent: &Agent, now: Time) -> Option<Held> {
 }
 
 async fn end(store: &Store, claim: &Held, ending: Ending, now: Time) {
-    let fence = commands::finish(store, &claim.id, &claim.token, ending, now).await.unwrap();
+    let fence = claims::finish(store, claim, ending, now).await.unwrap();
     assert_eq!(fence, Fence::Held);
 }
 

@@ -3,11 +3,10 @@
 use hillock::model::command::LEASE;
 use hillock::model::run::{Ending, RunStatus};
 use hillock::model::scope::Scope;
-use hillock::store::commands::{
-    Canceling, cancel, finish, hand_back, release_expired, release_others, renew,
-};
+use hillock::store::commands::{Canceling, cancel, release_expired, release_others};
 
 use super::fixture::{agent, at, claim, claimed, open, run, run_id, scheduled, scope, worker};
+use crate::harness::claims;
 use crate::harness::database::Database;
 use crate::harness::on_both_databases;
 
@@ -37,11 +36,10 @@ async fn a_worker_is_asked_until_it_answers(database: Database) {
     for now in [at(11), at(12)] {
         let canceling = cancel(&store, &Scope::Global, &claim.run_id, now).await.unwrap();
         assert_eq!(canceling.as_ref(), Some(&asked));
-        let held = vec![(claim.id.clone(), claim.token.clone())];
-        let renewed = renew(&store, held, now).await.unwrap();
+        let renewed = claims::renew(&store, &claim, now).await.unwrap();
         assert_eq!((renewed.lost, renewed.canceling), (vec![], vec![claim.id.clone()]));
     }
-    finish(&store, &claim.id, &claim.token, Ending::Canceled, at(13)).await.unwrap();
+    claims::finish(&store, &claim, Ending::Canceled, at(13)).await.unwrap();
     assert_eq!(run(&store, &claim.run_id).await.status, RunStatus::Canceled);
 }
 
@@ -54,7 +52,7 @@ async fn a_called_off_run_never_goes_back_to_the_queue(database: Database) {
         match way {
             "expired" => drop(release_expired(&store, at(10) + LEASE).await.unwrap()),
             "released" => drop(release_others(&store, &holder, &[], at(12)).await.unwrap()),
-            _ => drop(hand_back(&store, &held.id, &held.token, at(12)).await.unwrap()),
+            _ => drop(claims::hand_back(&store, &held, at(12)).await.unwrap()),
         }
         assert_eq!(run(&store, &held.run_id).await.status, RunStatus::Canceled, "{way}");
         assert!(claim(&store, &worker(), &agent, at(200)).await.is_none(), "{way}");
@@ -65,7 +63,7 @@ async fn work_done_in_the_meantime_counts(database: Database) {
     let store = open(&database).await;
     let (_, claim) = claimed(&store, &agent(), at(10)).await;
     cancel(&store, &Scope::Global, &claim.run_id, at(11)).await.unwrap();
-    finish(&store, &claim.id, &claim.token, Ending::Completed, at(12)).await.unwrap();
+    claims::finish(&store, &claim, Ending::Completed, at(12)).await.unwrap();
     assert_eq!(run(&store, &claim.run_id).await.status, RunStatus::Completed);
     let again = cancel(&store, &Scope::Global, &claim.run_id, at(13)).await.unwrap();
     assert_eq!(again, Some(Canceling::Over));

@@ -17,6 +17,7 @@ use super::fixture::{
     accepted, activation, agent, at, claim, claimed, event, event_in, firing, new_run, open,
     scheduled_as, scope,
 };
+use crate::harness::claims;
 use crate::harness::database::Database;
 use crate::harness::on_both_databases;
 
@@ -123,7 +124,7 @@ async fn a_retry_is_no_run(database: Database) {
     for secs in [10, 20, 30, 40] {
         let claim = claim(&store, &super::fixture::worker(), &agent, at(secs)).await.unwrap();
         let ending = hillock::model::run::Ending::failed("once more");
-        commands::finish(&store, &claim.id, &claim.token, ending, at(secs)).await.unwrap();
+        claims::finish(&store, &claim, ending, at(secs)).await.unwrap();
     }
     fire_one(&store, at(50)).await.unwrap();
     fire_one(&store, at(51)).await.unwrap();

@@ -5,10 +5,11 @@ use hillock::model::command::TOKEN_LIFE;
 use hillock::model::redaction::Redaction;
 use hillock::model::run::{Ending, LogLine, Stream};
 use hillock::model::secret::Secret;
-use hillock::store::commands::{Fence, finish, hand_back};
-use hillock::store::logs::{append, read};
+use hillock::store::commands::Fence;
+use hillock::store::logs::read;
 
 use super::fixture::{agent, at, claim, claimed, open, run, run_id, token, worker};
+use crate::harness::claims::{self, Held};
 use crate::harness::database::Database;
 use crate::harness::on_both_databases;
 
@@ -30,10 +31,7 @@ async fn lines_are_kept_as_they_were_written(database: Database) {
     let mut odd = line("nul \0, \"quotes\", \\, 😱 and \u{1}");
     odd.stream = Stream::Stderr;
     let lines = vec![line("one"), odd, line("")];
-    assert_eq!(
-        append(&store, &claim.id, &claim.token, 1, lines, at(10)).await.unwrap(),
-        Fence::Held
-    );
+    assert_eq!(claims::write(&store, &claim, 1, lines, at(10)).await.unwrap(), Fence::Held);
     let found = read(&store, &claim.run_id, 0, 10).await.unwrap();
     let texts: Vec<_> = found.iter().map(|stored| stored.line.text.as_str()).collect();
     assert_eq!(texts, ["one", "nul \u{fffd}, \"quotes\", \\, 😱 and \u{1}", ""]);
@@ -58,7 +56,7 @@ async fn repeated_lines_are_passed_over(database: Database) {
         (4, &["d"], "abcd"),
     ] {
         let lines = texts.iter().map(|text| line(text)).collect();
-        let fence = append(&store, &claim.id, &claim.token, first, lines, at(10)).await.unwrap();
+        let fence = claims::write(&store, &claim, first, lines, at(10)).await.unwrap();
         assert_eq!(fence, Fence::Held);
         let found = read(&store, &claim.run_id, 0, 10).await.unwrap();
         let found: String = found.into_iter().map(|stored| stored.line.text).collect();
@@ -70,10 +68,10 @@ async fn lines_of_all_holders_are_numbered_through(database: Database) {
     let store = open(&database).await;
     let agent = agent();
     let (_, first) = claimed(&store, &agent, at(10)).await;
-    append(&store, &first.id, &first.token, 1, vec![line("a"), line("b")], at(10)).await.unwrap();
-    hand_back(&store, &first.id, &first.token, at(11)).await.unwrap();
+    claims::write(&store, &first, 1, vec![line("a"), line("b")], at(10)).await.unwrap();
+    claims::hand_back(&store, &first, at(11)).await.unwrap();
     let second = claim(&store, &worker(), &agent, at(12)).await.unwrap();
-    append(&store, &second.id, &second.token, 1, vec![line("c")], at(12)).await.unwrap();
+    claims::write(&store, &second, 1, vec![line("c")], at(12)).await.unwrap();
     let found = read(&store, &first.run_id, 0, 10).await.unwrap();
     let found: Vec<_> = found.iter().map(|s| (s.seq, s.line.text.as_str())).collect();
     assert_eq!(found, [(1, "a"), (2, "b"), (3, "c")]);
@@ -82,10 +80,18 @@ async fn lines_of_all_holders_are_numbered_through(database: Database) {
 async fn only_the_holder_adds_lines(database: Database) {
     let store = open(&database).await;
     let (_, claim) = claimed(&store, &agent(), at(10)).await;
-    let stranger = append(&store, &claim.id, &token(), 1, vec![line("x")], at(10)).await.unwrap();
+    let stranger = claims::write(
+        &store,
+        &Held { token: token(), ..claim.clone() },
+        1,
+        vec![line("x")],
+        at(10),
+    )
+    .await
+    .unwrap();
     assert_eq!(stranger, Fence::Lost);
-    finish(&store, &claim.id, &claim.token, Ending::Completed, at(11)).await.unwrap();
-    let late = append(&store, &claim.id, &claim.token, 1, vec![line("x")], at(11)).await.unwrap();
+    claims::finish(&store, &claim, Ending::Completed, at(11)).await.unwrap();
+    let late = claims::write(&store, &claim, 1, vec![line("x")], at(11)).await.unwrap();
     assert_eq!(late, Fence::Lost);
     assert_eq!(read(&store, &claim.run_id, 0, 10).await.unwrap(), []);
 }
@@ -94,7 +100,7 @@ async fn a_token_that_ran_out_adds_none(database: Database) {
     let store = open(&database).await;
     let (_, claim) = claimed(&store, &agent(), at(10)).await;
     let late = at(10) + TOKEN_LIFE;
-    let append = append(&store, &claim.id, &claim.token, 1, vec![line("x")], late);
+    let append = claims::write(&store, &claim, 1, vec![line("x")], late);
     assert_eq!(append.await.unwrap(), Fence::Lost);
 }
 
@@ -102,7 +108,7 @@ async fn only_the_host_speaks_as_the_host(database: Database) {
     let store = open(&database).await;
     let (_, claim) = claimed(&store, &agent(), at(10)).await;
     let forged = LogLine { stream: Stream::Host, ..line("nothing more is kept") };
-    append(&store, &claim.id, &claim.token, 1, vec![forged], at(10)).await.unwrap();
+    claims::write(&store, &claim, 1, vec![forged], at(10)).await.unwrap();
     let found = read(&store, &claim.run_id, 0, 10).await.unwrap();
     assert_eq!(found[0].line.stream, Stream::Stderr);
 }
@@ -111,7 +117,7 @@ async fn a_long_line_is_cut(database: Database) {
     let store = open(&database).await;
     let (_, claim) = claimed(&store, &agent(), at(10)).await;
     let lines = vec![line(&"x".repeat(16 * 1024)), line(&"é".repeat(16 * 1024))];
-    append(&store, &claim.id, &claim.token, 1, lines, at(10)).await.unwrap();
+    claims::write(&store, &claim, 1, lines, at(10)).await.unwrap();
     let found = read(&store, &claim.run_id, 0, 10).await.unwrap();
     assert_eq!(found[0].line.text, "x".repeat(16 * 1024));
     let wanted = format!("{}… [cut: 16384 bytes]", "é".repeat(8 * 1024));
@@ -126,13 +132,13 @@ async fn a_full_log_says_so_once(database: Database) {
     let lines = ["a", "b", "c", "d", "e", "f"];
     for (i, text) in lines.into_iter().enumerate() {
         let number = i as u64 + 1;
-        let fence = append(&store, &first.id, &first.token, number, vec![line(text)], at(10));
+        let fence = claims::write(&store, &first, number, vec![line(text)], at(10));
         assert_eq!(fence.await.unwrap(), Fence::Held);
     }
     // The next holder writes into the same log.
-    hand_back(&store, &first.id, &first.token, at(11)).await.unwrap();
+    claims::hand_back(&store, &first, at(11)).await.unwrap();
     let second = claim(&store, &worker(), &agent, at(12)).await.unwrap();
-    append(&store, &second.id, &second.token, 1, vec![line("g")], at(12)).await.unwrap();
+    claims::write(&store, &second, 1, vec![line("g")], at(12)).await.unwrap();
     let found = read(&store, &first.run_id, 0, 10).await.unwrap();
     let found: Vec<_> = found.iter().map(|s| (s.line.stream, s.line.text.as_str())).collect();
     let marker = "… [cut: the log is full at 140 bytes, and nothing more is kept]";
@@ -146,11 +152,11 @@ async fn a_log_is_kept_without_secrets(database: Database) {
     store.redact(Redaction::of([&secret]).unwrap());
     let (_, claim) = claimed(&store, &agent(), at(10)).await;
     let lines = vec![line("a correct horse stands here")];
-    append(&store, &claim.id, &claim.token, 1, lines, at(10)).await.unwrap();
+    claims::write(&store, &claim, 1, lines, at(10)).await.unwrap();
     let found = read(&store, &claim.run_id, 0, 10).await.unwrap();
     assert_eq!(found[0].line.text, "a [redacted] stands here");
     let ending = Ending::failed("no correct horse");
-    finish(&store, &claim.id, &claim.token, ending, at(11)).await.unwrap();
+    claims::finish(&store, &claim, ending, at(11)).await.unwrap();
     assert_eq!(run(&store, &claim.run_id).await.error.as_deref(), Some("no [redacted]"));
 }
 

@@ -9,7 +9,7 @@ use hillock::model::queue::{AGEING_MAX, Queue, score};
 use hillock::model::run::{Ending, NewRun};
 use hillock::model::scope::Scope;
 use hillock::model::time::Time;
-use hillock::store::commands::{self, Lot};
+use hillock::store::commands::Lot;
 use hillock::store::{Store, queues};
 
 use super::fixture::{agent, at, open, scheduled_as, scope, token, tokens, worker};
@@ -121,7 +121,7 @@ async fn claims_follow_the_formula(database: Database) {
 }
 
 async fn finish(store: &Store, held: &Held, now: Time) {
-    commands::finish(store, &held.id, &held.token, Ending::Completed, now).await.unwrap();
+    claims::finish(store, held, Ending::Completed, now).await.unwrap();
 }
 
 async fn nothing_starves_behind_what_is_more_urgent(database: Database) {

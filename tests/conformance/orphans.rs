@@ -1,10 +1,10 @@
 //! Runs that nothing carries on, as somebody's hand in the tables may leave them.
 
 use hillock::model::run::{Ending, RunStatus};
-use hillock::store::commands::{finish, start};
 use hillock::store::orphans::{self, Look};
 
 use super::fixture::{agent, at, claim, open, run, scheduled, worker};
+use crate::harness::claims;
 use crate::harness::database::Database;
 use crate::harness::on_both_databases;
 
@@ -39,8 +39,8 @@ async fn a_run_ends_as_its_last_command_did(database: Database) {
     let agent = agent();
     let id = scheduled(&store, &agent).await;
     let held = claim(&store, &worker(), &agent, at(10)).await.unwrap();
-    start(&store, &held.id, &held.token, at(11)).await.unwrap();
-    finish(&store, &held.id, &held.token, Ending::Completed, at(12)).await.unwrap();
+    claims::start(&store, &held, at(11)).await.unwrap();
+    claims::finish(&store, &held, Ending::Completed, at(12)).await.unwrap();
     database
         .execute(&format!("UPDATE runs SET status = 'running', ended_at = NULL WHERE id = '{id}'"))
         .await;

@@ -9,7 +9,7 @@ use hillock::store::commands::{self, CommandFilter, Standing, Stats};
 use hillock::store::{PageRequest, Store};
 
 use super::fixture::{agent, at, claim, first_page, open, scheduled, scheduled_as, scope, worker};
-use crate::harness::claims::Held;
+use crate::harness::claims::{self, Held};
 use crate::harness::database::Database;
 use crate::harness::on_both_databases;
 
@@ -33,7 +33,7 @@ async fn standing(store: &Store, run_id: &RunId, secs: i64) -> Standing {
 }
 
 async fn end(store: &Store, held: &Held, ending: Ending, secs: i64) {
-    commands::finish(store, &held.id, &held.token, ending, at(secs)).await.unwrap();
+    claims::finish(store, held, ending, at(secs)).await.unwrap();
 }
 
 async fn the_place_is_that_of_the_claim(database: Database) {
@@ -74,7 +74,7 @@ async fn the_place_is_that_of_the_claim(database: Database) {
         }
         for one in held {
             let now = at(60 * minute);
-            commands::hand_back(&store, &one.id, &one.token, now).await.unwrap();
+            claims::hand_back(&store, &one, now).await.unwrap();
         }
     }
 }
@@ -107,7 +107,7 @@ async fn recent_commands_say_how_long_one_takes(database: Database) {
     for took in [10, 30] {
         scheduled(&store, &agent).await;
         let held = claim(&store, &worker(), &agent, at(10)).await.unwrap();
-        commands::start(&store, &held.id, &held.token, at(20)).await.unwrap();
+        claims::start(&store, &held, at(20)).await.unwrap();
         end(&store, &held, Ending::Completed, 20 + took).await;
     }
     scheduled(&store, &agent).await;
@@ -167,8 +167,8 @@ async fn stats_count_every_state_of_a_workspace(database: Database) {
     for _ in 0..5 {
         held.push(claim(&store, &worker(), &agent, at(10)).await.unwrap());
     }
-    commands::acknowledge(&store, &held[0].id, &held[0].token, at(10)).await.unwrap();
-    commands::start(&store, &held[1].id, &held[1].token, at(10)).await.unwrap();
+    claims::acknowledge(&store, &held[0], at(10)).await.unwrap();
+    claims::start(&store, &held[1], at(10)).await.unwrap();
     end(&store, &held[2], Ending::Completed, 11).await;
     end(&store, &held[3], Ending::failed("x"), 11).await;
     end(&store, &held[4], Ending::Canceled, 11).await;

@@ -7,15 +7,17 @@ use hillock::model::command::{LEASE, RUNNING_MAX, SENT_MAX};
 use hillock::model::queue::QUEUE_TIMEOUT;
 use hillock::model::run::RunStatus;
 use hillock::store::Store;
-use hillock::store::commands::start;
+use hillock::store::commands::release_others;
 
 use super::fixture::{agent, at, claim, claimed, open, run, scheduled, scheduled_as, worker};
+use crate::harness::claims;
 use crate::harness::database::Database;
 use crate::harness::on_both_databases;
 
 on_both_databases!(
     what_waited_too_long_expires_with_its_run,
     a_command_may_say_how_long_it_waits,
+    a_wait_begins_anew_with_each_return,
     a_lease_that_ran_out_is_released,
     an_offline_workers_commands_are_released_whatever_their_lease_says,
     the_third_loss_fails,
@@ -64,6 +66,44 @@ async fn a_command_may_say_how_long_it_waits(database: Database) {
     assert_eq!(recovered(&store, at(8)).await, (1, 0));
 }
 
+/// The timeout is for waiting: what a worker had begins it anew, whichever way it comes back.
+async fn a_wait_begins_anew_with_each_return(database: Database) {
+    let store = open(&database).await;
+    for (i, way) in ["lease", "hello", "unseen", "hand_back"].into_iter().enumerate() {
+        let base = 10_000 * (i as i64 + 1);
+        let agent = agent();
+        let id = scheduled_as(&store, &agent, |mut run| {
+            run.created_at = at(base);
+            run.terms.queue_timeout_ms = Some(5000);
+            run
+        })
+        .await;
+        let worker = worker();
+        let held = claim(&store, &worker, &agent, at(base + 1)).await.unwrap();
+        if way != "unseen" {
+            claims::start(&store, &held, at(base + 2)).await.unwrap();
+        }
+        let back = at(base + 1000);
+        match way {
+            "lease" => assert_eq!(recovered(&store, back).await, (0, 1), "{way}"),
+            "hand_back" => drop(claims::hand_back(&store, &held, back).await.unwrap()),
+            _ => assert_eq!(release_others(&store, &worker, &[], back).await.unwrap(), 1),
+        }
+        assert_eq!(
+            recovered(&store, back + Duration::from_secs(5) - MOMENT).await,
+            (0, 0),
+            "{way}"
+        );
+        // And once more.
+        let held = claim(&store, &worker, &agent, at(base + 1004)).await.expect(way);
+        claims::hand_back(&store, &held, at(base + 2000)).await.unwrap();
+        assert_eq!(recovered(&store, at(base + 2005) - MOMENT).await, (0, 0), "{way}");
+        assert_eq!(run(&store, &id).await.status, RunStatus::Scheduled, "{way}");
+        assert_eq!(recovered(&store, at(base + 2005)).await, (1, 0), "{way}");
+        assert_eq!(run(&store, &id).await.status, RunStatus::Failed, "{way}");
+    }
+}
+
 async fn a_lease_that_ran_out_is_released(database: Database) {
     let store = open(&database).await;
     let agent = agent();
@@ -78,7 +118,7 @@ async fn an_offline_workers_commands_are_released_whatever_their_lease_says(data
     let agent = agent();
     let (sender, _) = claimed(&store, &agent, at(10)).await;
     let (runner, running) = claimed(&store, &agent, at(10)).await;
-    start(&store, &running.id, &running.token, at(20)).await.unwrap();
+    claims::start(&store, &running, at(20)).await.unwrap();
     // As a host whose clock is far ahead would have written it.
     let far = at(1_000_000).as_millis();
     let statement =

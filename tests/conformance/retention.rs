@@ -12,12 +12,12 @@ use hillock::model::id::{BootstrapId, EventId, RunId, TriggerId};
 use hillock::model::run::{Ending, LogLine, RunEvent, SessionRef, Stream};
 use hillock::model::scope::Scope;
 use hillock::model::time::Time;
-use hillock::store::commands::{self, Fence};
+use hillock::store::commands::Fence;
 use hillock::store::events::{self, Accepted, Activation};
 use hillock::store::gatherings::Holding;
 use hillock::store::space::{GivenBack, give_back};
 use hillock::store::workers::{NewToken, create_token};
-use hillock::store::{Store, logs, run_events, runs};
+use hillock::store::{Store, runs};
 use rand::{Rng as _, SeedableRng as _, rngs::ChaCha8Rng};
 use serde_json::json;
 
@@ -25,7 +25,7 @@ use super::fixture::{
     accepted, activation, agent, at, claim, delivery, event, event_in, gathering_id, identity,
     new_run, open, scheduled, scheduled_as, scope, worker,
 };
-use crate::harness::claims::Held;
+use crate::harness::claims::{self, Held};
 use crate::harness::database::Database;
 use crate::harness::on_both_databases;
 
@@ -104,18 +104,18 @@ async fn has_run(store: &Store, id: &RunId) -> bool {
 /// The agent's next run, begun.
 async fn begun(store: &Store, agent: &Agent, now: Time) -> Held {
     let held = claim(store, &worker(), agent, now).await.unwrap();
-    commands::start(store, &held.id, &held.token, now).await.unwrap();
+    claims::start(store, &held, now).await.unwrap();
     held
 }
 
 async fn say(store: &Store, held: &Held, lines: usize) {
     let line = |n| LogLine { at: at(20), stream: Stream::Stdout, text: format!("line {n}") };
     let lines = (0..lines).map(line).collect();
-    let said = logs::append(store, &held.id, &held.token, 1, lines, at(20)).await.unwrap();
+    let said = claims::write(store, held, 1, lines, at(20)).await.unwrap();
     assert_eq!(said, Fence::Held);
     let event =
         RunEvent { at: at(20), kind: "tool".parse().unwrap(), data: json!({ "type": "tool" }) };
-    let told = run_events::append(store, &held.id, &held.token, 1, vec![event], at(20)).await;
+    let told = claims::tell(store, held, 1, vec![event], at(20)).await;
     assert_eq!(told.unwrap(), Fence::Held);
 }
 
@@ -124,7 +124,7 @@ async fn ended(store: &Store, agent: &Agent, end: Time) -> RunId {
     scheduled(store, agent).await;
     let held = begun(store, agent, at(10)).await;
     say(store, &held, 2).await;
-    commands::finish(store, &held.id, &held.token, Ending::Completed, end).await.unwrap();
+    claims::finish(store, &held, Ending::Completed, end).await.unwrap();
     held.run_id
 }
 
@@ -183,7 +183,7 @@ async fn what_has_not_ended_stays(database: Database) {
     assert_eq!((database.count("events").await, database.count("runs").await), (2, 2));
 
     // Its command is told to stop, and nobody has heard of that: the run stays until it is over.
-    commands::finish(&store, &running.id, &running.token, Ending::Completed, at(40)).await.unwrap();
+    claims::finish(&store, &running, Ending::Completed, at(40)).await.unwrap();
     database.execute("UPDATE commands SET state = 'pending' WHERE state = 'completed'").await;
     let kept = removed(&store, at(40) + MONTH).await;
     assert_eq!((kept.runs, kept.events), (0, 1));
@@ -263,7 +263,7 @@ async fn more_goes_than_fits_into_one_transaction(database: Database) {
     scheduled(&store, &agent).await;
     let held = begun(&store, &agent, at(10)).await;
     say(&store, &held, 2500).await;
-    commands::finish(&store, &held.id, &held.token, Ending::Completed, at(30)).await.unwrap();
+    claims::finish(&store, &held, Ending::Completed, at(30)).await.unwrap();
     let gone = removed(&store, at(30) + MONTH).await;
     assert_eq!((gone.events, gone.identities), (1100, 1099));
     assert_eq!((gone.runs, gone.log_lines, gone.run_events), (1, 2500, 1));
@@ -322,7 +322,7 @@ async fn words_and_sessions_go(database: Database) {
     assert_eq!(database.count("sessions").await, 1);
     let held = begun(&store, &agent, at(10)).await;
     assert_eq!(removed(&store, at(30) + MONTH).await, Removed { commands: 1, ..NOTHING });
-    commands::finish(&store, &held.id, &held.token, Ending::Completed, at(50)).await.unwrap();
+    claims::finish(&store, &held, Ending::Completed, at(50)).await.unwrap();
     assert_eq!(removed(&store, at(50) + MONTH - MOMENT).await.sessions, 0);
     assert_eq!(removed(&store, at(50) + MONTH).await.sessions, 1);
     assert_eq!(database.count("sessions").await, 0);

@@ -8,8 +8,8 @@ use hillock::model::id::RunId;
 use hillock::model::run::{Ending, NewRun, RunStatus};
 use hillock::model::scope::Scope;
 use hillock::model::time::Time;
-use hillock::store::commands::{Canceling, Fence, cancel, finish, release_expired, start};
-use hillock::store::{Store, logs};
+use hillock::store::Store;
+use hillock::store::commands::{Canceling, Fence, cancel, release_expired};
 
 use super::fixture::{agent, at, claim, open, run, scheduled, scheduled_as, tokens, worker};
 use crate::harness::claims;
@@ -39,13 +39,13 @@ fn backoff(max_retries: u32) -> impl FnOnce(NewRun) -> NewRun {
 /// An attempt that was begun.
 async fn begun(store: &Store, agent: &Agent, now: Time) -> Held {
     let claim = claim(store, &worker(), agent, now).await.unwrap();
-    assert_eq!(start(store, &claim.id, &claim.token, now).await.unwrap(), Fence::Held);
+    assert_eq!(claims::start(store, &claim, now).await.unwrap(), Fence::Held);
     claim
 }
 
 async fn failed(store: &Store, claim: &Held, now: Time) {
     let ending = Ending::failed(format!("attempt {}", claim.attempt));
-    assert_eq!(finish(store, &claim.id, &claim.token, ending, now).await.unwrap(), Fence::Held);
+    assert_eq!(claims::finish(store, claim, ending, now).await.unwrap(), Fence::Held);
 }
 
 /// Fails attempt after attempt as soon as each is due, from `now` on; the waits between them.
@@ -105,7 +105,7 @@ async fn an_agent_says_how_long_to_wait(database: Database) {
     let id = scheduled_as(&store, &agent, backoff(1)).await;
     let claim = begun(&store, &agent, at(10)).await;
     let ending = Ending::Failed { error: "busy".to_owned(), retry_after_ms: Some(90_000) };
-    finish(&store, &claim.id, &claim.token, ending, at(20)).await.unwrap();
+    claims::finish(&store, &claim, ending, at(20)).await.unwrap();
     assert_eq!(run(&store, &id).await.due_at, Some(at(110)));
 
     // A worker's word is no reason to wait for ever.
@@ -113,7 +113,7 @@ async fn an_agent_says_how_long_to_wait(database: Database) {
     let id = scheduled_as(&store, &agent, backoff(1)).await;
     let claim = begun(&store, &agent, at(10)).await;
     let ending = Ending::Failed { error: "busy".to_owned(), retry_after_ms: Some(u64::MAX) };
-    finish(&store, &claim.id, &claim.token, ending, at(20)).await.unwrap();
+    claims::finish(&store, &claim, ending, at(20)).await.unwrap();
     assert_eq!(run(&store, &id).await.due_at, Some(at(20 + 24 * 60 * 60)));
 
     // Who may not try again does not because of it.
@@ -121,7 +121,7 @@ async fn an_agent_says_how_long_to_wait(database: Database) {
     let id = scheduled(&store, &once).await;
     let claim = begun(&store, &once, at(10)).await;
     let ending = Ending::Failed { error: "busy".to_owned(), retry_after_ms: Some(90_000) };
-    finish(&store, &claim.id, &claim.token, ending, at(20)).await.unwrap();
+    claims::finish(&store, &claim, ending, at(20)).await.unwrap();
     assert_eq!(run(&store, &id).await.status, RunStatus::Failed);
 }
 
@@ -132,7 +132,7 @@ async fn a_success_after_a_failure_is_a_success(database: Database) {
     let first = begun(&store, &agent, at(10)).await;
     failed(&store, &first, at(10)).await;
     let second = begun(&store, &agent, at(13)).await;
-    finish(&store, &second.id, &second.token, Ending::Completed, at(14)).await.unwrap();
+    claims::finish(&store, &second, Ending::Completed, at(14)).await.unwrap();
     let ended = run(&store, &id).await;
     assert_eq!((ended.status, ended.error, ended.due_at), (RunStatus::Completed, None, None));
     assert!(claim(&store, &worker(), &agent, at(10_000)).await.is_none());
@@ -180,10 +180,9 @@ async fn an_old_attempts_token_changes_nothing(database: Database) {
     let id = scheduled_as(&store, &agent, backoff(1)).await;
     let first = begun(&store, &agent, at(10)).await;
     failed(&store, &first, at(10)).await;
-    let Held { id: command, token, .. } = &first;
-    let fence = finish(&store, command, token, Ending::Completed, at(11)).await.unwrap();
+    let fence = claims::finish(&store, &first, Ending::Completed, at(11)).await.unwrap();
     assert_eq!(fence, Fence::Lost);
-    let fence = logs::append(&store, command, token, 1, vec![], at(11)).await.unwrap();
+    let fence = claims::write(&store, &first, 1, vec![], at(11)).await.unwrap();
     assert_eq!(fence, Fence::Lost);
     // Said again, a failure makes no second retry.
     failed(&store, &first, at(12)).await;
@@ -205,8 +204,7 @@ async fn no_more_runs_are_out_than_allowed(database: Database) {
     let first = take(3).await;
     assert_eq!(first.len(), 3);
     assert!(take(3).await.is_empty());
-    let Held { id, token, .. } = &first[0];
-    finish(&store, id, token, Ending::Completed, at(11)).await.unwrap();
+    claims::finish(&store, &first[0], Ending::Completed, at(11)).await.unwrap();
     assert_eq!(take(3).await.len(), 1);
     assert_eq!(take(4).await.len(), 1, "nobody was left behind");
 }

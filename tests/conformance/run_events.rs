@@ -8,12 +8,11 @@ use hillock::model::scope::Scope;
 use hillock::model::secret::Secret;
 use hillock::store::Store;
 use hillock::store::activity::{self, Activity, Portion};
-use hillock::store::commands::{self, Fence, finish};
-use hillock::store::run_events::append;
+use hillock::store::commands::Fence;
 use serde_json::{Value, json};
 
 use super::fixture::{agent, at, claimed, open, token};
-use crate::harness::claims::Held;
+use crate::harness::claims::{self, Held};
 use crate::harness::database::Database;
 use crate::harness::on_both_databases;
 
@@ -64,7 +63,7 @@ async fn only_the_holder_tells_events(database: Database) {
         || vec![event("result", json!({ "data": 1 })), event("waiting_for_input", json!({}))];
     let stranger = Held { token: token(), ..claim.clone() };
     assert_eq!(tell(&store, &stranger, 1, events()).await, Fence::Lost);
-    finish(&store, &claim.id, &claim.token, Ending::Completed, at(11)).await.unwrap();
+    claims::finish(&store, &claim, Ending::Completed, at(11)).await.unwrap();
     assert_eq!(tell(&store, &claim, 1, events()).await, Fence::Lost);
     let Activity { run, events, pending_inputs, .. } = told(&store, &claim.run_id).await;
     assert_eq!((events, pending_inputs), (vec![], vec![]));
@@ -74,7 +73,7 @@ async fn only_the_holder_tells_events(database: Database) {
 async fn a_question_waits_for_an_answer(database: Database) {
     let store = open(&database).await;
     let (_, claim) = claimed(&store, &agent(), at(10)).await;
-    commands::start(&store, &claim.id, &claim.token, at(10)).await.unwrap();
+    claims::start(&store, &claim, at(10)).await.unwrap();
     let asking = json!({ "type": "waiting_for_input", "prompt": "Which one?\u{0}" });
     let events = vec![event("progress", json!({})), event("waiting_for_input", asking)];
     tell(&store, &claim, 1, events).await;
@@ -85,7 +84,7 @@ async fn a_question_waits_for_an_answer(database: Database) {
     assert_eq!(run.interaction, Interaction::WaitingForInput);
     let asked: Vec<_> = pending_inputs.iter().map(|p| (p.seq, p.prompt.as_deref())).collect();
     assert_eq!(asked, [(2, Some("Which one?\u{fffd}"))]);
-    finish(&store, &claim.id, &claim.token, Ending::Completed, at(11)).await.unwrap();
+    claims::finish(&store, &claim, Ending::Completed, at(11)).await.unwrap();
     let Activity { run, pending_inputs, .. } = told(&store, &claim.run_id).await;
     assert_eq!((run.interaction, pending_inputs), (Interaction::Closed, vec![]));
 }
@@ -132,7 +131,7 @@ async fn events_are_kept_without_secrets(database: Database) {
     let secret = Secret::new(b"correct-horse".to_vec()).unwrap();
     store.redact(Redaction::of([&secret]).unwrap());
     let (_, claim) = claimed(&store, &agent(), at(10)).await;
-    commands::start(&store, &claim.id, &claim.token, at(10)).await.unwrap();
+    claims::start(&store, &claim, at(10)).await.unwrap();
     let events = vec![
         event("a.correct-horse", json!({ "correct-horse": ["the correct-horse"] })),
         event("waiting_for_input", json!({ "prompt": "correct-horse?" })),
@@ -151,7 +150,7 @@ fn event(kind: &str, data: Value) -> RunEvent {
 }
 
 async fn tell(store: &Store, held: &Held, first: u64, events: Vec<RunEvent>) -> Fence {
-    append(store, &held.id, &held.token, first, events, at(10)).await.unwrap()
+    claims::tell(store, held, first, events, at(10)).await.unwrap()
 }
 
 async fn told(store: &Store, run: &RunId) -> Activity {

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use hillock::model::command::{CommandState, LEASE, Token};
+use hillock::model::command::{CommandState, Hold, LEASE, Token};
 use hillock::model::definition::Agent;
 use hillock::model::id::{CommandId, RunId, WorkerId};
 use hillock::model::policy::{Ask, Policy};
@@ -18,7 +18,7 @@ use super::fixture::{agent, at, claim, first_page, open, run, scheduled_as, toke
 use crate::harness::database::Database;
 use crate::harness::on_both_databases;
 
-on_both_databases!(every_cell_of_the_table, a_stale_token_changes_nothing);
+on_both_databases!(every_cell_of_the_table, a_stale_token_or_one_in_other_hands_changes_nothing);
 
 use CommandState::{
     Acknowledged, Blocked, Canceled, Completed, Expired, Failed, Pending, Running, Sent,
@@ -71,9 +71,9 @@ const TABLE: [(CommandState, Row); 9] = [
         (Deny, "pending", Pending), (CallOff, "ended", Canceled), (Cancel, "ended", Canceled),
     ]),
     (Sent, [
-        (Acknowledge, "held", Acknowledged), (Start, "held", Running),
-        (Complete, "held", Completed), (Fail, "held", Failed), (EndCanceled, "held", Canceled),
-        (HandBack, "held", Pending), (Renew, "kept", Sent), (Append, "held", Sent),
+        (Acknowledge, "held", Acknowledged), (Start, "lost", Sent),
+        (Complete, "lost", Sent), (Fail, "held", Failed), (EndCanceled, "held", Canceled),
+        (HandBack, "held", Pending), (Renew, "kept", Sent), (Append, "lost", Sent),
         (LeaseOver, "1", Pending), (Release, "1", Pending), (Expire, "0", Sent),
         (Approve, "sent", Sent), (Deny, "sent", Sent), (CallOff, "asked", Sent),
         (Cancel, "asked", Sent),
@@ -137,7 +137,7 @@ async fn every_cell_of_the_table(database: Database) {
     }
 }
 
-async fn a_stale_token_changes_nothing(database: Database) {
+async fn a_stale_token_or_one_in_other_hands_changes_nothing(database: Database) {
     let store = open(&database).await;
     let states = CommandState::ALL.iter().map(|(state, _)| *state);
     for (i, state) in states.enumerate() {
@@ -145,6 +145,10 @@ async fn a_stale_token_changes_nothing(database: Database) {
             let cell = Cell::in_state(&store, state, at(3 * 3600 * (20 * i + j) as i64)).await;
             let before = format!("{:?}", run(&store, &cell.run_id).await);
             assert_eq!(cell.say(word, &token()).await, "lost", "{word:?} in {state}");
+            let another = Cell { worker: worker(), token: cell.token.clone(), ..cell };
+            let said = another.say(word, &another.token).await;
+            assert_eq!(said, "lost", "{word:?} by another worker in {state}");
+            let cell = another;
             let after = format!("{:?}", run(&store, &cell.run_id).await);
             assert_eq!(after, before, "{word:?} in {state}");
             assert_eq!(cell.state().await, state, "after {word:?}");
@@ -188,8 +192,14 @@ impl<'s> Cell<'s> {
             Blocked | Sent => {}
             Pending => drop(cell.say(HandBack, token).await),
             Acknowledged => drop(cell.say(Acknowledge, token).await),
-            Running => drop(cell.say(Start, token).await),
-            Completed => drop(cell.say(Complete, token).await),
+            Running => {
+                cell.say(Acknowledge, token).await;
+                cell.say(Start, token).await;
+            }
+            Completed => {
+                cell.say(Acknowledge, token).await;
+                cell.say(Complete, token).await;
+            }
             Failed => drop(cell.say(Fail, token).await),
             Canceled => drop(cell.say(EndCanceled, token).await),
             Expired => drop(cell.say(Expire, token).await),
@@ -206,17 +216,18 @@ impl<'s> Cell<'s> {
 
     async fn say(&self, word: Word, token: &Token) -> String {
         let (store, id, now) = (self.store, &self.id, self.now);
+        let hold = self.hold(token);
         let failed = Ending::failed("exit status 1");
         match word {
-            Acknowledge => fence(commands::acknowledge(store, id, token, now).await.unwrap()),
-            Start => fence(commands::start(store, id, token, now).await.unwrap()),
+            Acknowledge => fence(commands::acknowledge(store, &hold, now).await.unwrap()),
+            Start => fence(commands::start(store, &hold, now).await.unwrap()),
             Complete => self.finish(token, Ending::Completed).await,
             Fail => self.finish(token, failed).await,
             EndCanceled => self.finish(token, Ending::Canceled).await,
-            HandBack => fence(commands::hand_back(store, id, token, now).await.unwrap()),
+            HandBack => fence(commands::hand_back(store, &hold, now).await.unwrap()),
             Append => {
                 let line = LogLine { at: now, stream: Stream::Stdout, text: "hello".to_owned() };
-                fence(logs::append(store, id, token, 1, vec![line], now).await.unwrap())
+                fence(logs::append(store, &hold, 1, vec![line], now).await.unwrap())
             }
             Renew => self.renew(token).await,
             LeaseOver => commands::release_expired(store, now + LEASE).await.unwrap().to_string(),
@@ -243,12 +254,17 @@ impl<'s> Cell<'s> {
     }
 
     async fn finish(&self, token: &Token, ending: Ending) -> String {
-        fence(commands::finish(self.store, &self.id, token, ending, self.now).await.unwrap())
+        fence(commands::finish(self.store, &self.hold(token), ending, self.now).await.unwrap())
+    }
+
+    fn hold(&self, token: &Token) -> Hold {
+        let (worker_id, command_id) = (self.worker.clone(), self.id.clone());
+        Hold { worker_id, command_id, token: token.clone() }
     }
 
     async fn renew(&self, token: &Token) -> String {
         let held = vec![(self.id.clone(), token.clone())];
-        let renewed = commands::renew(self.store, held, self.now).await.unwrap();
+        let renewed = commands::renew(self.store, &self.worker, held, self.now).await.unwrap();
         assert!(renewed.canceling.is_empty());
         if renewed.lost.is_empty() { "kept" } else { "lost" }.to_owned()
     }

@@ -59,6 +59,122 @@ async fn a_run_is_carried_out_by_polling() {
     host.run_with_status(&run, "canceled").await;
 }
 
+/// What another worker holds, and what it has not acknowledged, is not a worker's to speak of.
+#[tokio::test]
+async fn a_token_counts_in_its_own_workers_hands_and_once_acknowledged() {
+    let folder = folder(Database::sqlite()).await;
+    let host = folder.serve().await;
+    let mut holder = Poller::greeted(&host).await;
+    let run = run(&host, "work").await;
+    let held = order(holder.poll(vec![], WAIT_MS).await.pop());
+    let mut thief = Poller::greeted(&host).await;
+    let completed = ToHost::Finished { held: held.clone(), ending: Ending::Completed };
+    let words = vec![
+        ToHost::Started { held: held.clone() },
+        ToHost::Logs { held: held.clone(), first: 1, lines: vec![line("mine")] },
+        completed.clone(),
+    ];
+    let refused = ToWorker::Refused { held: held.clone() };
+    assert_eq!(holder.poll(words.clone(), 0).await, vec![refused.clone(); 3], "not acknowledged");
+    assert_eq!(holder.poll(vec![ToHost::Acknowledged { held: held.clone() }], 0).await, []);
+    let mut stolen = words;
+    stolen.insert(0, ToHost::Acknowledged { held: held.clone() });
+    stolen.push(ToHost::HandBack { held: held.clone() });
+    let active = vec![held.clone()];
+    stolen.push(ToHost::Heartbeat { active, capacity: None, offer: None });
+    assert_eq!(thief.poll(stolen, 0).await, vec![refused; 6], "another's");
+    assert_eq!(host.read(&format!("runs/{run}")).await["status"], "scheduled");
+    assert_eq!(holder.poll(vec![completed], 0).await, [ToWorker::Settled { held }]);
+    host.run_with_status(&run, "completed").await;
+    assert_eq!(host.logs(&run).await, []);
+}
+
+/// Whoever is heard of is served before who is silent, who gets one command and no more.
+#[tokio::test]
+async fn a_silent_worker_gets_what_is_left_and_one_command_at_most() {
+    let folder = folder(Database::sqlite()).await.with_clock();
+    let host = folder.serve().await;
+    let (mut silent, mut online) = (Poller::new(&host), Poller::new(&host));
+    silent.poll(vec![hello(&silent.id.clone(), 4, &[])], 0).await;
+    online.poll(vec![hello(&online.id.clone(), 2, &[])], 0).await;
+    let before = heard(&host, &mut online).await;
+    folder.advance(MOST_OF_SILENCE);
+    wait::until("the host to see what the clock says", async || {
+        let heard = heard(&host, &mut online).await;
+        (heard.since(before) >= MOST_OF_SILENCE).then_some(())
+    })
+    .await;
+    let mut held = vec![];
+    for _ in 0..2 {
+        run(&host, "work").await;
+        held.push(order(online.poll(vec![], WAIT_MS).await.pop()));
+    }
+    assert_eq!(silent.poll(vec![], 0).await, [], "somebody else had room");
+    run(&host, "work").await;
+    order(silent.poll(vec![], WAIT_MS).await.pop());
+    run(&host, "work").await;
+    assert_eq!(silent.poll(vec![], 1500).await, [], "it has one");
+    let back = ToHost::HandBack { held: held.remove(0) };
+    let said = online.poll(vec![back], 0).await;
+    assert!(matches!(said[..], [ToWorker::Settled { .. }]), "{said:?}");
+    order(online.poll(vec![], WAIT_MS).await.pop());
+}
+
+/// What is too long is cut, and says so.
+#[tokio::test]
+async fn what_a_worker_says_is_bounded() {
+    let folder = folder(Database::sqlite()).await;
+    let host = folder.serve().await;
+    let mut poller = Poller::new(&host);
+    let long = || "x".repeat(100_000);
+    let mut greeting = hello(&poller.id, 1, &[]);
+    if let ToHost::Hello { name, offer, .. } = &mut greeting {
+        *name = long();
+        offer.labels = [("team".to_owned(), long())].into();
+        offer.capabilities = (0..1000).map(|n| format!("{n} {}", "y".repeat(50))).collect();
+        offer.region = Some(long());
+    }
+    poller.poll(vec![greeting], 0).await;
+    let worker = host.read(&format!("workers/{}", poller.id)).await;
+    assert_eq!(worker["name"].as_str().unwrap().len(), 128);
+    assert!(worker.to_string().len() < 64 * 1024, "{}", worker.to_string().len());
+    assert!(worker.to_string().contains("… [cut: "));
+
+    let run = run(&host, "work").await;
+    let held = poller.take().await;
+    let error = format!("{}{}", "é".repeat(100), "z".repeat(400_000));
+    let finished = ToHost::Finished { held: held.clone(), ending: Ending::failed(error) };
+    assert_eq!(poller.poll(vec![finished], 0).await, [ToWorker::Settled { held }]);
+    let ended = host.run_with_status(&run, "failed").await;
+    let error = ended["error"].as_str().unwrap();
+    assert!(error.len() < 9000 && error.starts_with("éé") && error.ends_with(" bytes]"), "{error}");
+    // As an earlier version kept it.
+    let long = format!("UPDATE runs SET error = '{}'", "w".repeat(500_000));
+    folder.database.execute(&long).await;
+    let shown = host.read(&format!("runs/{run}")).await;
+    assert!(shown["error"].as_str().unwrap().len() < 9000);
+}
+
+/// Nothing closes before their places have been given up.
+#[tokio::test]
+async fn a_stopping_host_lets_those_that_poll_go_first() {
+    let folder = folder(Database::sqlite()).await;
+    let mut host = folder.serve().await;
+    let pollers =
+        [Poller::greeted(&host).await, Poller::greeted(&host).await, Poller::greeted(&host).await];
+    let polls = pollers
+        .map(|poller| tokio::spawn(async move { poller.exchange(vec![], WAIT_MS).await.status }));
+    run(&host, "work").await;
+    assert!(host.process.stop().await.success());
+    for poll in polls {
+        poll.await.unwrap();
+    }
+    let written = host.process.written();
+    assert!(!written.contains("nobody was told") && !written.contains("put back"), "{written}");
+    let gone = "workers WHERE health = 'offline' AND connection IS NULL";
+    assert_eq!(folder.database.count(gone).await, 3, "{written}");
+}
+
 /// Nothing of what it holds is lost: it goes on where it was.
 #[tokio::test]
 async fn a_host_that_was_restarted_asks_for_a_hello() {

@@ -7,6 +7,7 @@ use hillock::store::schedules::Backfilled;
 use serde_json::json;
 
 use super::fixture::{Host, at};
+use crate::harness::claims;
 use crate::harness::database::Database;
 use crate::harness::on_both_databases;
 
@@ -62,8 +63,7 @@ async fn past_slots_are_fired_once(database: Database) {
         let claims = host.claim(now).await;
         assert_eq!((claims.len(), &claims[0].run_id), (1, &run.made.id));
         let ending = hillock::model::run::Ending::Completed;
-        let (id, token) = (&claims[0].id, &claims[0].token);
-        hillock::store::commands::finish(&host.store, id, token, ending, now).await.unwrap();
+        claims::finish(&host.store, &claims[0], ending, now).await.unwrap();
     }
     let backwards =
         schedule::backfill(&host.store, Clock, &Gate::default(), &stored, (at(9), at(8)), now)

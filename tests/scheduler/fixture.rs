@@ -16,7 +16,7 @@ use hillock::schedule::{self, Gate, Tick};
 use hillock::store::definitions::{self, Change};
 use hillock::store::runs::{self, RunFilter};
 use hillock::store::schedules::{self, SchedulerState, StoredJob};
-use hillock::store::{PageRequest, Store, commands};
+use hillock::store::{PageRequest, Store};
 use serde_json::{Value, json};
 
 use crate::harness::claims;
@@ -190,8 +190,7 @@ impl Host {
                 return done;
             }
             for claim in claims {
-                let (id, token) = (&claim.id, &claim.token);
-                commands::finish(&self.store, id, token, Ending::Completed, now).await.unwrap();
+                claims::finish(&self.store, &claim, Ending::Completed, now).await.unwrap();
                 done.push(claim.run_id);
             }
         }

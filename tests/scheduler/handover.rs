@@ -11,6 +11,7 @@ use hillock::store::{runs, tasks};
 use serde_json::json;
 
 use super::fixture::{Host, at};
+use crate::harness::claims;
 use crate::harness::database::Database;
 use crate::harness::on_both_databases;
 
@@ -50,8 +51,7 @@ async fn status(host: &Host, id: &TaskId) -> TaskStatus {
 async fn carry_out(host: &Host, ending: Ending, now: Time) {
     let claims = host.claim(now).await;
     assert_eq!(claims.len(), 1, "{claims:?}");
-    let (id, token) = (&claims[0].id, &claims[0].token);
-    commands::finish(&host.store, id, token, ending, now).await.unwrap();
+    claims::finish(&host.store, &claims[0], ending, now).await.unwrap();
 }
 
 async fn a_fire_is_handed_over_and_ends_with_its_task(database: Database) {
@@ -107,8 +107,7 @@ async fn a_queued_fire_waits_for_the_task(database: Database) {
     assert_eq!([runs[0].status, runs[1].status], [RunStatus::Delegated; 2]);
     let first = host.claim(at(2 * HOUR)).await;
     assert_eq!(first.len(), 1, "the second waits");
-    let (id, token) = (&first[0].id, &first[0].token);
-    commands::finish(&host.store, id, token, Ending::Completed, at(2 * HOUR)).await.unwrap();
+    claims::finish(&host.store, &first[0], Ending::Completed, at(2 * HOUR)).await.unwrap();
     carry_out(&host, Ending::Completed, at(2 * HOUR)).await;
     assert_eq!(run(&host, &runs[1]).await.status, RunStatus::Completed);
 }
@@ -124,13 +123,13 @@ async fn replacing_calls_the_task_off(database: Database) {
     assert_eq!(status(&host, &task_of(&runs[0])).await, TaskStatus::Canceled);
     // One that a worker has is asked to stop, and ends when it has.
     let held = host.claim(at(2 * HOUR)).await.remove(0);
-    commands::start(&host.store, &held.id, &held.token, at(2 * HOUR)).await.unwrap();
+    claims::start(&host.store, &held, at(2 * HOUR)).await.unwrap();
     let tick = host.tick(at(3 * HOUR)).await;
     assert_eq!(tick.stops.len(), 1);
     assert_eq!(tick.stops[0].command_id, held.id);
     assert!(host.claim(at(3 * HOUR)).await.is_empty());
     let ending = Ending::Canceled;
-    commands::finish(&host.store, &held.id, &held.token, ending, at(3 * HOUR)).await.unwrap();
+    claims::finish(&host.store, &held, ending, at(3 * HOUR)).await.unwrap();
     assert_eq!(run(&host, &runs[1]).await.status, RunStatus::Canceled);
     carry_out(&host, Ending::Completed, at(3 * HOUR)).await;
 }
@@ -152,13 +151,13 @@ async fn calling_the_run_off_calls_the_task_off(database: Database) {
     host.tick(at(2 * HOUR)).await;
     let second = host.runs(&job).await.remove(1);
     let held = host.claim(at(2 * HOUR)).await.remove(0);
-    commands::start(&host.store, &held.id, &held.token, at(2 * HOUR)).await.unwrap();
+    claims::start(&host.store, &held, at(2 * HOUR)).await.unwrap();
     let asked = cancel(&second, at(2 * HOUR)).await;
     let Canceling::Asked { command_id, .. } = asked else { panic!("{asked:?}") };
     assert_eq!(command_id, held.id);
     assert_eq!(run(&host, &second).await.status, RunStatus::Delegated);
     let ending = Ending::Canceled;
-    commands::finish(&host.store, &held.id, &held.token, ending, at(2 * HOUR)).await.unwrap();
+    claims::finish(&host.store, &held, ending, at(2 * HOUR)).await.unwrap();
     assert_eq!(run(&host, &second).await.status, RunStatus::Canceled);
 }
 

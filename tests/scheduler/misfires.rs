@@ -7,6 +7,7 @@ use hillock::store::notices;
 use serde_json::{Value, json};
 
 use super::fixture::{Host, at, time};
+use crate::harness::claims;
 use crate::harness::database::Database;
 use crate::harness::on_both_databases;
 
@@ -102,9 +103,8 @@ async fn assert_in_turn(host: &Host, job: &Job, count: usize, now: Time) {
         let claims = host.claim(now).await;
         let claimed: Vec<_> = claims.iter().map(|claim| &claim.run_id).collect();
         assert_eq!(claimed, [&run.made.id], "{}", job.name);
-        let (id, token) = (&claims[0].id, &claims[0].token);
         let ending = hillock::model::run::Ending::Completed;
-        hillock::store::commands::finish(&host.store, id, token, ending, now).await.unwrap();
+        claims::finish(&host.store, &claims[0], ending, now).await.unwrap();
     }
     assert!(host.claim(now).await.is_empty());
 }

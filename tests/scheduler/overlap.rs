@@ -6,6 +6,7 @@ use hillock::store::commands;
 use serde_json::json;
 
 use super::fixture::{Host, at};
+use crate::harness::claims;
 use crate::harness::database::Database;
 use crate::harness::on_both_databases;
 
@@ -60,8 +61,7 @@ async fn queue_keeps_one(database: Database) {
     let first = host.claim(at(4 * SLOT)).await;
     assert_eq!(first.len(), 1, "the second waits for the first to end");
     assert!(host.claim(at(4 * SLOT)).await.is_empty());
-    let (id, token) = (&first[0].id, &first[0].token);
-    commands::finish(&host.store, id, token, Ending::Completed, at(4 * SLOT)).await.unwrap();
+    claims::finish(&host.store, &first[0], Ending::Completed, at(4 * SLOT)).await.unwrap();
     let second = host.claim(at(4 * SLOT)).await;
     assert_eq!(second[0].run_id, runs[1].made.id);
     assert_eq!(host.tick(at(5 * SLOT)).await.fired, 1, "there is a place in the queue again");
@@ -84,16 +84,15 @@ async fn replace_stops_what_runs(database: Database) {
     let job = host.job("job", json!({ "every": "10m" }), json!({ "overlap": "replace" })).await;
     host.tick(at(SLOT)).await;
     let old = host.claim(at(SLOT)).await.remove(0);
-    commands::start(&host.store, &old.id, &old.token, at(SLOT)).await.unwrap();
+    claims::start(&host.store, &old, at(SLOT)).await.unwrap();
     let tick = host.tick(at(2 * SLOT)).await;
     assert_eq!((tick.fired, tick.stops.len()), (1, 1));
     assert_eq!(tick.stops[0].command_id, old.id);
-    let held = vec![(old.id.clone(), old.token.clone())];
-    let renewed = commands::renew(&host.store, held, at(2 * SLOT)).await.unwrap();
+    let renewed = claims::renew(&host.store, &old, at(2 * SLOT)).await.unwrap();
     assert!(renewed.canceling.contains(&old.id), "the heartbeat brings it too");
     assert!(host.claim(at(2 * SLOT)).await.is_empty(), "the new one waits");
     let ending = Ending::Canceled;
-    commands::finish(&host.store, &old.id, &old.token, ending, at(2 * SLOT)).await.unwrap();
+    claims::finish(&host.store, &old, ending, at(2 * SLOT)).await.unwrap();
     let new = host.claim(at(2 * SLOT)).await;
     assert_eq!(new[0].run_id, host.runs(&job).await[1].made.id);
     // It can be replaced in turn.
@@ -105,7 +104,7 @@ async fn what_replaces_a_replacement_waits_for_the_first(database: Database) {
     let job = host.job("job", json!({ "every": "10m" }), json!({ "overlap": "replace" })).await;
     host.tick(at(SLOT)).await;
     let old = host.claim(at(SLOT)).await.remove(0);
-    commands::start(&host.store, &old.id, &old.token, at(SLOT)).await.unwrap();
+    claims::start(&host.store, &old, at(SLOT)).await.unwrap();
     host.tick(at(2 * SLOT)).await;
     host.tick(at(3 * SLOT)).await;
     let runs = host.runs(&job).await;
@@ -114,7 +113,7 @@ async fn what_replaces_a_replacement_waits_for_the_first(database: Database) {
     assert_eq!(statuses, [Running, Canceled, Scheduled]);
     assert!(host.claim(at(3 * SLOT)).await.is_empty(), "the first one is still at it");
     let ending = Ending::Canceled;
-    commands::finish(&host.store, &old.id, &old.token, ending, at(3 * SLOT)).await.unwrap();
+    claims::finish(&host.store, &old, ending, at(3 * SLOT)).await.unwrap();
     assert_eq!(host.claim(at(3 * SLOT)).await[0].run_id, runs[2].made.id);
 }
 

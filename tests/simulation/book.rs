@@ -7,7 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use hillock::model::command::{CommandState, DISPATCH_ATTEMPTS_MAX, Token};
-use hillock::model::id::CommandId;
+use hillock::model::id::{CommandId, WorkerId};
 use hillock::model::run::RunStatus;
 use hillock::model::task::TaskStatus;
 use hillock::model::time::Time;
@@ -51,6 +51,7 @@ pub(super) struct Command {
     run: Option<String>,
     pub(super) state: CommandState,
     attempt: i64,
+    worker: Option<String>,
     token: Option<String>,
     token_expires_at: i64,
     session: Option<String>,
@@ -80,6 +81,8 @@ pub(super) struct Input {
 pub(super) enum Standing {
     /// Its token is the command's, which the worker has.
     Current,
+    /// The same, but the worker has not acknowledged it.
+    Unseen,
     /// Its token is the command's, which has ended.
     Ended,
     /// It is not.
@@ -173,14 +176,22 @@ impl Book {
         if touched.out { self.judge_limits() } else { Ok(()) }
     }
 
-    /// How a word with this token stands to the command, at this time.
-    pub(super) fn standing(&self, id: &CommandId, token: &Token, now: Time) -> Standing {
+    /// How a word of this worker with this token stands to the command, at this time.
+    pub(super) fn standing(
+        &self,
+        worker: &WorkerId,
+        id: &CommandId,
+        token: &Token,
+        now: Time,
+    ) -> Standing {
         let Some(command) = self.commands.get(id.as_str()) else { return Standing::Stale };
         let hash = hex::encode_upper(token.hash());
-        let current = command.token.as_deref() == Some(&hash);
+        let own = command.worker.as_deref() == Some(worker.as_str());
+        let current = own && command.token.as_deref() == Some(&hash);
         match command.state {
             _ if !current || command.token_expires_at <= now.as_millis() => Standing::Stale,
             state if state.is_terminal() => Standing::Ended,
+            CommandState::Sent => Standing::Unseen,
             _ => Standing::Current,
         }
     }
@@ -460,6 +471,7 @@ impl Book {
             state,
             attempt,
             token: None,
+            worker: None,
             token_expires_at: 0,
             session: made.find("session_id"),
             class: made.find("class_id"),
@@ -507,6 +519,7 @@ impl Book {
         must!(command.state == was, "{id} was seen as {}, and was {was}", command.state);
         let earlier = std::mem::replace(&mut command.session, after.find("session_id"));
         command.state = is;
+        command.worker = after.find("worker_id");
         command.token = after.find("token_hash");
         command.token_expires_at =
             after.find("token_expires_at").map_or(0, |at| at.parse().unwrap());

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use hillock::clock::Clock;
 use hillock::controllers;
-use hillock::model::command::{Claim, Token};
+use hillock::model::command::{Claim, Hold, Token};
 use hillock::model::definition::Definitions;
 use hillock::model::envelope::{Event, Payload, Producer, Source, Way};
 use hillock::model::id::{CommandId, EventId, RunId, TaskId};
@@ -174,7 +174,7 @@ impl World {
         let claims = self.write(replica, "hands out".to_owned(), claim).await.unwrap_or_default();
         let now = self.now(replica);
         for claim in claims {
-            let standing = self.book.standing(&claim.id, &claim.token, now);
+            let standing = self.book.standing(&claim.worker_id, &claim.id, &claim.token, now);
             let (id, current) = (claim.id.clone(), standing == Standing::Current);
             self.must(current, || format!("{id} was claimed, and its token is {standing:?}"));
             let memory = &mut self.replicas[replica].memory;
@@ -216,6 +216,7 @@ impl World {
                 lots: own,
                 capacity: worker.capacity,
                 active: link.holds.len() as u32,
+                degraded: false,
             }
         };
         open.map(seat).filter(|seat| !seat.lots.is_empty() && seat.active < seat.capacity).collect()
@@ -227,8 +228,7 @@ impl World {
         let Some(claim) = memory.outbox.pop_front() else { return };
         let place = memory.links.iter().find(|(_, it)| it.presence.worker_id == claim.worker_id);
         let Some((place, link)) = place else {
-            let (id, token) = (claim.id, claim.token);
-            return self.take_back(replica, id, token).await;
+            return self.take_back(replica, hold_of(claim)).await;
         };
         let (place, connection) = (*place, link.presence.connection.clone());
         let arrives = self.workers[place].listens_on(replica, &connection);
@@ -240,11 +240,12 @@ impl World {
     }
 
     /// What a connection was to get and has not goes back to the queue.
-    pub(super) async fn take_back(&mut self, replica: usize, id: CommandId, token: Token) {
-        let standing = self.book.standing(&id, &token, self.now(replica));
-        let back = async |store, now| commands::hand_back(&store, &id, &token, now).await;
+    pub(super) async fn take_back(&mut self, replica: usize, hold: Hold) {
+        let Hold { worker_id, command_id: id, token } = &hold;
+        let standing = self.book.standing(worker_id, id, token, self.now(replica));
+        let back = async |store, now| commands::hand_back(&store, &hold, now).await;
         let fence = self.write(replica, format!("takes back {id}"), back).await;
-        self.judge(standing, fence, &id);
+        self.judge(standing, fence, id);
     }
 
     /// Notices which connections are gone, and whose worker may not stay.
@@ -285,7 +286,7 @@ impl World {
         let unsent: VecDeque<Claim>;
         (unsent, memory.outbox) = memory.outbox.drain(..).partition(own);
         for claim in unsent {
-            self.take_back(replica, claim.id, claim.token).await;
+            self.take_back(replica, hold_of(claim)).await;
         }
         let presence = link.presence;
         let depart = async |store, now| workers::depart(&store, &presence, now).await;
@@ -384,4 +385,8 @@ fn lot(queue: Queue) -> Lot {
         bonus: 0,
         breaker: Breaker::default(),
     }
+}
+
+fn hold_of(claim: Claim) -> Hold {
+    Hold { worker_id: claim.worker_id, command_id: claim.id, token: claim.token }
 }

@@ -4,7 +4,7 @@
 use std::collections::{BTreeSet, VecDeque};
 use std::time::Duration;
 
-use hillock::model::command::{Charge, Claim, Control, Token};
+use hillock::model::command::{Charge, Claim, Control, Hold, Token};
 use hillock::model::definition::Agent;
 use hillock::model::id::{BootstrapId, CommandId, WorkerId};
 use hillock::model::policy::{Enforces, HostKind, RuntimeType, Security, WorkspaceAccess};
@@ -359,14 +359,15 @@ impl World {
     /// Renews the leases of what a worker has; whether it heard the answer.
     async fn renew(&mut self, replica: usize, place: usize) -> bool {
         let (held, now) = (self.workers[place].held(), self.now(replica));
+        let own = self.workers[place].id.clone();
         if held.is_empty() {
             return true;
         }
-        let standing = |(id, token): &(CommandId, Token)| self.book.standing(id, token, now);
+        let standing = |(id, token): &(CommandId, Token)| self.book.standing(&own, id, token, now);
         let stale: Vec<_> =
             held.iter().filter(|it| standing(it) == Standing::Stale).cloned().collect();
         let asked = held.clone();
-        let renew = async |store, now| commands::renew(&store, asked, now).await;
+        let renew = async |store, now| commands::renew(&store, &own, asked, now).await;
         let renewed = self.write(replica, format!("renews for worker {place}"), renew).await;
         let Some(renewed) = renewed else { return false };
         let right = renewed.lost == stale;
@@ -406,6 +407,7 @@ impl World {
             }
             Control::HealthCheck | Control::ConfigUpdate { .. } => Ending::Completed,
         };
+        self.say(replica, place, &id, &token, Saying::Acknowledged).await;
         self.say(replica, place, &id, &token, Saying::Finished(ending)).await;
     }
 
@@ -445,13 +447,13 @@ impl World {
             return match (hand.step, hand.to_stop) {
                 (_, true) => Saying::Finished(Ending::Canceled),
                 (Step::Started, false) => Saying::Finished(Ending::Completed),
-                _ => Saying::Started,
+                (Step::Acknowledged, false) => Saying::Started,
+                (Step::Received, false) => Saying::Acknowledged,
             };
         }
         match (hand.step, dice.between(0, 99)) {
             (Step::Received, 0..=3) => Saying::HandedBack,
-            (Step::Received, 4..=9) => Saying::Started,
-            (Step::Received, 10..=12) => Saying::Finished(Ending::Completed),
+            (Step::Received, 4..=9) => Saying::Finished(Ending::failed("no such program")),
             (Step::Received, _) => Saying::Acknowledged,
             (Step::Acknowledged, 0..=2) => Saying::HandedBack,
             (Step::Acknowledged, _) => Saying::Started,
@@ -477,7 +479,8 @@ impl World {
     async fn lie(&mut self, place: usize) {
         let Some((replica, _)) = self.workers[place].link.clone() else { return };
         let past: Vec<_> = self.workers[place].past.iter().cloned().collect();
-        let lie = match self.dice.between(0, 3) {
+        let others: Vec<_> = self.workers.iter().flat_map(Worker::held).collect();
+        let lie = match self.dice.between(0, 4) {
             0 => {
                 let id = self.dice.pick_late(&self.book.command_ids, 40);
                 id.map(|id| (id.parse().unwrap(), Token::mint(self.dice.bytes())))
@@ -487,6 +490,8 @@ impl World {
                 let own = self.dice.pick(&self.workers[place].held());
                 id.zip(own).map(|(id, (_, token))| (id.parse().unwrap(), token))
             }
+            // What another worker holds, or this one.
+            2 => self.dice.pick(&others),
             _ => self.dice.pick(&past),
         };
         let Some((id, token)) = lie else { return };
@@ -515,22 +520,24 @@ impl World {
         saying: Saying,
     ) -> Option<Fence> {
         let at = self.now(replica);
-        let standing = self.book.standing(id, token, at);
+        let worker_id = self.workers[place].id.clone();
+        let standing = self.book.standing(&worker_id, id, token, at);
         let what = format!("worker {place} of {id}: {saying:?}, {standing:?}");
+        let hold = Hold { worker_id, command_id: id.clone(), token: token.clone() };
         let say = async |store, now| match saying {
-            Saying::Acknowledged => commands::acknowledge(&store, id, token, now).await,
-            Saying::Started => commands::start(&store, id, token, now).await,
-            Saying::Finished(ending) => commands::finish(&store, id, token, ending, now).await,
-            Saying::HandedBack => commands::hand_back(&store, id, token, now).await,
+            Saying::Acknowledged => commands::acknowledge(&store, &hold, now).await,
+            Saying::Started => commands::start(&store, &hold, now).await,
+            Saying::Finished(ending) => commands::finish(&store, &hold, ending, now).await,
+            Saying::HandedBack => commands::hand_back(&store, &hold, now).await,
             Saying::Lines { first, count } => {
                 let line = LogLine { at, stream: Stream::Stdout, text: "a line".to_owned() };
                 let lines = vec![line; usize::try_from(count).unwrap()];
-                logs::append(&store, id, token, first, lines, now).await
+                logs::append(&store, &hold, first, lines, now).await
             }
             Saying::Event { first, kind } => {
                 let data = json!({ "type": kind, "prompt": "how?", "data": 1 });
                 let event = RunEvent { at, kind: kind.parse().unwrap(), data };
-                run_events::append(&store, id, token, first, vec![event], now).await
+                run_events::append(&store, &hold, first, vec![event], now).await
             }
         };
         let fence = self.write(replica, what, say).await;
@@ -544,6 +551,11 @@ impl World {
         match standing {
             Standing::Current => {
                 self.must(fence != Some(Fence::Lost), || format!("{id} was refused to its holder"));
+            }
+            // What needs to be acknowledged first is refused, and changes nothing.
+            Standing::Unseen => {
+                let refused = fence == Some(Fence::Lost);
+                self.must(!refused || changes == 0, || format!("{id} was refused, and changed"));
             }
             Standing::Ended => {
                 self.must(changes == 0, || format!("{id} had ended, and {changes} rows changed"));

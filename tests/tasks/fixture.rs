@@ -1,7 +1,7 @@
 //! A store with tasks, and a worker that carries out what waits.
 
 use hillock::clock::Clock;
-use hillock::model::command::{Charge, Claim, Control, Token};
+use hillock::model::command::{Charge, Claim, Control, Hold, Token};
 use hillock::model::definition::Priority;
 use hillock::model::id::{CommandId, RunId, TaskId, WorkerId};
 use hillock::model::input::{Addressee, InputMode, NewInput, RunInput};
@@ -16,7 +16,8 @@ use hillock::store::inputs::{self, Given};
 use hillock::store::tasks::{self, Created};
 use hillock::store::{PageRequest, Store, audit, queues, run_events, runs};
 
-use crate::harness::claims::lot;
+pub(super) use crate::harness::claims::Held;
+use crate::harness::claims::{self, lot};
 use crate::harness::database::Database;
 
 /// The tests' day, at so many seconds.
@@ -28,16 +29,6 @@ pub(super) struct Host {
     pub(super) database: Database,
     pub(super) store: Store,
     pub(super) worker: WorkerId,
-}
-
-/// A command in the worker's hands.
-#[derive(Clone, Debug)]
-pub(super) struct Held {
-    pub(super) id: CommandId,
-    pub(super) token: Token,
-    pub(super) run_id: RunId,
-    pub(super) prompt: String,
-    pub(super) terms: Terms,
 }
 
 impl Host {
@@ -99,9 +90,10 @@ impl Host {
             lots: (0..lots.len()).collect(),
             capacity: 100,
             active: 0,
+            degraded: false,
         };
         let claims = commands::claim(&self.store, vec![seat], &lots, tokens(100), 1000, now).await;
-        claims.unwrap().into_iter().map(held).collect()
+        claims.unwrap().into_iter().map(Held::from).collect()
     }
 
     /// The one command that may go out.
@@ -114,13 +106,13 @@ impl Host {
     /// The same, begun.
     pub(super) async fn start(&self, now: Time) -> Held {
         let held = self.claim(now).await;
-        let fence = commands::start(&self.store, &held.id, &held.token, now).await.unwrap();
+        let fence = claims::start(&self.store, &held, now).await.unwrap();
         assert_eq!(fence, Fence::Held);
         held
     }
 
     pub(super) async fn finish(&self, held: &Held, ending: Ending, now: Time) {
-        let fence = commands::finish(&self.store, &held.id, &held.token, ending, now).await;
+        let fence = claims::finish(&self.store, held, ending, now).await;
         assert_eq!(fence.unwrap(), Fence::Held);
     }
 
@@ -128,8 +120,16 @@ impl Host {
     pub(super) async fn result(&self, held: &Held, result: &str, now: Time) {
         let data = serde_json::json!({ "type": "result", "data": result });
         let told = RunEvent { at: now, kind: "result".parse().unwrap(), data };
-        let fence = run_events::append(&self.store, &held.id, &held.token, 1, vec![told], now);
+        let fence = claims::tell(&self.store, held, 1, vec![told], now);
         assert_eq!(fence.await.unwrap(), Fence::Held);
+    }
+
+    /// The worker says that it has a word, and what came of it.
+    pub(super) async fn answer(&self, id: &CommandId, token: &Token, ending: Ending, now: Time) {
+        let (worker_id, command_id) = (self.worker.clone(), id.clone());
+        let hold = Hold { worker_id, command_id, token: token.clone() };
+        commands::acknowledge(&self.store, &hold, now).await.unwrap();
+        assert_eq!(commands::finish(&self.store, &hold, ending, now).await.unwrap(), Fence::Held);
     }
 
     /// The words that wait for the worker.
@@ -175,17 +175,6 @@ impl Host {
             now,
         };
         inputs::give(&self.store, input).await.unwrap()
-    }
-}
-
-fn held(claim: Claim) -> Held {
-    let Charge::Run(attempt) = claim.charge else { panic!("a word, not a run: {claim:?}") };
-    Held {
-        id: claim.id,
-        token: claim.token,
-        run_id: attempt.run_id,
-        prompt: attempt.prompt,
-        terms: attempt.terms,
     }
 }
 

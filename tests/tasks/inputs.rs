@@ -16,6 +16,7 @@ use hillock::store::tasks;
 use tokio::task::JoinSet;
 
 use super::fixture::{Held, Host, at, under};
+use crate::harness::claims;
 use crate::harness::database::Database;
 use crate::harness::on_both_databases;
 
@@ -73,7 +74,7 @@ async fn a_question_is_answered_by_a_word(database: Database) {
     let Control::Input { input_id, command_id, text } = control else { panic!("{control:?}") };
     assert_eq!((input_id, command_id, text.as_str()), (given.id, held.id.clone(), "yes"));
     assert_eq!(pending(&host, &held.run_id).await, [3], "until it has it");
-    commands::finish(&host.store, &id, &token, Ending::Completed, at(5)).await.unwrap();
+    host.answer(&id, &token, Ending::Completed, at(5)).await;
     assert!(pending(&host, &held.run_id).await.is_empty());
     assert_eq!(host.status(&task).await, TaskStatus::Running);
     assert_eq!(inputs_of(&host, &held.run_id).await[0].delivered_at, Some(at(5)));
@@ -93,11 +94,11 @@ async fn a_later_question_is_not_answered_by_an_earlier_word(database: Database)
     host.give(to(&held), Followup, "yes", at(3)).await;
     let (id, token, _) = host.words(at(4)).await.remove(0);
     ask(&host, &held.run_id, 2, at(5)).await;
-    commands::finish(&host.store, &id, &token, Ending::Completed, at(6)).await.unwrap();
+    host.answer(&id, &token, Ending::Completed, at(6)).await;
     assert_eq!(pending(&host, &held.run_id).await, [2]);
     assert_eq!(host.status(&task).await, TaskStatus::Waiting);
     // What a lost attempt asked, the next one does not.
-    let handed = commands::hand_back(&host.store, &held.id, &held.token, at(7)).await.unwrap();
+    let handed = claims::hand_back(&host.store, &held, at(7)).await.unwrap();
     assert_eq!(handed, Fence::Held);
     assert!(pending(&host, &held.run_id).await.is_empty());
     let again = host.start(at(8)).await;
@@ -113,7 +114,7 @@ async fn a_word_that_fails_becomes_a_run_behind(database: Database) {
     let given = host.give(to(&held), Followup, "yes", at(3)).await;
     let (id, token, _) = host.words(at(4)).await.remove(0);
     let gone = Ending::failed("the program is gone");
-    commands::finish(&host.store, &id, &token, gone, at(5)).await.unwrap();
+    host.answer(&id, &token, gone, at(5)).await;
     let input = inputs_of(&host, &held.run_id).await.remove(0);
     assert_eq!((input.id, input.outcome), (given.id, Queued));
     assert_eq!(host.read(&task).await.run_id, input.into_run_id);
@@ -295,7 +296,7 @@ async fn steering_needs_a_program_that_takes_it(database: Database) {
     assert_eq!(host.give(to(&held), Steer, "left", at(2)).await.outcome, Direct);
     let (id, token, control) = host.words(at(3)).await.remove(0);
     assert!(matches!(control, Control::Input { text, .. } if text == "left"));
-    commands::finish(&host.store, &id, &token, Ending::Completed, at(4)).await.unwrap();
+    host.answer(&id, &token, Ending::Completed, at(4)).await;
     let inputs = inputs_of(&host, &held.run_id).await;
     assert!(inputs.iter().any(|input| input.delivered_at == Some(at(4))), "{inputs:?}");
 }

@@ -7,11 +7,12 @@ use hillock::model::scope::Scope;
 use hillock::model::session::{Session, SessionState};
 use hillock::model::task::TaskStatus;
 use hillock::model::time::Time;
-use hillock::store::commands::{self, Fence};
+use hillock::store::commands::Fence;
 use hillock::store::sessions::{self, Reconciled, SessionFilter};
 use hillock::store::{PageRequest, tasks};
 
 use super::fixture::{Held, Host, at};
+use crate::harness::claims;
 use crate::harness::database::Database;
 use crate::harness::on_both_databases;
 
@@ -35,8 +36,7 @@ async fn reconcile(host: &Host, now: Time) -> Reconciled {
 }
 
 async fn renew(host: &Host, held: &Held, now: Time) {
-    let held = vec![(held.id.clone(), held.token.clone())];
-    assert!(commands::renew(&host.store, held, now).await.unwrap().lost.is_empty());
+    assert!(claims::renew(&host.store, held, now).await.unwrap().lost.is_empty());
 }
 
 fn ms(secs: i64) -> Time {
@@ -60,7 +60,7 @@ async fn a_session_goes_with_its_execution(database: Database) {
     let lease = starting.lease.unwrap();
     assert_eq!(lease.owner(), format!("{}:{}", host.worker, held.id));
     assert_eq!(lease.expires_at, at(61));
-    commands::start(&host.store, &held.id, &held.token, at(2)).await.unwrap();
+    claims::start(&host.store, &held, at(2)).await.unwrap();
     assert_eq!(session(&host).await.state, SessionState::Active);
     renew(&host, &held, at(30)).await;
     assert_eq!(session(&host).await.lease.unwrap().expires_at, at(90));
@@ -97,7 +97,7 @@ async fn a_stop_is_said_again_and_then_forced(database: Database) {
     assert_eq!(host.status(&task).await, TaskStatus::Canceled);
     let after = session(&host).await;
     assert_eq!((after.state, after.lease.is_none()), (SessionState::Idle, true));
-    let late = commands::finish(&host.store, &held.id, &held.token, Ending::Completed, at(611));
+    let late = claims::finish(&host.store, &held, Ending::Completed, at(611));
     assert_eq!(late.await.unwrap(), Fence::Lost);
     assert_eq!(host.audited().await, ["task.create", "task.cancel", "session.force"]);
 }

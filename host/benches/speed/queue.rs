@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::time::Instant;
 
 use hillock::clock::Clock;
-use hillock::model::command::{Charge, Claim, Token};
+use hillock::model::command::{Charge, Claim, Hold, Token};
 use hillock::model::id::RunId;
 use hillock::model::queue::{Breaker, Queue};
 use hillock::model::routing::Routing;
@@ -160,6 +160,7 @@ impl Queued {
             lots: (0..lots.len()).collect(),
             capacity: 1,
             active: 0,
+            degraded: false,
         };
         let tokens = vec![Token::mint(Clock.random())];
         let claims =
@@ -168,8 +169,10 @@ impl Queued {
     }
 
     async fn finish(&self, claim: Claim) {
-        let (id, token) = (&claim.id, &claim.token);
-        let done = commands::finish(&self.store, id, token, Ending::Completed, Clock.now()).await;
+        let Claim { worker_id, id: command_id, token, .. } = claim;
+        let hold = Hold { worker_id, command_id, token };
+        commands::acknowledge(&self.store, &hold, Clock.now()).await.expect("a holder");
+        let done = commands::finish(&self.store, &hold, Ending::Completed, Clock.now()).await;
         done.expect("an end");
     }
 }

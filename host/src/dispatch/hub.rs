@@ -12,7 +12,11 @@ use super::protocol::ToWorker;
 use crate::model::definition::Agent;
 use crate::model::id::{CommandId, WorkerId};
 use crate::model::routing::Offer;
-use crate::model::worker::{Dismissal, Presence};
+use crate::model::time::Time;
+use crate::model::worker::{DEGRADED_AFTER, Dismissal, Presence};
+
+/// The most commands that a silent worker has.
+const DEGRADED_MAX: usize = 1;
 
 /// A worker as it introduced itself.
 #[derive(Clone, Debug)]
@@ -52,6 +56,9 @@ pub struct Vacancy {
     pub active: usize,
     /// How many it could take.
     pub room: usize,
+    /// Whether it has been silent for so long that it may be gone: it is given nothing that another
+    /// has room for, and no more than one command.
+    pub degraded: bool,
 }
 
 /// One connection's place in the hub. A later connection of the same worker takes the place.
@@ -75,6 +82,8 @@ struct Connection {
     draining: bool,
     /// Its last sign of life, in the order of all of them.
     heard: u64,
+    /// When that was.
+    heard_at: Time,
     /// What it was given and did not name in its last heartbeat: that may have crossed.
     unnamed: HashSet<CommandId>,
     outbox: Slot,
@@ -97,7 +106,12 @@ pub struct Hub {
 impl Hub {
     /// Gives a worker its place, in which an earlier connection's outbox is closed. The greeting
     /// is the first message it gets; no command is given to it before it is seated.
-    pub fn enter(&self, introduction: Introduction, greeting: ToWorker) -> (Place, Outbox) {
+    pub fn enter(
+        &self,
+        introduction: Introduction,
+        greeting: ToWorker,
+        now: Time,
+    ) -> (Place, Outbox) {
         let (slot, outbox) = outbox();
         // It is empty: there is room.
         slot.put(greeting);
@@ -112,6 +126,7 @@ impl Hub {
             seated: false,
             draining: false,
             heard,
+            heard_at: now,
             unnamed: HashSet::new(),
             outbox: slot,
         };
@@ -129,11 +144,12 @@ impl Hub {
 
     /// Notes that the worker is alive, and what it says it holds. What it has not named twice in a
     /// row it does not hold: whoever took that from it need not have been this replica.
-    pub fn heard(&self, place: &Place, active: &[CommandId]) {
+    pub fn heard(&self, place: &Place, active: &[CommandId], now: Time) {
         let mut connections = self.lock();
         let heard = connections.sign_of_life();
         let Some(connection) = connections.at(place) else { return };
         connection.heard = heard;
+        connection.heard_at = now;
         let holds = &mut connection.introduction.holds;
         holds.retain(|held| active.contains(held) || !connection.unnamed.contains(held));
         connection.unnamed = holds.iter().filter(|held| !active.contains(*held)).cloned().collect();
@@ -229,19 +245,22 @@ impl Hub {
     }
 
     /// The workers that could take more, the one with the newest sign of life first.
-    pub fn vacancies(&self) -> Vec<Vacancy> {
+    pub fn vacancies(&self, now: Time) -> Vec<Vacancy> {
         let connections = self.lock();
         let vacancy = |connection: &Connection| {
             let Introduction { id, agents, capacity, offer, holds, may_work, .. } =
                 &connection.introduction;
+            let degraded = now.since(connection.heard_at) >= DEGRADED_AFTER;
+            let capacity = if degraded { (*capacity).min(DEGRADED_MAX) } else { *capacity };
             let room = capacity.saturating_sub(holds.len()).min(connection.outbox.room());
             let vacancy = || Vacancy {
                 id: id.clone(),
                 agents: agents.clone(),
                 offer: offer.clone(),
-                capacity: *capacity,
+                capacity,
                 active: holds.len(),
                 room,
+                degraded,
             };
             let open = room > 0 && *may_work && connection.seated && !connection.draining;
             open.then(|| (connection.heard, vacancy()))
@@ -315,13 +334,13 @@ mod tests {
         let greeting = ToWorker::Welcome { version: 1, heartbeat_ms: 1 };
         let introduction = Introduction { may_work: false, ..introduction(&id, 1) };
         let (exit, presence) = (introduction.exit.clone(), introduction.presence.clone());
-        let (place, mut messages) = hub.enter(introduction, greeting);
+        let (place, mut messages) = hub.enter(introduction, greeting, Clock.now());
         hub.seat(&place);
-        assert!(hub.vacancies().is_empty());
+        assert!(hub.vacancies(Clock.now()).is_empty());
         hub.admit(&id, true);
-        assert_eq!(hub.vacancies().len(), 1);
+        assert_eq!(hub.vacancies(Clock.now()).len(), 1);
         hub.change(&place, Some(3), None);
-        assert_eq!(hub.vacancies()[0].room, 3);
+        assert_eq!(hub.vacancies(Clock.now())[0].room, 3);
         let earlier = Presence { connection: "earlier".to_owned(), ..presence.clone() };
         hub.expel_from(&earlier, Dismissal::Replaced);
         assert_eq!(hub.presences(), std::slice::from_ref(&presence));
@@ -336,8 +355,8 @@ mod tests {
     async fn a_later_connection_takes_the_place_and_keeps_it() {
         let (hub, id) = (Hub::default(), Clock.worker_id());
         let greeting = || ToWorker::Welcome { version: 1, heartbeat_ms: 1 };
-        let (early, mut early_messages) = hub.enter(introduction(&id, 1), greeting());
-        let (late, mut late_messages) = hub.enter(introduction(&id, 1), greeting());
+        let (early, mut early_messages) = hub.enter(introduction(&id, 1), greeting(), Clock.now());
+        let (late, mut late_messages) = hub.enter(introduction(&id, 1), greeting(), Clock.now());
         assert_eq!(early_messages.next().await.as_ref(), Some(&greeting()));
         assert_eq!(late_messages.next().await.as_ref(), Some(&greeting()));
         assert!(early_messages.next().await.is_none(), "the early outbox is closed");
@@ -347,19 +366,19 @@ mod tests {
         let cancel = ToWorker::Cancel { command_id: Clock.command_id() };
         hub.send(&id, cancel.clone()).unwrap();
         assert_eq!(late_messages.next().await.as_ref(), Some(&cancel));
-        assert_eq!(hub.vacancies().len(), 1);
+        assert_eq!(hub.vacancies(Clock.now()).len(), 1);
     }
 
     #[test]
     fn draining_workers_have_no_vacancy_and_absent_ones_get_nothing() {
         let (hub, id) = (Hub::default(), Clock.worker_id());
         let greeting = ToWorker::Welcome { version: 1, heartbeat_ms: 1 };
-        let (place, _messages) = hub.enter(introduction(&id, 2), greeting);
-        assert!(hub.vacancies().is_empty(), "it has not begun");
+        let (place, _messages) = hub.enter(introduction(&id, 2), greeting, Clock.now());
+        assert!(hub.vacancies(Clock.now()).is_empty(), "it has not begun");
         hub.seat(&place);
-        assert_eq!(hub.vacancies()[0].room, 2);
+        assert_eq!(hub.vacancies(Clock.now())[0].room, 2);
         hub.drain(&place);
-        assert!(hub.vacancies().is_empty());
+        assert!(hub.vacancies(Clock.now()).is_empty());
         hub.leave(&place);
         let cancel = ToWorker::Cancel { command_id: Clock.command_id() };
         assert_eq!(hub.send(&id, cancel), Err(Unreachable));
@@ -371,14 +390,15 @@ mod tests {
             (Hub::default(), [Clock.worker_id(), Clock.worker_id(), Clock.worker_id()]);
         let enter = |id: &WorkerId| {
             let greeting = ToWorker::Welcome { version: 1, heartbeat_ms: 1 };
-            let (place, outbox) = hub.enter(introduction(id, 1), greeting);
+            let (place, outbox) = hub.enter(introduction(id, 1), greeting, Clock.now());
             hub.seat(&place);
             (place, outbox)
         };
         let kept = ids.each_ref().map(enter);
-        let order = || hub.vacancies().into_iter().map(|vacancy| vacancy.id).collect::<Vec<_>>();
+        let order =
+            || hub.vacancies(Clock.now()).into_iter().map(|vacancy| vacancy.id).collect::<Vec<_>>();
         assert_eq!(order(), [ids[2].clone(), ids[1].clone(), ids[0].clone()]);
-        hub.heard(&kept[1].0, &[]);
+        hub.heard(&kept[1].0, &[], Clock.now());
         assert_eq!(order(), [ids[1].clone(), ids[2].clone(), ids[0].clone()]);
     }
 
@@ -389,11 +409,35 @@ mod tests {
         let holds = HashSet::from([kept.clone(), forgotten]);
         let introduction = Introduction { holds, ..introduction(&id, 2) };
         let greeting = ToWorker::Welcome { version: 1, heartbeat_ms: 1 };
-        let (place, _messages) = hub.enter(introduction, greeting);
+        let (place, _messages) = hub.enter(introduction, greeting, Clock.now());
         hub.seat(&place);
-        hub.heard(&place, std::slice::from_ref(&kept));
-        assert!(hub.vacancies().is_empty(), "the heartbeat may have crossed the command");
-        hub.heard(&place, std::slice::from_ref(&kept));
-        assert_eq!(hub.vacancies()[0].room, 1);
+        hub.heard(&place, std::slice::from_ref(&kept), Clock.now());
+        assert!(
+            hub.vacancies(Clock.now()).is_empty(),
+            "the heartbeat may have crossed the command"
+        );
+        hub.heard(&place, std::slice::from_ref(&kept), Clock.now());
+        assert_eq!(hub.vacancies(Clock.now())[0].room, 1);
+    }
+
+    #[test]
+    fn a_silent_worker_gets_one_command_at_most() {
+        let (hub, id) = (Hub::default(), Clock.worker_id());
+        let greeting = ToWorker::Welcome { version: 1, heartbeat_ms: 1 };
+        let now = Clock.now();
+        let (place, _messages) = hub.enter(introduction(&id, 4), greeting, now);
+        hub.seat(&place);
+        let at = |later| {
+            let vacancies = hub.vacancies(now + later);
+            vacancies.first().map(|vacancy| (vacancy.room, vacancy.degraded))
+        };
+        let moment = std::time::Duration::from_millis(1);
+        assert_eq!(at(DEGRADED_AFTER - moment), Some((4, false)));
+        assert_eq!(at(DEGRADED_AFTER), Some((1, true)));
+        hub.lock().at(&place).unwrap().introduction.holds.insert(Clock.command_id());
+        assert_eq!(at(DEGRADED_AFTER), None);
+        assert_eq!(at(DEGRADED_AFTER - moment), Some((3, false)));
+        hub.heard(&place, &[], now + DEGRADED_AFTER);
+        assert_eq!(at(DEGRADED_AFTER), Some((3, false)));
     }
 }

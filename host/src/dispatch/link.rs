@@ -7,6 +7,8 @@ use super::hub::{Hub, Introduction, Place};
 use super::outbox::Outbox;
 use super::protocol::{HEARTBEAT_MS, Held, Served, ToHost, ToWorker, VERSION};
 use crate::clock::Clock;
+use crate::model::bounds::{self, AGENTS_MAX, HELD_MAX};
+use crate::model::command::Hold;
 use crate::model::definition::Agent;
 use crate::model::id::{CommandId, WorkerId};
 use crate::model::routing::Offer;
@@ -19,8 +21,6 @@ use crate::store::{Store, StoreError, logs, run_events};
 
 /// The most commands one worker takes at once.
 const CAPACITY_MAX: u32 = 1000;
-/// The most characters of a worker's name that are kept.
-const NAME_MAX: usize = 128;
 
 /// Why a connection ends.
 #[derive(Debug, thiserror::Error)]
@@ -81,11 +81,15 @@ impl Link {
         }
         let arrival = Arrival {
             presence: presence(pass, worker_id.clone(), clock)?,
-            name: name.chars().filter(|c| !c.is_control()).take(NAME_MAX).collect(),
-            agents: agents.into_iter().map(agent).collect::<Result<_, _>>()?,
+            name: store.kept_name(&name),
+            agents: bounds::list(agents, AGENTS_MAX)
+                .into_iter()
+                .map(agent)
+                .collect::<Result<_, _>>()?,
             capacity: capacity.clamp(1, CAPACITY_MAX),
-            offer,
+            offer: store.kept_offer(offer),
         };
+        let active = bounds::list(active, HELD_MAX);
         let may_work = workers::arrive(&store, arrival.clone(), clock.now()).await??;
         let Arrival { presence, name, agents, capacity, offer } = arrival;
         let introduction = Introduction {
@@ -104,7 +108,7 @@ impl Link {
         tracing::info!(worker = %worker_id, name, serves, capacity, "worker connected");
         let welcome = ToWorker::Welcome { version: VERSION, heartbeat_ms: HEARTBEAT_MS };
         let exit = introduction.exit.clone();
-        let (place, outbox) = hub.enter(introduction, welcome);
+        let (place, outbox) = hub.enter(introduction, welcome, clock.now());
         let link = Self { store, hub, clock, worker: worker_id, presence, place, exit };
         match link.begin(active).await {
             Ok(()) => Ok((link, outbox)),
@@ -147,31 +151,33 @@ impl Link {
         match message {
             ToHost::Hello { .. } => Err(LinkError::Hello),
             ToHost::Acknowledged { held } => {
-                let (Held { command_id, token }, now) = (&held, self.clock.now());
-                let fence = commands::acknowledge(&self.store, command_id, token, now).await?;
+                let fence =
+                    commands::acknowledge(&self.store, &self.hold(&held), self.clock.now()).await?;
                 self.unless_lost(held, fence)
             }
             ToHost::Started { held } => {
-                let (Held { command_id, token }, now) = (&held, self.clock.now());
-                let fence = commands::start(&self.store, command_id, token, now).await?;
+                let fence =
+                    commands::start(&self.store, &self.hold(&held), self.clock.now()).await?;
                 self.unless_lost(held, fence)
             }
             ToHost::Logs { held, first, lines } => self.logged(held, first, lines).await,
             ToHost::Events { held, first, events } => self.noted(held, first, events).await,
             ToHost::Finished { held, ending } => {
-                let (Held { command_id, token }, now) = (&held, self.clock.now());
-                let fence = commands::finish(&self.store, command_id, token, ending, now).await?;
+                let (hold, now) = (self.hold(&held), self.clock.now());
+                let fence = commands::finish(&self.store, &hold, ending, now).await?;
                 self.settled(held, fence)
             }
             ToHost::HandBack { held } => {
-                let (Held { command_id, token }, now) = (&held, self.clock.now());
-                let fence = commands::hand_back(&self.store, command_id, token, now).await?;
+                let fence =
+                    commands::hand_back(&self.store, &self.hold(&held), self.clock.now()).await?;
                 self.settled(held, fence)
             }
             ToHost::Heartbeat { active, capacity, offer } => {
+                let active = bounds::list(active, HELD_MAX);
+                let offer = offer.map(|offer| self.store.kept_offer(offer));
                 let ids: Vec<CommandId> =
                     active.iter().map(|held| held.command_id.clone()).collect();
-                self.hub.heard(&self.place, &ids);
+                self.hub.heard(&self.place, &ids, self.clock.now());
                 self.lives(capacity, offer).await?;
                 self.renew(active).await
             }
@@ -197,12 +203,11 @@ impl Link {
 
     /// Puts back what the worker was to get and has not seen, as if it had never been given it.
     async fn take_back(&self, unsent: Vec<Held>) {
-        for Held { command_id, token } in unsent {
-            let back =
-                commands::hand_back(&self.store, &command_id, &token, self.clock.now()).await;
-            if let Err(error) = back {
+        for held in unsent {
+            let hold = self.hold(&held);
+            if let Err(error) = commands::hand_back(&self.store, &hold, self.clock.now()).await {
                 // Its lease runs out.
-                tracing::warn!(%command_id, %error, "a command could not be put back");
+                tracing::warn!(command_id = %held.command_id, %error, "a command could not be put back");
             }
             self.hub.notify();
         }
@@ -221,6 +226,12 @@ impl Link {
         Ok(())
     }
 
+    /// What the worker says it holds, as the store looks for it: in this worker's own hands.
+    fn hold(&self, held: &Held) -> Hold {
+        let Held { command_id, token } = held.clone();
+        Hold { worker_id: self.worker.clone(), command_id, token }
+    }
+
     fn unless_lost(&self, held: Held, fence: Fence) -> Result<(), LinkError> {
         match fence {
             Fence::Held => Ok(()),
@@ -229,18 +240,16 @@ impl Link {
     }
 
     async fn logged(&self, held: Held, first: u64, lines: Vec<LogLine>) -> Result<(), LinkError> {
-        let (Held { command_id, token }, through) = (&held, through(first, lines.len()));
-        let now = self.clock.now();
-        match logs::append(&self.store, command_id, token, first, lines, now).await? {
+        let (hold, through) = (self.hold(&held), through(first, lines.len()));
+        match logs::append(&self.store, &hold, first, lines, self.clock.now()).await? {
             Fence::Held => self.say(ToWorker::Logged { held, through }),
             Fence::Lost => self.refuse(held),
         }
     }
 
     async fn noted(&self, held: Held, first: u64, events: Vec<RunEvent>) -> Result<(), LinkError> {
-        let (Held { command_id, token }, through) = (&held, through(first, events.len()));
-        let now = self.clock.now();
-        match run_events::append(&self.store, command_id, token, first, events, now).await? {
+        let (hold, through) = (self.hold(&held), through(first, events.len()));
+        match run_events::append(&self.store, &hold, first, events, self.clock.now()).await? {
             Fence::Held => self.say(ToWorker::Noted { held, through }),
             Fence::Lost => self.refuse(held),
         }
@@ -251,7 +260,7 @@ impl Link {
             return Ok(());
         }
         let held = active.into_iter().map(|held| (held.command_id, held.token)).collect();
-        let renewed = commands::renew(&self.store, held, self.clock.now()).await?;
+        let renewed = commands::renew(&self.store, &self.worker, held, self.clock.now()).await?;
         for (command_id, token) in renewed.lost {
             self.refuse(Held { command_id, token })?;
         }

@@ -4,10 +4,12 @@ use super::hub::{Hub, Vacancy};
 use super::limits::Limits;
 use super::protocol::{Held, Served, ToWorker};
 use crate::clock::Clock;
-use crate::model::command::{Attempt, Charge, Claim, Token};
+use crate::model::command::{Attempt, Charge, Claim, Hold, Token};
 use crate::model::queue::Queue;
+use crate::model::time::Time;
+use crate::model::worker::{DEGRADED_AFTER, Worker};
 use crate::store::commands::{self, Lot, Seat};
-use crate::store::{Store, StoreError, queues};
+use crate::store::{Store, StoreError, queues, workers};
 
 /// How many commands one transaction hands out.
 const CLAIMS_MAX: usize = 64;
@@ -32,8 +34,9 @@ pub async fn hand_out(
         if lots.is_empty() {
             return Ok(sent);
         }
-        let vacancies = hub.vacancies();
+        let vacancies = hub.vacancies(clock.now());
         let seats: Vec<Seat> = vacancies.iter().filter_map(|worker| seat(worker, &lots)).collect();
+        let seats = give_way(store, seats, &lots, clock.now()).await?;
         if seats.is_empty() {
             return Ok(sent);
         }
@@ -81,6 +84,43 @@ fn seat(vacancy: &Vacancy, lots: &[Lot]) -> Option<Seat> {
         // No more than its outbox has room for.
         capacity: count(vacancy.active + vacancy.room),
         active: count(vacancy.active),
+        degraded: vacancy.degraded,
+    })
+}
+
+/// The seats, without the lots of degraded workers that an online one has room for, on whatever
+/// replica it is.
+async fn give_way(
+    store: &Store,
+    mut seats: Vec<Seat>,
+    lots: &[Lot],
+    now: Time,
+) -> Result<Vec<Seat>, StoreError> {
+    if !seats.iter().any(|seat| seat.degraded) {
+        return Ok(seats);
+    }
+    let on_duty = workers::all_on_duty(store).await?;
+    let fresh = |worker: &Worker| {
+        worker.last_heartbeat_at.is_some_and(|heard| now.since(heard) < DEGRADED_AFTER)
+    };
+    let free: Vec<Worker> = on_duty
+        .into_iter()
+        .filter(|worker| fresh(worker) && worker.active < worker.capacity)
+        .collect();
+    for seat in seats.iter_mut().filter(|seat| seat.degraded) {
+        let wanted = |place: &usize| lots.get(*place).is_some_and(|lot| is_taken(&free, lot));
+        seat.lots.retain(|place| !wanted(place));
+    }
+    seats.retain(|seat| !seat.lots.is_empty());
+    Ok(seats)
+}
+
+/// Whether one of these workers may take the lot.
+fn is_taken(workers: &[Worker], lot: &Lot) -> bool {
+    let Queue { scope, agent, policy, routing, .. } = &lot.queue;
+    workers.iter().any(|worker| {
+        worker.agents.iter().any(|served| served.scope == *scope && served.name == *agent)
+            && worker.offer.unmet(routing, policy.as_ref()).is_none()
     })
 }
 
@@ -92,11 +132,13 @@ async fn send_all(
 ) -> Result<usize, StoreError> {
     let (mut sent, mut failed) = (0, None);
     for claim in claims {
-        let (id, token, worker) = (claim.id.clone(), claim.token.clone(), claim.worker_id.clone());
-        if hub.send(&worker, message(claim)).is_ok() {
+        let (worker_id, command_id, token) =
+            (claim.worker_id.clone(), claim.id.clone(), claim.token.clone());
+        let hold = Hold { worker_id, command_id, token };
+        if hub.send(&hold.worker_id, message(claim)).is_ok() {
             sent += 1;
         // The worker went away in between: as if it had never had the command.
-        } else if let Err(error) = commands::hand_back(store, &id, &token, clock.now()).await {
+        } else if let Err(error) = commands::hand_back(store, &hold, clock.now()).await {
             failed.get_or_insert(error);
         }
     }

@@ -242,6 +242,18 @@ pub struct Command {
     pub ended_at: Option<Time>,
 }
 
+/// What a worker shows with each word on a command: that it is the one that was given it, and under
+/// which token.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Hold {
+    /// Who speaks, as its connection says.
+    pub worker_id: WorkerId,
+    /// The command.
+    pub command_id: CommandId,
+    /// The fence.
+    pub token: Token,
+}
+
 /// A command in a worker's hands.
 #[derive(Clone, Debug)]
 pub struct Claim {

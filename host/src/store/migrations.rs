@@ -28,6 +28,7 @@ const SQLITE: [(i64, &str, &str); 9] = migrations!(
     6 "0006_retention",
     8 "0008_clock",
     9 "0009_histories",
+    10 "0010_delivery",
     11 "0011_isolation",
 );
 const POSTGRES: [(i64, &str, &str); 9] = migrations!(
@@ -39,6 +40,7 @@ const POSTGRES: [(i64, &str, &str); 9] = migrations!(
     6 "0006_retention",
     8 "0008_clock",
     9 "0009_histories",
+    10 "0010_delivery",
     11 "0011_isolation",
 );
 

@@ -1,11 +1,10 @@
-//! What a worker tells of an attempt, piece by piece: lines and events are fenced by the command's
-//! current token and numbered from 1 within the command, so that what is said again is known.
+//! What a worker tells of an attempt that it has acknowledged, piece by piece: lines and events are
+//! fenced by the worker and the command's current token, and numbered from 1 within the command, so that what is said again is known.
 
 use super::StoreError;
 use super::sql::{Reader, Row, Sql, Tx, binds};
 use super::write::WriteError;
-use crate::model::command::Token;
-use crate::model::id::CommandId;
+use crate::model::command::Hold;
 use crate::model::time::Time;
 
 const SELECT_TELLER: Sql = Sql {
@@ -17,7 +16,8 @@ SELECT c.id, c.run_id, c.log_lines, c.events, r.log_bytes, r.log_full
    AND c.token_hash = $2
    AND c.token_expires_at > $3
    AND c.type = 'run'
-   AND c.state IN ('sent', 'acknowledged', 'running')",
+   AND c.worker_id = $4
+   AND c.state IN ('acknowledged', 'running')",
     postgres: "\
 SELECT c.id, c.run_id, c.log_lines, c.events, r.log_bytes, r.log_full
   FROM commands c
@@ -26,7 +26,8 @@ SELECT c.id, c.run_id, c.log_lines, c.events, r.log_bytes, r.log_full
    AND c.token_hash = $2
    AND c.token_expires_at > $3
    AND c.type = 'run'
-   AND c.state IN ('sent', 'acknowledged', 'running')
+   AND c.worker_id = $4
+   AND c.state IN ('acknowledged', 'running')
    FOR UPDATE OF c",
 };
 
@@ -44,14 +45,15 @@ pub(super) struct Teller {
 }
 
 impl Teller {
-    /// The attempt, if the token is its current one.
+    /// The attempt, if the token is its current one and was given to this worker.
     pub(super) async fn fenced(
         tx: &mut Tx<'_>,
-        id: &CommandId,
-        token: &Token,
+        hold: &Hold,
         now: Time,
     ) -> Result<Option<Self>, WriteError> {
-        let row = tx.row(SELECT_TELLER, &binds![id.as_str(), token.hash(), now]).await?;
+        let Hold { worker_id, command_id, token } = hold;
+        let binds = binds![command_id.as_str(), token.hash(), now, worker_id.as_str()];
+        let row = tx.row(SELECT_TELLER, &binds).await?;
         Ok(row.as_ref().map(Self::read).transpose()?)
     }
 

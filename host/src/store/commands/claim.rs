@@ -46,6 +46,8 @@ pub struct Seat {
     pub capacity: u32,
     /// How many it has.
     pub active: u32,
+    /// Whether it has been silent for so long that it comes after all others.
+    pub degraded: bool,
 }
 
 /// The lots that something may be claimed of, with how much of their workspace is out.
@@ -312,8 +314,8 @@ impl Write for ClaimBest {
         let mut seats: Vec<Seat> = self.seats.clone();
         let tokens = self.tokens.get(..room.min(self.tokens.len())).unwrap_or_default();
         let mut claims = Vec::new();
-        // The least loaded; of those, the first.
-        let load = |seat: &&mut Seat| (seat.active * 1000) / seat.capacity.max(1);
+        // The least loaded of those that are not degraded; of those, the first.
+        let load = |seat: &&mut Seat| (seat.degraded, (seat.active * 1000) / seat.capacity.max(1));
         while let Some(seat) =
             seats.iter_mut().filter(|seat| seat.active < seat.capacity).min_by_key(load)
         {

@@ -47,11 +47,15 @@ SELECT id, workspace_id, agent, lane, policy, approved_at
 };
 
 // From now on it waits for a worker, as long as it would have.
-const APPROVE: &str = "\
+const APPROVE: &str = concat!(
+    "\
 UPDATE commands
-   SET state = 'pending', expires_at = $2 + expires_at - coalesce(due_at, created_at)
+   SET state = 'pending', expires_at = ",
+    renewed!("commands", "$2"),
+    "
  WHERE id = $1
-   AND state = 'blocked'";
+   AND state = 'blocked'"
+);
 
 const REMEMBER: &str = "\
 UPDATE classes
@@ -59,11 +63,15 @@ UPDATE classes
  WHERE id = $1";
 
 // What has asked the same has its answer, too.
-const APPROVE_CLASS: &str = "\
+const APPROVE_CLASS: &str = concat!(
+    "\
 UPDATE commands
-   SET state = 'pending', expires_at = $2 + expires_at - coalesce(due_at, created_at)
+   SET state = 'pending', expires_at = ",
+    renewed!("commands", "$2"),
+    "
  WHERE class_id = $1
-   AND state = 'blocked'";
+   AND state = 'blocked'"
+);
 
 /// What somebody says of a command that waits for it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

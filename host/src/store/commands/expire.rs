@@ -27,7 +27,9 @@ macro_rules! overdue {
             " WHERE c.expires_at <= $1
    AND c.state IN ('pending', 'blocked')
    AND ((c.after_run_id IS NULL AND c.session_id IS NULL)
-        OR c.expires_at - coalesce(c.due_at, c.created_at)
+        OR ",
+            patience!("c"),
+            "
            + ",
             $max,
             "(coalesce((SELECT max(earlier.ended_at)

@@ -1,11 +1,13 @@
-//! What a worker says of a command that it holds: each word carries the token.
+//! What a worker says of a command that it holds: each word carries the token, and comes from the
+//! worker that was given it. Nothing of a command is taken before the worker has acknowledged it, but
+//! that it gives the command up, or cannot begin.
 
 use super::super::sql::{Tx, binds};
 use super::super::write::{Write, WriteError};
 use super::super::{Store, StoreError, sessions};
 use super::{Current, Fence, Renewed};
-use crate::model::command::{LEASE, Token};
-use crate::model::id::CommandId;
+use crate::model::command::{CommandState, Hold, LEASE, Token};
+use crate::model::id::{CommandId, WorkerId};
 use crate::model::run::Ending;
 use crate::model::time::Time;
 
@@ -19,26 +21,16 @@ UPDATE commands
 ///
 /// # Errors
 /// When the store fails.
-pub async fn acknowledge(
-    store: &Store,
-    id: &CommandId,
-    token: &Token,
-    now: Time,
-) -> Result<Fence, StoreError> {
-    say(store, id, token, Said::Acknowledged, now).await
+pub async fn acknowledge(store: &Store, hold: &Hold, now: Time) -> Result<Fence, StoreError> {
+    say(store, hold, Said::Acknowledged, now).await
 }
 
 /// Notes that the worker has begun.
 ///
 /// # Errors
 /// When the store fails.
-pub async fn start(
-    store: &Store,
-    id: &CommandId,
-    token: &Token,
-    now: Time,
-) -> Result<Fence, StoreError> {
-    say(store, id, token, Said::Started, now).await
+pub async fn start(store: &Store, hold: &Hold, now: Time) -> Result<Fence, StoreError> {
+    say(store, hold, Said::Started, now).await
 }
 
 /// Ends the command, and with it its run, unless another attempt follows.
@@ -47,49 +39,41 @@ pub async fn start(
 /// When the store fails.
 pub async fn finish(
     store: &Store,
-    id: &CommandId,
-    token: &Token,
+    hold: &Hold,
     ending: Ending,
     now: Time,
 ) -> Result<Fence, StoreError> {
-    say(store, id, token, Said::Finished(ending), now).await
+    say(store, hold, Said::Finished(ending), now).await
 }
 
 /// Puts the command back into the queue, as if this worker had never had it.
 ///
 /// # Errors
 /// When the store fails.
-pub async fn hand_back(
-    store: &Store,
-    id: &CommandId,
-    token: &Token,
-    now: Time,
-) -> Result<Fence, StoreError> {
-    say(store, id, token, Said::HandedBack, now).await
+pub async fn hand_back(store: &Store, hold: &Hold, now: Time) -> Result<Fence, StoreError> {
+    say(store, hold, Said::HandedBack, now).await
 }
 
-async fn say(
-    store: &Store,
-    id: &CommandId,
-    token: &Token,
-    said: Said,
-    now: Time,
-) -> Result<Fence, StoreError> {
+async fn say(store: &Store, hold: &Hold, said: Said, now: Time) -> Result<Fence, StoreError> {
     let said = match said {
-        Said::Finished(ending) => Said::Finished(redacted(ending, store)),
+        Said::Finished(ending) => Said::Finished(kept(ending, store)),
         other => other,
     };
-    let say = Say { id: id.clone(), token: token.clone(), said, now };
+    let say = Say { hold: hold.clone(), said, now };
+    let ends = matches!(say.said, Said::Finished(_) | Said::HandedBack);
     let (fence, run_id) = store.write(say).await?;
+    if ends {
+        store.record.forget(&hold.command_id);
+    }
     store.tell(run_id);
     Ok(fence)
 }
 
 /// The ending as it is kept.
-fn redacted(ending: Ending, store: &Store) -> Ending {
+fn kept(ending: Ending, store: &Store) -> Ending {
     match ending {
         Ending::Failed { error, retry_after_ms } => {
-            let error = store.record.redaction().text(error).into_owned();
+            let error = store.record.error(error);
             Ending::Failed { error, retry_after_ms }
         }
         other => other,
@@ -102,16 +86,16 @@ fn redacted(ending: Ending, store: &Store) -> Ending {
 /// When the store fails.
 pub async fn renew(
     store: &Store,
+    worker_id: &WorkerId,
     held: Vec<(CommandId, Token)>,
     now: Time,
 ) -> Result<Renewed, StoreError> {
-    store.write(Renew { held, now }).await
+    store.write(Renew { worker_id: worker_id.clone(), held, now }).await
 }
 
 /// A worker's word on a command.
 struct Say {
-    id: CommandId,
-    token: Token,
+    hold: Hold,
     said: Said,
     now: Time,
 }
@@ -129,7 +113,7 @@ impl Write for Say {
     const DOING: &'static str = "note a worker's word";
 
     async fn apply(&self, tx: &mut Tx<'_>) -> Result<Self::Output, WriteError> {
-        let Some(command) = Current::fenced(tx, &self.id, &self.token, self.now).await? else {
+        let Some(command) = Current::fenced(tx, &self.hold, self.now).await? else {
             return Ok((Fence::Lost, None));
         };
         let fence = self.take(tx, &command).await?;
@@ -140,15 +124,18 @@ impl Write for Say {
 impl Say {
     /// Changes the command as the worker says.
     async fn take(&self, tx: &mut Tx<'_>, command: &Current) -> Result<Fence, WriteError> {
-        let over = command.state.is_terminal();
+        let (over, unseen) = (command.state.is_terminal(), command.state == CommandState::Sent);
         match &self.said {
             Said::Acknowledged => command.acknowledge(tx, self.now).await?,
+            Said::Started | Said::Finished(Ending::Completed) if unseen => return Ok(Fence::Lost),
             // Said again after the end, it changes nothing; the guard in the statement sees to that.
             Said::Started => command.start(tx, self.now).await?,
             Said::Finished(ending) if over => {
                 let same = command.state.as_str() == ending.status().as_str();
                 return Ok(if same { Fence::Held } else { Fence::Lost });
             }
+            // It could not begin, and never had it.
+            Said::Finished(ending) if unseen => command.end(tx, ending, self.now).await?,
             Said::Finished(ending) => {
                 command.start(tx, self.now).await?;
                 command.end(tx, ending, self.now).await?;
@@ -164,6 +151,7 @@ impl Say {
 }
 
 struct Renew {
+    worker_id: WorkerId,
     held: Vec<(CommandId, Token)>,
     now: Time,
 }
@@ -175,7 +163,9 @@ impl Write for Renew {
     async fn apply(&self, tx: &mut Tx<'_>) -> Result<Renewed, WriteError> {
         let mut renewed = Renewed::default();
         for (id, token) in &self.held {
-            match Current::fenced(tx, id, token, self.now).await? {
+            let (worker_id, command_id) = (self.worker_id.clone(), id.clone());
+            let hold = Hold { worker_id, command_id, token: token.clone() };
+            match Current::fenced(tx, &hold, self.now).await? {
                 Some(command) if !command.state.is_terminal() => {
                     tx.execute(RENEW, &binds![id.as_str(), self.now + LEASE]).await?;
                     if command.session_id.is_some() {

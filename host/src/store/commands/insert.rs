@@ -19,8 +19,8 @@ const INSERT: Sql = Sql {
     sqlite: "\
 INSERT INTO commands
        (id, type, workspace_id, run_id, queue, class_id, lane, session_id, state, attempt,
-        dispatch_attempts, priority, on_lost, due_at, expires_at, after_run_id, log_lines, events,
-        created_at)
+        dispatch_attempts, priority, on_lost, due_at, expires_at, queue_timeout_ms, after_run_id,
+        log_lines, events, created_at)
 SELECT c.value ->> '$.id', 'run', c.value ->> '$.workspace_id', c.value ->> '$.run_id',
        c.value ->> '$.queue', c.value ->> '$.class_id', c.value ->> '$.lane',
        c.value ->> '$.session_id',
@@ -29,15 +29,16 @@ SELECT c.value ->> '$.id', 'run', c.value ->> '$.workspace_id', c.value ->> '$.r
             WHEN 'on-miss' THEN iif(k.approved_at IS NULL, 'blocked', 'pending')
             ELSE 'pending' END,
        1, 0, c.value ->> '$.priority', c.value ->> '$.on_lost', c.value ->> '$.due_at',
-       c.value ->> '$.expires_at', c.value ->> '$.after_run_id', 0, 0, c.value ->> '$.created_at'
+       c.value ->> '$.expires_at', c.value ->> '$.queue_timeout_ms', c.value ->> '$.after_run_id',
+       0, 0, c.value ->> '$.created_at'
   FROM json_each($1) c
   JOIN classes k ON k.id = c.value ->> '$.class_id'
  ORDER BY c.key",
     postgres: "\
 INSERT INTO commands
        (id, type, workspace_id, run_id, queue, class_id, lane, session_id, state, attempt,
-        dispatch_attempts, priority, on_lost, due_at, expires_at, after_run_id, log_lines, events,
-        created_at)
+        dispatch_attempts, priority, on_lost, due_at, expires_at, queue_timeout_ms, after_run_id,
+        log_lines, events, created_at)
 SELECT c.value ->> 'id', 'run', c.value ->> 'workspace_id', c.value ->> 'run_id',
        c.value ->> 'queue', c.value ->> 'class_id', c.value ->> 'lane', c.value ->> 'session_id',
        CASE c.value ->> 'ask'
@@ -46,6 +47,7 @@ SELECT c.value ->> 'id', 'run', c.value ->> 'workspace_id', c.value ->> 'run_id'
             ELSE 'pending' END,
        1, 0, (c.value ->> 'priority')::bigint, c.value ->> 'on_lost',
        (c.value ->> 'due_at')::bigint, (c.value ->> 'expires_at')::bigint,
+       (c.value ->> 'queue_timeout_ms')::bigint,
        c.value ->> 'after_run_id', 0, 0,
        (c.value ->> 'created_at')::bigint
   FROM json_array_elements($1::json) WITH ORDINALITY AS c (value, nth)
@@ -68,16 +70,20 @@ SELECT id, run_id, created_at
 
 /// The attempt that follows: in its predecessor's queue, not before it is due, and with as much time
 /// to wait for a worker.
-const INSERT_NEXT: &str = "\
+const INSERT_NEXT: &str = concat!(
+    "\
 INSERT INTO commands
        (id, type, workspace_id, run_id, queue, class_id, lane, session_id, state, attempt,
-        dispatch_attempts, priority, on_lost, prompt, due_at, expires_at, log_lines, events,
-        created_at)
+        dispatch_attempts, priority, on_lost, prompt, due_at, expires_at, queue_timeout_ms,
+        log_lines, events, created_at)
 SELECT $2, type, workspace_id, run_id, queue, class_id, lane, session_id, 'pending', attempt + 1,
        0, priority, on_lost, coalesce(next_prompt, prompt), $3,
-       $3 + expires_at - coalesce(due_at, created_at), 0, 0, $4
+       ",
+    renewed!("commands", "$3"),
+    ", queue_timeout_ms, 0, 0, $4
   FROM commands
- WHERE id = $1";
+ WHERE id = $1"
+);
 
 const INSERT_CONTROL: &str = "\
 INSERT INTO commands
@@ -203,6 +209,8 @@ fn row(first: &First<'_>, queue: &Queue) -> Value {
         run.terms.queue_timeout_ms.map_or(QUEUE_TIMEOUT, std::time::Duration::from_millis);
     let due_at = run.terms.scheduled_at.filter(|at| *at > run.created_at);
     let expires_at = run.terms.expires_at.unwrap_or(due_at.unwrap_or(run.created_at) + timeout);
+    // One that says until when has no time of its own.
+    let patience = if run.terms.expires_at.is_some() { 0 } else { timeout.as_millis() };
     json!({
         "id": id,
         "workspace_id": workspace,
@@ -216,6 +224,7 @@ fn row(first: &First<'_>, queue: &Queue) -> Value {
         "on_lost": run.terms.on_lost,
         "due_at": due_at.map(Time::as_millis),
         "expires_at": expires_at.as_millis(),
+        "queue_timeout_ms": i64::try_from(patience).unwrap_or(i64::MAX),
         "after_run_id": after,
         "created_at": run.created_at.as_millis(),
     })

@@ -2,6 +2,7 @@
 
 use super::super::sql::{Reader, Row, Sql, binds};
 use super::super::{Page, PageRequest, Store, StoreError, events, queues};
+use crate::model::bounds;
 use crate::model::command::{Command, CommandState, CommandType};
 use crate::model::definition::Priority;
 use crate::model::id::{CommandId, RunId, WorkerId};
@@ -255,7 +256,7 @@ fn read(row: &Row) -> Result<Command, StoreError> {
         due_at: r.time_if_any("due_at")?,
         expires_at: r.time_if_any("expires_at")?,
         cancel_requested_at: r.time_if_any("cancel_requested_at")?,
-        error: r.get("error")?,
+        error: r.get::<Option<String>>("error")?.map(bounds::error),
         created_at: r.time("created_at")?,
         sent_at: r.time_if_any("sent_at")?,
         acknowledged_at: r.time_if_any("acknowledged_at")?,

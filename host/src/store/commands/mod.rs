@@ -1,7 +1,7 @@
 //! The queue: commands, their leases and their fences.
 //!
-//! A change by a worker is fenced twice: the row is found by id *and* token, and the update names
-//! the states it may leave. Commands are locked before their runs, everywhere.
+//! A change by a worker is fenced twice: the row is found by id, token *and* worker, and the update
+//! names the states it may leave. Commands are locked before their runs, everywhere.
 
 /// The condition that no run stands before a command `c`. What waits for a run waits for all that are
 /// older, too: when one in the middle of a chain is called off, the one behind it must not overtake
@@ -50,6 +50,48 @@ macro_rules! ready {
             "
    AND ",
             session_free!()
+        )
+    };
+}
+
+/// How long a command waits for a worker before it expires, each time that it is in the queue. What
+/// was queued by an earlier version says it by its first wait.
+macro_rules! patience {
+    ($of:literal) => {
+        concat!(
+            "coalesce(",
+            $of,
+            ".queue_timeout_ms, ",
+            $of,
+            ".expires_at - coalesce(",
+            $of,
+            ".due_at, ",
+            $of,
+            ".created_at))"
+        )
+    };
+}
+
+/// When a command that comes into the queue now expires: after its patience, unless it says itself until
+/// when, which stays.
+macro_rules! renewed {
+    ($of:literal, $now:literal) => {
+        concat!(
+            "CASE WHEN ",
+            $of,
+            ".queue_timeout_ms = 0 THEN ",
+            $of,
+            ".expires_at ELSE ",
+            $now,
+            " + coalesce(",
+            $of,
+            ".queue_timeout_ms, ",
+            $of,
+            ".expires_at - coalesce(",
+            $of,
+            ".due_at, ",
+            $of,
+            ".created_at)) END"
         )
     };
 }
@@ -109,7 +151,7 @@ use super::write::WriteError;
 use super::{StoreError, inputs, logs, queues, runs, sessions, tally};
 use crate::metrics::Fact;
 use crate::model::command::{
-    CommandState, CommandType, DISPATCH_ATTEMPTS_MAX, LEASE, OnLost, Token,
+    CommandState, CommandType, DISPATCH_ATTEMPTS_MAX, Hold, LEASE, OnLost, Token,
 };
 use crate::model::id::{CommandId, WorkerId};
 use crate::model::run::Ending;
@@ -192,18 +234,21 @@ SELECT c.id, c.type, c.run_id, c.state, c.attempt, c.dispatch_attempts, c.cancel
         )
     };
 }
+pub(in crate::store) use renewed;
 use select_current;
 
 const SELECT_FENCED: Sql = Sql {
     sqlite: select_current!(
         " WHERE c.id = $1
    AND c.token_hash = $2
-   AND c.token_expires_at > $3"
+   AND c.token_expires_at > $3
+   AND c.worker_id = $4"
     ),
     postgres: select_current!(
         " WHERE c.id = $1
    AND c.token_hash = $2
    AND c.token_expires_at > $3
+   AND c.worker_id = $4
    FOR UPDATE OF c"
     ),
 };
@@ -239,13 +284,19 @@ UPDATE commands
         OR (state IN ('pending', 'blocked') AND $2::text IN ('canceled', 'expired')))",
 };
 
-const REQUEUE: &str = "\
+// Whatever comes back waits for a worker anew. A word is of no use after its time all the same.
+const REQUEUE: &str = concat!(
+    "\
 UPDATE commands
    SET state = 'pending', worker_id = NULL, token_hash = NULL, token_prefix = NULL,
        token_expires_at = NULL, lease_expires_at = NULL, dispatch_attempts = $2, sent_at = NULL,
-       acknowledged_at = NULL, started_at = NULL
+       acknowledged_at = NULL, started_at = NULL,
+       expires_at = CASE WHEN type = 'run' THEN ",
+    renewed!("commands", "$3"),
+    " ELSE expires_at END
  WHERE id = $1
-   AND state IN ('sent', 'acknowledged', 'running')";
+   AND state IN ('sent', 'acknowledged', 'running')"
+);
 
 // What a claim goes by when it leaves a class alone that fails again and again. What is called off
 // says nothing of it.
@@ -302,14 +353,11 @@ impl Current {
         })
     }
 
-    /// The command, if the token is its current one.
-    async fn fenced(
-        tx: &mut Tx<'_>,
-        id: &CommandId,
-        token: &Token,
-        now: Time,
-    ) -> Result<Option<Self>, WriteError> {
-        let row = tx.row(SELECT_FENCED, &binds![id.as_str(), token.hash(), now]).await?;
+    /// The command, if the token is its current one and was given to this worker.
+    async fn fenced(tx: &mut Tx<'_>, hold: &Hold, now: Time) -> Result<Option<Self>, WriteError> {
+        let Hold { worker_id, command_id, token } = hold;
+        let binds = binds![command_id.as_str(), token.hash(), now, worker_id.as_str()];
+        let row = tx.row(SELECT_FENCED, &binds).await?;
         Ok(row.as_ref().map(Self::read).transpose()?)
     }
 
@@ -324,7 +372,6 @@ impl Current {
     }
 
     async fn start(&self, tx: &mut Tx<'_>, now: Time) -> Result<(), WriteError> {
-        self.acknowledge(tx, now).await?;
         if tx.execute(START, &binds![self.id.as_str(), now, now + LEASE]).await? == 0 {
             return Ok(());
         }
@@ -470,7 +517,7 @@ impl Current {
         if self.cancel_requested {
             return self.end(tx, &Ending::Canceled, now).await;
         }
-        if tx.execute(REQUEUE, &binds![self.id.as_str(), dispatch_attempts]).await? == 0 {
+        if tx.execute(REQUEUE, &binds![self.id.as_str(), dispatch_attempts, now]).await? == 0 {
             return Ok(());
         }
         self.note_undelivered(tx, now).await?;

@@ -72,11 +72,15 @@ UPDATE commands
    AND state IN ('sent', 'acknowledged', 'running')";
 
 // It has as much time to wait for a worker as before.
-const REPLACE_PROMPT: &str = "\
+const REPLACE_PROMPT: &str = concat!(
+    "\
 UPDATE commands
-   SET prompt = $2, due_at = $3, expires_at = $3 + expires_at - coalesce(due_at, created_at)
+   SET prompt = $2, due_at = $3, expires_at = ",
+    commands::renewed!("commands", "$3"),
+    "
  WHERE id = $1
-   AND state = 'pending'";
+   AND state = 'pending'"
+);
 
 const INSERT: &str = "\
 INSERT INTO run_inputs

@@ -18,6 +18,7 @@ mod words;
 
 use super::sql::{Reader, Row, Sql, binds};
 use super::{Page, PageRequest, Store, StoreError, events};
+use crate::model::bounds;
 use crate::model::definition::Agent;
 use crate::model::id::WorkerId;
 use crate::model::scope::{Reach, Scope};
@@ -162,8 +163,7 @@ pub async fn list(
 /// # Errors
 /// When the store fails.
 pub async fn on_duty(store: &Store, agent: &Agent) -> Result<Vec<Worker>, StoreError> {
-    let rows = store.read("look for workers", SELECT_ON_DUTY, &[]).await?;
-    let workers = rows.iter().map(read).collect::<Result<Vec<_>, _>>()?;
+    let workers = all_on_duty(store).await?;
     Ok(workers.into_iter().filter(|worker| worker.agents.contains(agent)).collect())
 }
 
@@ -176,6 +176,15 @@ pub async fn kept_from_work(store: &Store, agent: &Agent) -> Result<Vec<Worker>,
     let rows = store.read("look for workers", SELECT_KEPT_FROM_WORK, &[]).await?;
     let workers = rows.iter().map(read).collect::<Result<Vec<_>, _>>()?;
     Ok(workers.into_iter().filter(|worker| worker.agents.contains(agent)).collect())
+}
+
+/// The same of all agents.
+///
+/// # Errors
+/// When the store fails.
+pub async fn all_on_duty(store: &Store) -> Result<Vec<Worker>, StoreError> {
+    let rows = store.read("look for workers", SELECT_ON_DUTY, &[]).await?;
+    rows.iter().map(read).collect()
 }
 
 /// Whom the credential with this SHA-256 lets in, or why not. None when it is nobody's.
@@ -210,7 +219,7 @@ fn read(row: &Row) -> Result<Worker, StoreError> {
     Ok(Worker {
         id: r.text("id")?,
         scope: events::read_scope(&r)?,
-        name: r.get("name")?,
+        name: bounds::name(&r.get::<String>("name")?),
         approval: r.text("approval")?,
         admin_state: r.text("admin_state")?,
         health: r.text("health")?,
@@ -218,7 +227,7 @@ fn read(row: &Row) -> Result<Worker, StoreError> {
         agents: r.parse("agents", |text: String| agents_from(&text))?,
         capacity: r.count("capacity")?,
         active: r.count("active")?,
-        offer: r.json("offer")?,
+        offer: bounds::offer(r.json("offer")?),
         credential_prefix: r.get("credential_prefix")?,
         registered_at: r.time("registered_at")?,
         last_heartbeat_at: r.time_if_any("last_heartbeat_at")?,
