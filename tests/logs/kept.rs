@@ -11,7 +11,55 @@ use crate::harness::database::Database;
 use crate::harness::folder::{Folder, SECRET};
 use crate::harness::on_both_databases;
 
-on_both_databases!(a_full_log_is_marked_once, secrets_are_neither_kept_nor_told);
+on_both_databases!(
+    a_full_log_is_marked_once,
+    secrets_are_neither_kept_nor_told,
+    a_secret_of_several_lines_is_not_kept_line_by_line,
+);
+
+const PEM: &str = "-----BEGIN PRIVATE KEY-----\n\
+                   MIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEHBG0wawIBAQQgEbVzfPnZPxfAyxqE\n\
+                   ZV05laAoJAl+/6Xt2O4mOB611sOhRANCAASgFTKjwJAAU95g++/vzKWHkzAVmNMI\n\
+                   tB5vTjZOOIwnEb70MsWZFIyUFD1P9Gwstz4+akHX7vI8BH6hHmBmfeQl\n\
+                   -----END PRIVATE KEY-----\n";
+
+/// With other line ends, blanks, within JSON, encoded, and where the worker cuts a line.
+async fn a_secret_of_several_lines_is_not_kept_line_by_line(database: Database) {
+    let script = r#"
+        cat key.pem
+        sed 's/$/\r/' key.pem
+        sed 's/^/  /; s/$/  /' key.pem >&2
+        tr '\n' ' ' < key.pem; echo
+        base64 key.pem
+        for before in 16300 16370 16384; do
+            head -c $before /dev/zero | tr '\0' .; tr -d '\n' < key.pem; echo
+        done
+        json=$(sed 's/$/\\n/' key.pem | tr -d '\n')
+        echo "{\"type\":\"result\",\"data\":{\"key\":\"$json\"}}"
+        echo "{\"broken\":\"$json\""
+        echo end
+        exit 1
+    "#;
+    let endpoint = r#"endpoints = [
+        { slug = "signed", source = "github", secret_ref = "file:key.pem" },"#;
+    let config = AUTOMATIONS.replace("endpoints = [", endpoint);
+    let folder = Folder::new(database, &format!("{config}\n{}", worker(script))).await;
+    folder.write("key.pem", PEM);
+    let host = folder.serve().await;
+    let run = run(&host).await;
+    host.run_with_status(&run, "failed").await;
+    host.line(&run, "end").await;
+    let encoded = STANDARD.encode(PEM);
+    let parts = PEM.lines().filter(|line| !line.starts_with('-')).chain([&encoded[..]]);
+    let parts: Vec<&str> = parts.flat_map(|line| [&line[4..20], &line[30..46]]).collect();
+    for what in ["", "/logs?limit=1000", "/events", "/activity"] {
+        let answer = host.get(&format!("runs/{run}{what}")).await;
+        assert_eq!(answer.status, 200, "{what}");
+        for part in &parts {
+            assert!(!answer.body.contains(part), "{part} in {what}: {}", answer.body);
+        }
+    }
+}
 
 async fn a_full_log_is_marked_once(database: Database) {
     let settings = "[logs]\nrun_bytes_max = 20000";

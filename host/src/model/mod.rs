@@ -6,6 +6,7 @@
 
 pub mod activity;
 pub mod audit;
+pub mod bounds;
 pub mod command;
 pub mod content;
 pub mod controller;

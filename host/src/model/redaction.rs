@@ -1,45 +1,87 @@
-//! Secrets taken out of text before it is kept.
+//! Secrets taken out of text before it is kept, cut or sent: by the host what it knows, by a worker
+//! what it passes on to its programs.
 //!
-//! A known secret is found as it stands, in hexadecimal, in Base64 at whatever offset it was
-//! encoded, and with what JSON escapes in it; and whatever looks like one of the host's own keys and
-//! tokens is found though nobody knows it. What is not found: a secret shorter than
-//! [`SECRET_BYTES_MIN`], one that was spelt in any other way (reversed, compressed, encrypted), and
-//! one that is split over two lines or two events, for each is looked at alone.
+//! A known secret is found as it stands, in hexadecimal, in Base64 at whatever offset it was encoded,
+//! and whatever the white space, JSON's escapes and URLs' percent signs in between (`forms`). So is
+//! each of its lines. Text that comes in pieces is one text ([`Strand`], [`Trail`]): a secret that
+//! begins in one piece and ends in another is found, and what may be the beginning of one is held
+//! back, or taken out where nothing can wait. And whatever looks like one of the host's own keys
+//! and tokens is found though nobody knows it.
+//!
+//! What is not found: a secret, or a line of one, shorter than [`SECRET_BYTES_MIN`], which would
+//! black out innocent words; one that was spelt in any other way (reversed, compressed, encrypted);
+//! and one of which the program wrote only a part.
+
+mod fold;
+mod forms;
+mod set;
+mod strand;
+#[cfg(test)]
+mod tests;
+mod trail;
 
 use std::borrow::Cow;
-use std::collections::BTreeSet;
+use std::fmt;
 use std::ops::Range;
+use std::sync::Arc;
 
-use aho_corasick::AhoCorasick;
-use base64::Engine as _;
-use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD, URL_SAFE, URL_SAFE_NO_PAD};
 use serde_json::Value;
 
 use super::secret::Secret;
+use fold::fold;
+use set::Set;
+pub use strand::Strand;
+pub use trail::Trail;
 
 /// What stands where a secret stood.
 pub const REDACTED: &str = "[redacted]";
-/// The shortest secret that is looked for, in bytes: anything shorter stands in ordinary words.
+/// The shortest secret that is looked for, and the shortest line of one, in bytes: anything shorter
+/// stands in ordinary words.
 pub const SECRET_BYTES_MIN: usize = 8;
 
 /// How the host's own keys and tokens begin.
 const KEY_PREFIXES: [&str; 2] = ["hlk_", "hlk-"];
 /// How many characters of a key follow at least. What is shown of a token is shorter.
 const KEY_CHARACTERS_MIN: usize = 16;
-/// How a secret of Standard Webhooks begins; what follows is the secret, too.
-const STANDARD_WEBHOOKS: &[u8] = b"whsec_";
+/// How much white space and how many escapes may stand within a secret, as a multiple of its length.
+const SPREAD: usize = 4;
+/// How much of a text is kept at least to know what goes on in it, in bytes.
+const KEPT_MIN: usize = 1024;
 
 /// Knows the secrets; by default, nothing.
-#[derive(Clone, Debug, Default)]
-pub struct Redaction {
-    /// The prefixes of keys, then every form of every secret.
-    wanted: Option<AhoCorasick>,
-}
+#[derive(Clone, Default)]
+pub struct Redaction(Option<Arc<Wanted>>);
 
 /// There is more to look for than can be.
 #[derive(Debug, thiserror::Error)]
 #[error("the secrets are too many to look for: {0}")]
 pub struct TooMany(#[from] aho_corasick::BuildError);
+
+/// What is looked for.
+struct Wanted {
+    /// The forms of every secret, and the beginnings of keys.
+    plain: Set,
+    /// The forms of every secret, folded.
+    folded: Set,
+    /// What stands in the place of each secret; the first, of a key.
+    marks: Vec<String>,
+}
+
+/// Where a secret stands, and whose mark is to stand there.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Found {
+    range: Range<usize>,
+    mark: usize,
+    /// How long the longest is that was found here.
+    longest: usize,
+}
+
+impl fmt::Debug for Redaction {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let marks = self.0.as_ref().map(|wanted| &wanted.marks);
+        f.debug_tuple("Redaction").field(&marks).finish()
+    }
+}
 
 impl Redaction {
     /// One that knows these secrets, and how keys look.
@@ -47,33 +89,51 @@ impl Redaction {
     /// # Errors
     /// When they are too many.
     pub fn of<'s>(secrets: impl IntoIterator<Item = &'s Secret>) -> Result<Self, TooMany> {
-        let mut forms = BTreeSet::new();
-        for secret in secrets {
-            let secret = secret.expose();
-            add_forms(secret, &mut forms);
-            if let Some(key) = secret.strip_prefix(STANDARD_WEBHOOKS) {
-                add_forms(key, &mut forms);
-            }
-        }
-        let prefixes = KEY_PREFIXES.map(str::to_owned).into_iter();
-        Ok(Self { wanted: Some(AhoCorasick::new(prefixes.chain(forms))?) })
+        let secrets = secrets.into_iter().map(|secret| (REDACTED.to_owned(), secret.expose()));
+        Self::new(secrets)
     }
 
-    /// The text with [`REDACTED`] in place of every secret.
+    /// The same of values that have names, which stand in their place.
+    ///
+    /// # Errors
+    /// When they are too many.
+    pub fn named<'s>(
+        values: impl IntoIterator<Item = (&'s str, &'s [u8])>,
+    ) -> Result<Self, TooMany> {
+        let mark = |(name, value): (&str, &'s [u8])| (format!("[redacted:{name}]"), value);
+        Self::new(values.into_iter().map(mark))
+    }
+
+    fn new<'s>(secrets: impl Iterator<Item = (String, &'s [u8])>) -> Result<Self, TooMany> {
+        let mut marks = vec![REDACTED.to_owned()];
+        let mut plain: Vec<_> =
+            KEY_PREFIXES.iter().map(|key| (key.as_bytes().to_vec(), 0)).collect();
+        let mut folded = Vec::new();
+        for (mark, secret) in secrets {
+            for form in forms::of(secret) {
+                let fold = fold::whole(&form);
+                if fold.len() >= SECRET_BYTES_MIN {
+                    folded.push((fold, marks.len()));
+                }
+                plain.push((form, marks.len()));
+            }
+            marks.push(mark);
+        }
+        let (plain, folded) = (Set::of(plain)?, Set::of(folded)?);
+        Ok(Self(Some(Arc::new(Wanted { plain, folded, marks }))))
+    }
+
+    /// The text with a mark in place of every secret.
     pub fn text<'t>(&self, text: impl Into<Cow<'t, str>>) -> Cow<'t, str> {
         let text = text.into();
-        let found = self.found(&text);
+        let Some(wanted) = &self.0 else { return text };
+        let found = wanted.found(text.as_bytes());
         if found.is_empty() {
             return text;
         }
-        let (mut clean, mut at) = (String::with_capacity(text.len()), 0);
-        for range in found {
-            clean.push_str(&text[at..range.start]);
-            clean.push_str(REDACTED);
-            at = range.end;
-        }
-        clean.push_str(&text[at..]);
-        Cow::Owned(clean)
+        let mut clean = Vec::with_capacity(text.len());
+        wanted.blot(text.as_bytes(), &found, 0..text.len(), &mut clean, false);
+        Cow::Owned(lossy(clean))
     }
 
     /// The same for all text in a JSON value: strings, names, and numbers, which become text.
@@ -95,133 +155,104 @@ impl Redaction {
     fn owned(&self, text: String) -> String {
         self.text(text).into_owned()
     }
+}
+
+/// The bytes as text. A part of a character may have been a secret.
+fn lossy(bytes: Vec<u8>) -> String {
+    String::from_utf8(bytes)
+        .unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned())
+}
+
+impl Wanted {
+    /// How much of a text has to be kept to know a secret that goes on in it, in bytes.
+    fn kept(&self) -> usize {
+        (SPREAD * self.plain.longest.max(self.folded.longest)).max(KEPT_MIN)
+    }
 
     /// Where secrets stand, in order; those that overlap or touch are one.
-    fn found(&self, text: &str) -> Vec<Range<usize>> {
-        let Some(wanted) = &self.wanted else { return Vec::new() };
-        let mut found: Vec<Range<usize>> = wanted
-            .find_overlapping_iter(text)
-            .filter_map(|found| match found.pattern().as_usize() < KEY_PREFIXES.len() {
-                true => key(text, found.range()),
-                false => Some(found.range()),
+    fn found(&self, text: &[u8]) -> Vec<Found> {
+        let mut found: Vec<Found> = self
+            .plain
+            .matches(text)
+            .filter_map(|(range, mark)| match mark {
+                0 => Some((key(text, &range).filter(|key| key.whole)?.range, 0)),
+                _ => Some((range, mark)),
             })
+            .map(Found::of)
             .collect();
-        found.sort_by_key(|range| range.start);
-        found.dedup_by(|next, kept| {
-            let together = next.start <= kept.end;
-            if together {
-                kept.end = kept.end.max(next.end);
+        let folded = fold(text);
+        let unfolded = |(range, mark): (Range<usize>, usize)| (folded.source(&range), mark);
+        found.extend(self.folded.matches(&folded.bytes).map(unfolded).map(Found::of));
+        merged(found)
+    }
+
+    /// Writes a span of the text with marks in place of what was found; line ends stay. `marked`
+    /// says whether what was written before ends with a mark, and the answer whether this does.
+    fn blot(
+        &self,
+        text: &[u8],
+        found: &[Found],
+        span: Range<usize>,
+        to: &mut Vec<u8>,
+        mut marked: bool,
+    ) -> bool {
+        let mut at = span.start;
+        let within = |found: &&Found| found.range.end > span.start && found.range.start < span.end;
+        for Found { range, mark, .. } in found.iter().filter(within) {
+            let (start, end) = (range.start.max(span.start), range.end.min(span.end));
+            marked &= start == at;
+            to.extend_from_slice(&text[at..start]);
+            for line in text[start..end].split_inclusive(|byte| *byte == b'\n') {
+                if !marked && !line.trim_ascii().is_empty() {
+                    to.extend_from_slice(self.marks[*mark].as_bytes());
+                    marked = true;
+                }
+                if let Some(line) = line.strip_suffix(b"\n") {
+                    to.extend_from_slice(if line.ends_with(b"\r") { b"\r\n" } else { b"\n" });
+                    marked = false;
+                }
             }
-            together
-        });
-        found
+            at = end;
+        }
+        marked &= at == span.end;
+        to.extend_from_slice(&text[at..span.end]);
+        marked
     }
 }
 
-/// The whole of a key that begins like this, if it is one.
-fn key(text: &str, prefix: Range<usize>) -> Option<Range<usize>> {
-    let is_of_key = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-');
-    let length = text.as_bytes()[prefix.end..].iter().take_while(|byte| is_of_key(byte)).count();
-    (length >= KEY_CHARACTERS_MIN).then(|| prefix.start..prefix.end + length)
-}
-
-/// Every way in which a secret is looked for.
-fn add_forms(secret: &[u8], forms: &mut BTreeSet<String>) {
-    if secret.len() < SECRET_BYTES_MIN {
-        return;
-    }
-    if let Ok(plain) = std::str::from_utf8(secret) {
-        let quoted = Value::from(plain).to_string();
-        forms.insert(quoted[1..quoted.len() - 1].to_owned());
-        forms.insert(plain.to_owned());
-    }
-    forms.insert(hex::encode(secret));
-    forms.insert(hex::encode_upper(secret));
-    forms.extend(
-        [&STANDARD, &STANDARD_NO_PAD, &URL_SAFE, &URL_SAFE_NO_PAD].map(|e| e.encode(secret)),
-    );
-    for before in 0..3 {
-        forms.insert(within_base64(&STANDARD_NO_PAD, secret, before));
-        forms.insert(within_base64(&URL_SAFE_NO_PAD, secret, before));
+impl Found {
+    fn of((range, mark): (Range<usize>, usize)) -> Self {
+        let longest = range.len();
+        Self { range, mark, longest }
     }
 }
 
-/// The characters that a secret alone decides where so many bytes stand before it.
-fn within_base64(engine: &impl base64::Engine, secret: &[u8], before: usize) -> String {
-    let encoded = engine.encode([&[0; 2][..before], secret].concat());
-    let first = (before * 8).div_ceil(6);
-    let end = (before + secret.len()) * 8 / 6;
-    encoded[first..end].to_owned()
-}
-
-#[cfg(test)]
-mod tests {
-    use serde_json::json;
-
-    use super::*;
-
-    const SECRET: &str = "It's a \"Secret\" to Everybody";
-
-    fn redaction() -> Redaction {
-        let secrets = [SECRET, "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", "short", "12345678"];
-        let secrets = secrets.map(|text| Secret::new(text.into()).unwrap());
-        let raw = Secret::new((200..232).collect()).unwrap();
-        Redaction::of(secrets.iter().chain([&raw])).unwrap()
-    }
-
-    fn check(text: &str, wanted: &str) {
-        assert_eq!(redaction().text(text), wanted, "{text}");
-    }
-
-    #[test]
-    fn a_secret_is_found_in_each_of_its_forms() {
-        check("nothing", "nothing");
-        check("a short one stays", "a short one stays");
-        check(&format!("<{SECRET}{SECRET}>"), "<[redacted]>");
-        check(&json!({ "s": SECRET }).to_string(), r#"{"s":"[redacted]"}"#);
-        check(&format!("é{}é", hex::encode(SECRET)), "é[redacted]é");
-        check(&hex::encode_upper((200..232).collect::<Vec<u8>>()), REDACTED);
-        check(&format!("a={}.", STANDARD.encode(SECRET)), "a=[redacted].");
-        check(&format!("a={}.", URL_SAFE_NO_PAD.encode(SECRET)), "a=[redacted].");
-        check("the key MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw alone", "the key [redacted] alone");
-    }
-
-    /// As in the header of HTTP's basic authentication.
-    #[test]
-    fn a_secret_is_found_within_encoded_text() {
-        for before in ["", "u", "us", "use", "user"] {
-            for behind in ["", ":", "::"] {
-                let text = STANDARD.encode(format!("{before}{SECRET}{behind}"));
-                let clean = redaction().text(text.as_str()).into_owned();
-                assert!(clean.contains(REDACTED), "{before}…{behind}: {clean}");
-                // What is left of the secret are the bits that it shares with its neighbours.
-                assert!(clean.len() <= REDACTED.len() + 12, "{before}…{behind}: {clean}");
+fn merged(mut found: Vec<Found>) -> Vec<Found> {
+    found.sort_by_key(|found| found.range.start);
+    found.dedup_by(|next, kept| {
+        let together = next.range.start <= kept.range.end;
+        if together {
+            kept.range.end = kept.range.end.max(next.range.end);
+            if next.longest > kept.longest {
+                (kept.mark, kept.longest) = (next.mark, next.longest);
             }
         }
-    }
+        together
+    });
+    found
+}
 
-    #[test]
-    fn keys_and_tokens_are_found_by_their_look() {
-        let digits = "0123456789abcdef";
-        for prefix in ["hlk_", "hlk-cmd-", "hlk_wrk_", "hlk_boot_"] {
-            check(&format!("key={prefix}{digits}, yes"), "key=[redacted], yes");
-        }
-        for kept in ["hlk_", "hlk_…", "hlk-cmd-01234567", "hlk_test and a few more words"] {
-            check(kept, kept);
-        }
-    }
+/// What begins like a key.
+struct Key {
+    range: Range<usize>,
+    /// Whether it is as long as a key.
+    whole: bool,
+}
 
-    #[test]
-    fn overlapping_secrets_leave_nothing() {
-        let secrets = ["abcdefgh", "efghijkl"].map(|text| Secret::new(text.into()).unwrap());
-        let redaction = Redaction::of(&secrets).unwrap();
-        assert_eq!(redaction.text("-abcdefghijkl-"), "-[redacted]-");
-    }
-
-    #[test]
-    fn json_keeps_its_shape() {
-        let value = json!({ "a": [SECRET, 12345678, 1.5, null], SECRET: { "b": true } });
-        let wanted = json!({ "a": [REDACTED, REDACTED, 1.5, null], REDACTED: { "b": true } });
-        assert_eq!(redaction().json(value), wanted);
-    }
+/// The whole of what begins like a key at this prefix.
+fn key(text: &[u8], prefix: &Range<usize>) -> Option<Key> {
+    let is_of_key = |byte: &&u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-');
+    let length = text.get(prefix.end..)?.iter().take_while(is_of_key).count();
+    let range = prefix.start..prefix.end + length;
+    Some(Key { range, whole: length >= KEY_CHARACTERS_MIN })
 }

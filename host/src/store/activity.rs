@@ -7,6 +7,7 @@ use super::view::View;
 use super::write::WriteError;
 use super::{Store, StoreError, inputs, logs, run_events, runs};
 use crate::model::activity::Cursor;
+use crate::model::bounds;
 use crate::model::id::{RunId, TaskId};
 use crate::model::input::PendingInput;
 use crate::model::name::Name;
@@ -136,6 +137,6 @@ fn read_task(row: &Row) -> Result<TaskStand, StoreError> {
         label: r.get("label")?,
         status: r.text("status")?,
         run_id: r.text("run_id")?,
-        error: r.get("error")?,
+        error: r.get::<Option<String>>("error")?.map(bounds::error),
     })
 }

@@ -7,15 +7,11 @@ use super::sql::{Reader, Row, Sql, Tx, binds};
 use super::telling::{Teller, integer, news};
 use super::write::{Write, WriteError};
 use super::{Store, StoreError, commands::Fence};
-use crate::model::command::Token;
-use crate::model::id::{CommandId, RunId};
-use crate::model::redaction::Redaction;
+use crate::model::command::Hold;
+use crate::model::id::RunId;
 use crate::model::run::{LogLine, Stream};
-use crate::model::text::{cut, storable};
 use crate::model::time::Time;
 
-/// The longest line that is kept whole, in bytes.
-const LINE_BYTES_MAX: usize = 16 * 1024;
 /// What a line counts for beside its text, in bytes: an empty one is not free.
 const LINE_BYTES: usize = 32;
 
@@ -76,15 +72,14 @@ SELECT run_id AS id, seq, at, stream, text
 /// When the store fails.
 pub async fn append(
     store: &Store,
-    id: &CommandId,
-    token: &Token,
+    hold: &Hold,
     first: u64,
     lines: Vec<LogLine>,
     now: Time,
 ) -> Result<Fence, StoreError> {
-    let (redaction, run_bytes_max) = (store.record.redaction(), store.record.limits.run_bytes);
-    let lines = lines.into_iter().map(|line| kept(line, &redaction)).collect();
-    let append = Append { id: id.clone(), token: token.clone(), first, lines, run_bytes_max, now };
+    let lines = store.record.lines(&hold.command_id, first, lines);
+    let run_bytes_max = store.record.limits.run_bytes;
+    let append = Append { hold: hold.clone(), first, lines, run_bytes_max, now };
     Ok(store.tell(store.write(append).await?))
 }
 
@@ -141,17 +136,8 @@ async fn last(tx: &mut Tx<'_>, run_id: &str) -> Result<i64, WriteError> {
     Ok(row.map_or(Ok(0), |row| row.get("seq"))?)
 }
 
-/// The line as it is kept. Only the host speaks as the host.
-fn kept(line: LogLine, redaction: &Redaction) -> LogLine {
-    let LogLine { at, stream, text } = line;
-    let stream = if stream == Stream::Host { Stream::Stderr } else { stream };
-    let text = redaction.text(text).into_owned();
-    LogLine { at, stream, text: cut(storable(text), LINE_BYTES_MAX) }
-}
-
 struct Append {
-    id: CommandId,
-    token: Token,
+    hold: Hold,
     first: u64,
     lines: Vec<LogLine>,
     run_bytes_max: u64,
@@ -164,14 +150,14 @@ impl Write for Append {
     const DOING: &'static str = "store logs";
 
     async fn apply(&self, tx: &mut Tx<'_>) -> Result<Option<String>, WriteError> {
-        let Some(teller) = Teller::fenced(tx, &self.id, &self.token, self.now).await? else {
+        let Some(teller) = Teller::fenced(tx, &self.hold, self.now).await? else {
             return Ok(None);
         };
         let Some(new) = news(self.first, &self.lines, teller.log_lines) else { return Ok(None) };
         if !new.is_empty() {
             self.insert(tx, &teller, new).await?;
             let heard = integer(teller.log_lines + new.len() as u64);
-            tx.execute(COUNT, &binds![self.id.as_str(), heard]).await?;
+            tx.execute(COUNT, &binds![self.hold.command_id.as_str(), heard]).await?;
         }
         Ok(Some(teller.run_id))
     }

@@ -10,8 +10,9 @@ use super::sql::{Reader, Row, Sql, Tx, binds};
 use super::telling::{Teller, integer, news};
 use super::write::{Write, WriteError};
 use super::{Store, StoreError, commands::Fence, inputs};
-use crate::model::command::Token;
-use crate::model::id::{CommandId, RunId};
+use crate::model::bounds::EVENT_BYTES_MAX;
+use crate::model::command::Hold;
+use crate::model::id::RunId;
 use crate::model::redaction::Redaction;
 use crate::model::run::RunEvent;
 use crate::model::text::{cut_marker, storable};
@@ -19,8 +20,6 @@ use crate::model::time::Time;
 
 /// How many events of a run are kept.
 const RUN_EVENTS_MAX: i64 = 10_000;
-/// The longest event that is kept whole, in bytes of JSON.
-const EVENT_BYTES_MAX: usize = 64 * 1024;
 /// The kind of the host's own last event of a run that told too many.
 const CUT: &str = "host.cut";
 /// The kind that asks something.
@@ -79,15 +78,14 @@ SELECT run_id AS id, seq, at, kind, data
 /// When the store fails.
 pub async fn append(
     store: &Store,
-    id: &CommandId,
-    token: &Token,
+    hold: &Hold,
     first: u64,
     events: Vec<RunEvent>,
     now: Time,
 ) -> Result<Fence, StoreError> {
     let redaction = store.record.redaction();
     let events = events.into_iter().map(|event| Kept::of(event, &redaction)).collect();
-    let append = Append { id: id.clone(), token: token.clone(), first, events, now };
+    let append = Append { hold: hold.clone(), first, events, now };
     Ok(store.tell(store.write(append).await?))
 }
 
@@ -167,8 +165,7 @@ fn shell(kind: &str, bytes: usize) -> (Value, String) {
 }
 
 struct Append {
-    id: CommandId,
-    token: Token,
+    hold: Hold,
     first: u64,
     events: Vec<Kept>,
     now: Time,
@@ -180,7 +177,7 @@ impl Write for Append {
     const DOING: &'static str = "store events";
 
     async fn apply(&self, tx: &mut Tx<'_>) -> Result<Option<String>, WriteError> {
-        let Some(teller) = Teller::fenced(tx, &self.id, &self.token, self.now).await? else {
+        let Some(teller) = Teller::fenced(tx, &self.hold, self.now).await? else {
             return Ok(None);
         };
         let Some(new) = news(self.first, &self.events, teller.events) else { return Ok(None) };
@@ -189,7 +186,7 @@ impl Write for Append {
             self.insert(tx, &teller.run_id, last, new).await?;
             self.heed(tx, &teller.run_id, last, new).await?;
             let heard = integer(teller.events + new.len() as u64);
-            tx.execute(COUNT, &binds![self.id.as_str(), heard]).await?;
+            tx.execute(COUNT, &binds![self.hold.command_id.as_str(), heard]).await?;
         }
         Ok(Some(teller.run_id))
     }

@@ -6,6 +6,7 @@ use super::sql::{Bind, Reader, Row, Sql, Tx, binds};
 use super::write::WriteError;
 use super::{Page, PageRequest, Store, StoreError, events, notices, tally, tasks};
 use crate::metrics::Fact;
+use crate::model::bounds;
 use crate::model::definition::{Point, Retry};
 use crate::model::id::{EventId, RunId, SessionId, TaskId};
 use crate::model::name::Name;
@@ -581,7 +582,7 @@ fn read(row: &Row) -> Result<Run, StoreError> {
         started_at: r.time_if_any("started_at")?,
         ended_at: r.time_if_any("ended_at")?,
         due_at: r.time_if_any("due_at")?,
-        error: r.get("error")?,
+        error: r.get::<Option<String>>("error")?.map(bounds::error),
         delivery_error: delivery_error.zip(delivery_error_at),
         delegation: r
             .text_if_any("task_id")?

@@ -2,15 +2,17 @@
 
 use std::time::Duration;
 
+use serde_json::Value;
 use tokio::io::{AsyncRead, AsyncReadExt as _};
 use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;
 
 use super::lines::{Piece, Splitter};
 use super::outlet::Outlet;
-use super::redaction::{Redaction, Strand};
 use super::wait::Wait;
+use crate::model::redaction::{Redaction, Strand};
 use crate::model::run::Stream;
+use crate::model::text::storable;
 
 /// How much is read from a pipe at once. What one read can weigh stays within the outlet's budget.
 const READ_BYTES: usize = 16 * 1024;
@@ -52,7 +54,7 @@ impl Listener<'_> {
         self.wait.look_for(stream, &pieces);
         for piece in &mut pieces {
             if let Piece::Told(told) = piece {
-                told.data = self.redaction.clean(told.data.take());
+                told.data = clean(self.redaction, told.data.take());
             }
         }
         self.outlet.write(stream, pieces).await;
@@ -70,6 +72,22 @@ impl Listener<'_> {
             None => rest.take(pipe, buffer).await?,
         };
         (read > 0).then_some(read)
+    }
+}
+
+/// The value without any secret in its texts and keys, and without characters that cannot be stored.
+fn clean(redaction: &Redaction, value: Value) -> Value {
+    storable_all(redaction.json(value))
+}
+
+fn storable_all(value: Value) -> Value {
+    match value {
+        Value::String(text) => Value::String(storable(text)),
+        Value::Array(items) => items.into_iter().map(storable_all).collect(),
+        Value::Object(fields) => {
+            fields.into_iter().map(|(key, value)| (storable(key), storable_all(value))).collect()
+        }
+        other => other,
     }
 }
 

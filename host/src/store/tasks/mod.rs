@@ -14,6 +14,7 @@ mod follow;
 
 use super::sql::{Reader, Row, Sql, binds};
 use super::{Page, PageRequest, Store, StoreError, events};
+use crate::model::bounds;
 use crate::model::id::{SessionId, TaskId};
 use crate::model::name::Name;
 use crate::model::scope::{Reach, Scope};
@@ -181,7 +182,7 @@ fn read(row: &Row) -> Result<Task, StoreError> {
         },
         status: r.text("status")?,
         run_id: r.text("run_id")?,
-        error: r.get("error")?,
+        error: r.get::<Option<String>>("error")?.map(bounds::error),
         result: r.json_if_any("result")?,
         started_at: r.time_if_any("started_at")?,
         ended_at: r.time_if_any("ended_at")?,
