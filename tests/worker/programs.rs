@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use reqwest::Method;
 use serde_json::{Value, json};
 
 use super::{PATIENT, gone, host_folder, run, start, starts, stdout, worker_folder};
@@ -28,6 +29,34 @@ async fn lines_stream_while_the_program_runs() {
     wanted.insert(0, ("stderr".to_owned(), "oops".to_owned()));
     wanted.sort();
     assert_eq!(lines, wanted);
+}
+
+/// What is too long for a variable is in the run's folder, also where bubblewrap stands around it.
+#[tokio::test]
+async fn what_comes_with_a_task_reaches_its_program_whatever_its_size() {
+    let script = r#"cd "$HILLOCK_CONTEXT_DIR" && wc -c < system_prompt; ls
+                    echo "${HILLOCK_SYSTEM_PROMPT+set}"; pwd"#;
+    let (at_host, at_worker) = (host_folder().await, worker_folder(script, "").await);
+    let host = at_host.serve().await;
+    let _worker = start(&at_worker, &host);
+    for policy in [json!({}), json!({ "runtime_type": "process", "network_enabled": false })] {
+        let task = json!({
+            "agent": "agent",
+            "message": "work",
+            "system_prompt": "x".repeat(200_000),
+            "spawned_by": { "user": "u" },
+            "policy": if policy == json!({}) { Value::Null } else { policy },
+        });
+        let task = host.send(Method::POST, "tasks", &task).await;
+        assert_eq!(task.status, 201, "{task:?}");
+        let run = task.json()["run_id"].as_str().unwrap().to_owned();
+        host.run_with_status(&run, "completed").await;
+        let lines: Vec<String> = host.logs(&run).await.into_iter().map(|(_, line)| line).collect();
+        assert!(lines.contains(&"200000".to_owned()), "{lines:?}");
+        assert!(lines.contains(&"spawned_by.json".to_owned()), "{lines:?}");
+        assert!(!lines.contains(&"set".to_owned()), "{lines:?}");
+        assert!(!std::path::Path::new(lines.last().unwrap()).exists());
+    }
 }
 
 #[tokio::test]

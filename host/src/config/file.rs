@@ -469,8 +469,33 @@ impl AuditTable {
     }
 }
 
+/// The longest argument of a program, in bytes (`MAX_ARG_STRLEN` of Linux).
+const ARGUMENT_BYTES_MAX: usize = 128 * 1024 - 1;
+
 impl ProgramEntry {
+    /// What no program could be started with.
+    fn must_start(&self, path: &str, problems: &mut Problems) {
+        for (i, argument) in self.command.iter().flatten().enumerate() {
+            if argument.contains('\0') {
+                problems.add(format!("{path}.command[{i}]"), "holds a NUL character");
+            }
+            if argument.len() > ARGUMENT_BYTES_MAX {
+                let reason = format!("is longer than {ARGUMENT_BYTES_MAX} bytes");
+                problems.add(format!("{path}.command[{i}]"), reason);
+            }
+        }
+        for (i, name) in self.env.iter().enumerate() {
+            if name.is_empty() || name.contains(['=', '\0']) {
+                problems.add(format!("{path}.env[{i}]"), "is not the name of a variable");
+            }
+        }
+        if self.dir.as_ref().is_some_and(|dir| dir.as_os_str().as_encoded_bytes().contains(&0)) {
+            problems.add(format!("{path}.dir"), "holds a NUL character");
+        }
+    }
+
     fn into_program(self, path: &str, folder: &Path, problems: &mut Problems) -> Option<Program> {
+        self.must_start(path, problems);
         let command = self.command.unwrap_or_default();
         if command.first().is_none_or(String::is_empty) {
             problems.add(format!("{path}.command"), "names no program");

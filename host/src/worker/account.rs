@@ -77,6 +77,14 @@ impl Account {
         ]
     }
 
+    /// Gives a file or folder to this user.
+    ///
+    /// # Errors
+    /// When the system refuses.
+    pub(super) fn own(&self, path: &Path) -> std::io::Result<()> {
+        Ok(nix::unistd::chown(path, Some(self.uid), Some(self.gid))?)
+    }
+
     /// Where it works unless something else is said.
     pub(super) fn home(&self) -> &Path {
         if self.home.is_dir() { &self.home } else { Path::new("/") }

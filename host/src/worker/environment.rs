@@ -2,15 +2,18 @@
 //! configuration names, and which run this is. Nothing else of the worker's environment, where the
 //! worker's own secrets are, reaches a program.
 //!
-//! What a run brings with it may be too long for a variable ([`VALUE_BYTES_MAX`]); then the program
-//! is not started, rather than started with a part of it.
+//! What a run brings with it may be too long for a variable ([`VALUE_BYTES_MAX`]); then there is
+//! none: all of it is in the run's folder, whose path is one (`context`).
 
 use std::ffi::OsString;
+use std::os::unix::ffi::OsStrExt as _;
+use std::path::Path;
 
 use serde::Serialize;
 
 use super::program::Order;
 use crate::environment;
+use crate::model::redaction::Redaction;
 use crate::model::text::storable;
 use crate::trace;
 
@@ -24,25 +27,20 @@ const VALUE_BYTES_MAX: usize = 128 * 1024 - 64;
 /// A program's environment.
 pub(super) type Variables = Vec<(String, OsString)>;
 
-/// The environment of an order's program, which is passed the worker's variables called `named` too.
-///
-/// # Errors
-/// When something that comes with the run is too long; says what.
-pub(super) fn of(order: &Order, named: &[String]) -> Result<Variables, String> {
+/// The environment of an order's program, which is passed the worker's variables called `named` too,
+/// and finds what comes with the run in the folder `context`.
+pub(super) fn of(order: &Order, named: &[String], context: &Path) -> Variables {
     let passed_on = USUAL.into_iter().chain(named.iter().map(String::as_str));
     let mut variables: Variables =
         passed_on.filter_map(|name| Some((name.to_owned(), environment::var_os(name)?))).collect();
+    variables.push(("HILLOCK_CONTEXT_DIR".to_owned(), context.into()));
     for (name, value) in identity(order).into_iter().chain(brought(order)) {
-        if value.len() > VALUE_BYTES_MAX {
-            let bytes = value.len();
-            return Err(format!(
-                "{name} would be {bytes} bytes long, and a program's environment holds \
-                 {VALUE_BYTES_MAX} at most"
-            ));
+        let value = storable(value);
+        if value.len() <= VALUE_BYTES_MAX {
+            variables.push((name.to_owned(), value.into()));
         }
-        variables.push((name.to_owned(), storable(value).into()));
     }
-    Ok(variables)
+    variables
 }
 
 /// Puts these variables in the place of those of the same names.
@@ -89,6 +87,17 @@ fn brought(order: &Order) -> Vec<(&'static str, String)> {
     .into_iter()
     .filter_map(|(name, value)| Some((name, value?)))
     .collect()
+}
+
+/// What is kept out of what an order's program says: the values of the variables called `named`.
+///
+/// # Errors
+/// When they are too many to look for.
+pub(super) fn redaction(named: &[String]) -> Result<Redaction, String> {
+    let value = |name: &String| Some((name.clone(), environment::var_os(name)?));
+    let values: Vec<(String, OsString)> = named.iter().filter_map(value).collect();
+    let known = values.iter().map(|(name, value)| (name.as_str(), value.as_bytes()));
+    Redaction::named(known).map_err(|error| error.to_string())
 }
 
 fn json(value: &impl Serialize) -> String {

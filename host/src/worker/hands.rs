@@ -181,7 +181,9 @@ fn task(
     if let Some(unmet) = policy.and_then(|policy| isolation.means.enforces().unmet(policy)) {
         return Err(format!("the worker `{}` cannot enforce {unmet}", worker.name));
     }
-    let Cell { argv, is_apart, dir, instead } = isolation.cell(worker, &program, policy)?;
+    let context = isolation.context(worker, &program, &order)?;
+    let Cell { argv, is_apart, dir, instead } =
+        isolation.cell(worker, &program, policy, context.path())?;
     let asked = order.terms.timeout_ms.map_or(program.timeout, Duration::from_millis);
     let patience = Patience { timeout: program.timeout.min(asked), grace: worker.cancel_grace };
     let (mouth, ear) = if program.interactive || policy.is_some_and(|policy| policy.interactive) {
@@ -192,10 +194,20 @@ fn task(
     };
     let keeper = isolation.keeper.clone();
     let register = Arc::clone(&isolation.register);
-    Ok((
-        Task { program, argv, is_apart, dir, instead, keeper, register, order, patience, mouth },
-        ear,
-    ))
+    let task = Task {
+        program,
+        argv,
+        is_apart,
+        dir,
+        context,
+        instead,
+        keeper,
+        register,
+        order,
+        patience,
+        mouth,
+    };
+    Ok((task, ear))
 }
 
 fn span_of(order: &Order) -> Span {

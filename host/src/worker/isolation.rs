@@ -19,8 +19,10 @@ use nix::unistd::geteuid;
 
 use super::account::Account;
 use super::cage::Cage;
+use super::context::Context;
 use super::environment::Variables;
 use super::means::Means;
+use super::program::Order;
 use super::register::Register;
 use super::sight::{Own, Sight};
 use super::{PrivateNow, WorkerError};
@@ -30,6 +32,8 @@ use crate::model::policy::{Policy, WorkspaceAccess};
 
 /// Where programs work that are given no place, below the data folder.
 const WORK: &str = "work";
+/// Where what comes with runs is, below the data folder.
+const CONTEXTS: &str = "context";
 /// What ssh takes from nobody but root and its own user, and which bubblewrap shows as nobody's.
 const SSH: &str = "/etc/ssh/ssh_config.d";
 /// How much of that is shown, in files.
@@ -104,6 +108,25 @@ impl Isolation {
         self.wanted != config::Isolation::Off && self.means.bubblewrap.is_some()
     }
 
+    /// Writes what comes with a run where its program will see it, and others will not: in the data
+    /// folder, unless nothing but another user keeps the program from that.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub(super) fn context(
+        &self,
+        worker: &Worker,
+        program: &Program,
+        order: &Order,
+    ) -> Result<Context, String> {
+        let account = account(worker, program)?;
+        let folder = match account.is_some() && !self.is_on() {
+            true => std::env::temp_dir(),
+            false => self.data_dir.join(CONTEXTS),
+        };
+        Context::of(&folder, order, account.as_ref())
+    }
+
     /// How a program is run under this policy.
     ///
     /// # Errors
@@ -113,6 +136,7 @@ impl Isolation {
         worker: &Worker,
         program: &Program,
         policy: Option<&Policy>,
+        context: &Path,
     ) -> Result<Cell, String> {
         let account = account(worker, program)?;
         let dir = self.dir(program, account.as_ref())?;
@@ -120,8 +144,9 @@ impl Isolation {
         let access = policy.map_or(WorkspaceAccess::Rw, |policy| policy.workspace_access);
         let mut cage = Cage { account, ..Cage::of(policy) };
         if self.is_on() || access != WorkspaceAccess::Rw {
-            let (work, sight) =
+            let (work, mut sight) =
                 self.sight(worker, program, dir.as_deref(), access, cage.account.as_ref())?;
+            sight.show_context(context);
             let home = home(cage.account.as_ref());
             if home.is_some_and(|home| sight.hides(&home)) && !sight.hides(&work) {
                 instead.retain(|(name, _)| name != "HOME");

@@ -5,6 +5,7 @@
 //! run ── desk ┼─ ledger ── backlog    │                 what is owed to the host
 //!             └─ hands ── program ┬─ isolation ── cage   one task per program, within its bounds
 //!                                 ├─ body ── keeper     the processes of it
+//!                                 ├─ context            what comes with the run, in files
 //!                                 ├─ stdin              what it is told
 //!                                 └─ output ── outlet   what it writes, bounded
 //! ```
@@ -23,6 +24,7 @@ mod backoff;
 mod body;
 mod cage;
 mod connection;
+mod context;
 pub mod credential;
 mod desk;
 mod drain;
@@ -42,7 +44,6 @@ mod outlet;
 mod output;
 mod processes;
 mod program;
-mod redaction;
 mod register;
 mod sight;
 mod stdin;
@@ -69,6 +70,7 @@ use connection::Address;
 use desk::Desk;
 use event::Event;
 use isolation::Isolation;
+pub use ledger::Owed;
 use means::Means;
 use register::Register;
 
@@ -76,6 +78,7 @@ use register::Register;
 const WAITING: usize = 16;
 
 /// What a worker needs to know.
+#[derive(Clone)]
 pub struct Settings {
     /// The host's base URL, `http://…` or `https://…`.
     pub host: String,
@@ -127,6 +130,14 @@ pub enum WorkerError {
         /// The HTTP status that it answered.
         status: u16,
     },
+    /// The worker was told to stop, and left with what the host has not acknowledged.
+    #[error("left before the host {host} acknowledged what became of {owed}")]
+    Undelivered {
+        /// The host's URL.
+        host: String,
+        /// What was owed to it.
+        owed: Owed,
+    },
     /// The host speaks another version of the protocol.
     #[error(
         "the host speaks version {theirs} of the worker protocol and this worker {VERSION}: \
@@ -148,7 +159,8 @@ pub async fn enforced_here() -> Enforces {
 ///
 /// # Errors
 /// When the host's URL or the key is unusable, or the host refuses the key or the version. Programs
-/// that run then are killed; the host takes their commands back when the leases run out.
+/// that run then are killed; the host takes their commands back when the leases run out. When
+/// something is still owed to the host at the end of the grace.
 pub async fn run(settings: Settings) -> Result<(), WorkerError> {
     prepare(settings).await?.work().await
 }
@@ -193,7 +205,7 @@ impl Ready {
 async fn work(settings: Settings, isolation: Isolation) -> Result<(), WorkerError> {
     let address = Address::parse(&settings.host, &settings.key)?;
     let (sender, mut events) = mpsc::channel(WAITING);
-    let mut link = pin!(link::keep(&settings.host, &address, sender));
+    let mut link = pin!(link::keep(&settings.host, &address, sender, &settings.stop));
     let (sender, mut reports) = mpsc::channel(WAITING);
     let mut desk = Desk::new(&settings, isolation, sender);
     let mut line = None;
@@ -230,7 +242,13 @@ async fn work(settings: Settings, isolation: Isolation) -> Result<(), WorkerErro
     }
     // Without a line and a listener, the link says goodbye and ends.
     drop(events);
-    if line.take().is_some() { link.await } else { Ok(()) }
+    let left = if line.take().is_some() { link.await } else { Ok(()) };
+    let owed = desk.owed();
+    if owed.is_empty() { left } else { Err(undelivered(&settings.host, owed)) }
+}
+
+fn undelivered(host: &str, owed: Owed) -> WorkerError {
+    WorkerError::Undelivered { host: host.to_owned(), owed }
 }
 
 /// Room for a word that is due at `due`; never, when there is no line or no word.

@@ -23,11 +23,11 @@ use tokio::time::{Instant, sleep, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
 
 use super::body::{Body, Plan, look_for};
+use super::context::Context;
 use super::environment;
 use super::keeper::Report;
 use super::outlet::{News, Outlet};
 use super::output::Listener;
-use super::redaction::Redaction;
 use super::register::Register;
 use super::stdin::Mouth;
 use super::wait::Wait;
@@ -86,6 +86,8 @@ pub(super) struct Task {
     pub(super) is_apart: bool,
     /// Where it works, unless that is where the worker does.
     pub(super) dir: Option<PathBuf>,
+    /// What comes with the run, in files.
+    pub(super) context: Context,
     /// What its environment says otherwise than the worker's.
     pub(super) instead: environment::Variables,
     /// Who keeps it, where somebody can.
@@ -102,11 +104,16 @@ pub(super) struct Task {
 
 /// Runs a program to its end. What it wrote has all gone through `outlet` then.
 pub(super) async fn run(task: Task, wish: watch::Receiver<Wish>, outlet: &Outlet) -> Ending {
-    let mut body = match start(&task) {
-        Ok(body) => body,
+    let redaction = match environment::redaction(&task.program.env) {
+        Ok(redaction) => redaction,
         Err(error) => return Ending::failed(error),
     };
-    let Task { program, is_apart, order, patience, mouth, register, .. } = task;
+    let mut body = match start(&task) {
+        Ok(body) => body,
+        Err(error) => return Ending::failed(redaction.text(error)),
+    };
+    // The context stays until the end.
+    let Task { program, is_apart, order, patience, mouth, register, context: _context, .. } = task;
     let _noted = register.note(body.group.id(), &order.held.command_id);
     outlet.tell(News::Started).await;
     let child = &mut body.child;
@@ -121,7 +128,7 @@ pub(super) async fn run(task: Task, wish: watch::Receiver<Wish>, outlet: &Outlet
         last_call.cancel();
         ending.unwrap_or_else(|report| ended(report, is_apart, &program))
     };
-    let (wait, redaction) = (Wait::default(), Redaction::of(&program.env));
+    let wait = Wait::default();
     let listener = Listener { outlet, redaction: &redaction, last_call: &last_call, wait: &wait };
     let output = async {
         tokio::join!(
@@ -138,7 +145,7 @@ pub(super) async fn run(task: Task, wish: watch::Receiver<Wish>, outlet: &Outlet
 fn start(task: &Task) -> Result<Body, String> {
     let Task { program, argv, order, keeper, .. } = task;
     let name = program.command.first().ok_or_else(|| "the agent has no program".to_owned())?;
-    let mut variables = environment::of(order, &program.env)?;
+    let mut variables = environment::of(order, &program.env, task.context.path());
     environment::replace(&mut variables, &task.instead);
     let dir = task.dir.as_deref();
     let path = variables.iter().find(|(name, _)| name == "PATH").map(|(_, path)| path.clone());

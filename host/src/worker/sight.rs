@@ -115,6 +115,13 @@ impl Sight {
         };
     }
 
+    /// Shows what comes with the program's run, wherever it is.
+    pub(super) fn show_context(&mut self, folder: &Path) {
+        if let Some(folder) = real(folder) {
+            self.places.insert(folder, Place::Shown);
+        }
+    }
+
     /// Shows another folder in the place of one.
     pub(super) fn replace(&mut self, folder: &Path, by: PathBuf) {
         self.places.insert(folder.to_owned(), Place::Instead(by));

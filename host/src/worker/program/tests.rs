@@ -80,6 +80,7 @@ impl Running {
             program,
             argv,
             is_apart: false,
+            context: Context::of(&std::env::temp_dir(), &order, None).unwrap(),
             instead: Vec::new(),
             keeper: None,
             register: Arc::default(),
@@ -356,7 +357,7 @@ async fn a_program_knows_which_run_it_is() {
     ];
     order.agent.workspace_id = "acme".to_owned();
     let patience = Patience { timeout: LONG, grace: LONG };
-    let program = shell("env | grep ^HILLOCK_ | sort");
+    let program = shell("env | grep ^HILLOCK_ | grep -v CONTEXT_DIR | sort");
     let (_, lines) = Running::start(program, order, patience).end().await;
     assert_eq!(lines.into_iter().map(|(_, line)| line).collect::<Vec<_>>(), wanted);
 }
@@ -396,17 +397,29 @@ async fn a_program_gets_what_came_with_its_run() {
 }
 
 #[tokio::test]
-async fn what_does_not_fit_an_environment_is_named() {
+async fn what_comes_with_a_run_is_in_its_folder_whatever_its_size() {
     let patience = Patience { timeout: LONG, grace: LONG };
-    let with = |bytes: usize| {
+    let script = r#"cd "$HILLOCK_CONTEXT_DIR" && stat -c %a . system_prompt && ls
+                    wc -c < system_prompt; cat spawned_by.json; echo
+                    echo "${HILLOCK_SYSTEM_PROMPT+set}"; pwd"#;
+    for (bytes, variable) in [(131_008, "set"), (131_009, ""), (4 * 1024 * 1024, "")] {
         let mut order = order("");
         order.terms.system_prompt = Some("x".repeat(bytes));
-        Running::start(shell("exit 0"), order, patience).end()
-    };
-    assert_eq!(with(131_008).await.0, Ending::Completed);
-    let error = "HILLOCK_SYSTEM_PROMPT would be 131009 bytes long, and a program's environment \
-                 holds 131008 at most";
-    assert_eq!(with(131_009).await.0, failed(error));
+        order.terms.spawned_by = Some(serde_json::json!({ "user": "y".repeat(200_000) }));
+        let (ending, lines) = Running::start(shell(script), order, patience).end().await;
+        assert_eq!(ending, Ending::Completed);
+        let text: Vec<_> = lines.into_iter().map(|(_, line)| line).collect();
+        let folder = std::path::PathBuf::from(text.last().unwrap());
+        assert!(folder.file_name().unwrap().to_str().unwrap().starts_with("hillock-run-"));
+        assert!(!folder.exists(), "it goes with its program");
+        let spawned_by = serde_json::json!({ "user": "y".repeat(200_000) }).to_string();
+        assert_eq!(
+            text[..5],
+            ["700", "600", "spawned_by.json", "system_prompt", &bytes.to_string()]
+        );
+        assert_eq!(text[5..text.len() - 2].concat(), spawned_by);
+        assert_eq!(text[text.len() - 2], variable);
+    }
 }
 
 /// The test's own environment has these; cargo sets them.
