@@ -14,7 +14,7 @@ use hillock::model::time::Time;
 use hillock::store::commands::{self, Fence, Seat};
 use hillock::store::inputs::{self, Given};
 use hillock::store::tasks::{self, Created};
-use hillock::store::{PageRequest, Store, audit, queues, run_events, runs};
+use hillock::store::{PageRequest, Store, audit, queues, runs};
 
 pub(super) use crate::harness::claims::Held;
 use crate::harness::claims::{self, lot};
