@@ -47,7 +47,7 @@ fn build(root: &Path, out: &Path) -> PathBuf {
     for dir in ["plugins/Cargo.toml", "plugins/Cargo.lock", "plugins/.cargo", "wit"] {
         println!("cargo::rerun-if-changed={}", root.join(dir).display());
     }
-    for (name, _) in BUILTINS.iter().chain(&[("sdk", "")]) {
+    for (name, _) in BUILTINS.iter().chain(&[("path", ""), ("sdk", "")]) {
         println!("cargo::rerun-if-changed={}", plugins.join(name).display());
     }
     let target_dir = guest_target_dir(out);

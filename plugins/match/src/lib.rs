@@ -1,8 +1,9 @@
 //! Filter `match`: every named field has exactly the wanted text.
 //!
 //! The configuration is a JSON object from path to string:
-//! `{"data.action": "opened", "data.issue.labels.0.name": "bug"}`. All of them must hold, and an
-//! empty object passes everything. Scalars compare as text, numbers in their shortest form; null,
+//! `{"data.action": "opened", "data.issue.labels.0.name": "bug"}`. A key with dots in it stands in
+//! brackets, `data.[app.kubernetes.io/name]` or `data["app.kubernetes.io/name"]`. All of them must
+//! hold, and an empty object passes everything. Scalars compare as text, numbers in their shortest form; null,
 //! objects, arrays and fields that are not there never match. Anything cleverer is another filter's
 //! work.
 

@@ -5,6 +5,7 @@
 use std::collections::BTreeMap;
 
 use hillock_plugin_sdk::filter::Diagnostic;
+use hillock_plugin_sdk::path::segments;
 use serde_json::value::RawValue;
 
 use crate::clause::Clause;
@@ -59,16 +60,17 @@ fn path_problem(path: &str) -> Option<String> {
     if path.is_empty() {
         return Some("a path is empty".to_owned());
     }
-    if path.split('.').any(str::is_empty) {
-        return Some("the path has an empty segment".to_owned());
-    }
-    match path.split_once('.') {
-        None if matches!(path, "kind" | "scope" | "workspace_id" | "source") => None,
-        Some(("data", _)) => None,
-        _ => Some(
-            "a path is `kind`, `scope`, `workspace_id`, `source` or `data.` and a field".to_owned(),
-        ),
-    }
+    let segments = match segments(path) {
+        Ok(segments) => segments,
+        Err(malformed) => return Some(format!("the path is malformed: {malformed}")),
+    };
+    let is_known = match segments.len() {
+        1 => matches!(path, "kind" | "scope" | "workspace_id" | "source"),
+        _ => path.starts_with("data") && segments[0] == "data",
+    };
+    (!is_known).then(|| {
+        "a path is `kind`, `scope`, `workspace_id`, `source` or `data.` and a field".to_owned()
+    })
 }
 
 fn wanted_text(wanted: &RawValue) -> Result<String, String> {
@@ -103,6 +105,8 @@ mod tests {
             ("{}", 0),
             (r#"{"kind":"github.issues","source":"webhook"}"#, 2),
             (r#"{"data.issue.labels.0.name":"bug","workspace_id":"w","scope":"workspace"}"#, 3),
+            (r#"{"data.[app.io/name]":"x","data[\"a.b\"].c":"x","data.items[0]":"x"}"#, 3),
+            (r#"{"data.items[]":"x","data['say \"a\"']":"x"}"#, 2),
         ] {
             assert_eq!(Rules::parse(config.to_owned()).unwrap().clauses().len(), clauses);
         }
@@ -121,6 +125,25 @@ mod tests {
             problems(r#"{"data.n": 5}"#),
             [("data.n".to_owned(), "write the value as a string: \"5\"".to_owned())]
         );
+    }
+
+    #[test]
+    fn a_malformed_path_is_told_with_its_place() {
+        for (path, message) in [
+            ("data.[a.b", "the path is malformed: the bracket is not closed, at character 6"),
+            ("data..a", "the path is malformed: a key is missing, at character 6"),
+            (
+                "data['a.b]",
+                "the path is malformed: the quotation mark is not closed, at character 5",
+            ),
+            (
+                "[data].a",
+                "a path is `kind`, `scope`, `workspace_id`, `source` or `data.` and a field",
+            ),
+        ] {
+            let config = format!("{{{:?}: \"v\"}}", path);
+            assert_eq!(problems(&config), [(path.to_owned(), message.to_owned())]);
+        }
     }
 
     #[test]

@@ -232,6 +232,7 @@ pub mod hook;
 pub mod http;
 pub mod log;
 pub mod observer;
+pub mod path;
 pub mod pre_fire;
 pub mod source;
 pub mod state;

@@ -1,0 +1,3 @@
+//! How places in an event are written.
+
+pub use hillock_path::{Malformed, push, segments};
