@@ -21,6 +21,9 @@ async fn a_match_is_0_and_none_is_1() {
         (r#"{"data.action": "opened"}"#, 0, "matched\n"),
         (r#"{"kind": "github.issues", "data.issue.labels.0": "bug"}"#, 0, "matched\n"),
         ("{}", 0, "matched\n"),
+        (r#"{"data.[app.io/name]": "x", "data.issue.labels[0]": "bug"}"#, 0, "matched\n"),
+        (r#"{"data[\"app.io/name\"]": "x", "data['app.io/name']": "x"}"#, 0, "matched\n"),
+        (r#"{"data.app.io/name": "x"}"#, 1, "not matched: data.app.io/name is missing\n"),
         (
             r#"{"data.action": "opened", "data.issue.number": "7"}"#,
             1,
@@ -41,6 +44,7 @@ async fn what_cannot_be_said_is_2() {
     for (component, config, wanted) in [
         ("match", r#"{"data.action": 5, "date.x": "y"}"#, &["CONFIG has errors:\n", "date.x"][..]),
         ("match", r#"{"data.action": "opened""#, &["CONFIG is not well-formed JSON", "line 1"]),
+        ("match", r#"{"data.[app.io": "x"}"#, &["the bracket is not closed, at character 6"]),
         ("match", "data.action", &["CONFIG has errors:\n"]),
         ("nothing", "{}", &["there is no component `nothing`"]),
         ("github", "{}", &["component `github` is not a filter"]),

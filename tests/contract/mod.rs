@@ -5,6 +5,7 @@ mod answers;
 mod delivery;
 mod expressions;
 mod files;
+mod json;
 mod outage;
 mod prompts;
 mod scopes;

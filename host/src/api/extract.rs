@@ -8,6 +8,7 @@ use serde_json::Value;
 
 use super::body;
 use super::problem::Problem;
+use crate::model::json;
 
 /// The largest body that a resource accepts, in bytes.
 const BODY_BYTES_MAX: usize = 2 * 1024 * 1024;
@@ -25,7 +26,7 @@ impl<S: Send + Sync> FromRequest<S> for Body {
     type Rejection = Problem;
     async fn from_request(request: Request, _: &S) -> Result<Self, Problem> {
         let bytes = body::read(request.into_body(), BODY_BYTES_MAX, |_| Ok(())).await?;
-        serde_json::from_slice(&bytes).map(Self).map_err(|error| {
+        json::read(&bytes).map(Self).map_err(|error| {
             let title = "the body is not JSON";
             Problem::new(StatusCode::BAD_REQUEST, "malformed_json", title).detail(error)
         })

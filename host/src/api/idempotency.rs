@@ -6,6 +6,7 @@ use sha2::{Digest, Sha256};
 use tokio::sync::{Mutex, MutexGuard};
 
 use super::problem::Problem;
+use crate::model::json;
 use crate::model::problem::Problems;
 use crate::model::task::Idempotency;
 
@@ -64,7 +65,8 @@ pub(super) fn key(
 
 /// A key with the hash of all that is asked under it.
 pub(super) fn of(key: String, asked: &Value) -> Idempotency {
-    Idempotency { key, body_hash: Sha256::digest(asked.to_string()).into() }
+    let asked = json::sorted(asked.clone()).to_string();
+    Idempotency { key, body_hash: Sha256::digest(asked).into() }
 }
 
 /// Something else was asked under the same key.

@@ -16,6 +16,7 @@ use crate::dispatch::link::{Link, LinkError};
 use crate::dispatch::poll::PollError;
 use crate::dispatch::protocol::{MESSAGE_BYTES_MAX, Poll, Polled, ToHost, WAIT_MS_MAX};
 use crate::dispatch::schema;
+use crate::model::json;
 use crate::model::worker::{Dismissal, Pass};
 use crate::store::Store;
 
@@ -42,7 +43,7 @@ pub(super) async fn schema() -> Json<serde_json::Value> {
 
 async fn read(request: Request) -> Result<Poll, Problem> {
     let bytes = body::read(request.into_body(), MESSAGE_BYTES_MAX, |_| Ok(())).await?;
-    let poll: Poll = serde_json::from_slice(&bytes).map_err(|error| {
+    let poll: Poll = json::read(&bytes).map_err(|error| {
         let title = "the body is not a poll of the worker protocol";
         Problem::new(StatusCode::BAD_REQUEST, "malformed_poll", title).detail(error)
     })?;

@@ -20,6 +20,7 @@ use crate::dispatch::outbox::Outbox;
 use crate::dispatch::protocol::{
     HEARTBEAT_MS, HELLO_TIMEOUT, MESSAGE_BYTES_MAX, SILENCE_MAX, ToHost, ToWorker, VERSION,
 };
+use crate::model::json;
 use crate::model::text::shortened;
 use crate::model::worker::{Dismissal, Pass};
 use crate::store::Store;
@@ -142,7 +143,7 @@ enum Frame {
 
 async fn next(stream: &mut SplitStream<WebSocket>) -> Result<Frame, End> {
     match stream.next().await {
-        Some(Ok(Message::Text(text))) => serde_json::from_str(&text)
+        Some(Ok(Message::Text(text))) => json::read(text.as_bytes())
             .map(|message| Frame::Said(Box::new(message)))
             .map_err(|error| End::Unreadable(error.to_string())),
         Some(Ok(Message::Binary(_))) => Err(End::Unreadable("not text".to_owned())),

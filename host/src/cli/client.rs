@@ -13,6 +13,7 @@ use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderValue};
 use reqwest::{Method, RequestBuilder, StatusCode, Url, redirect};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
+use serde_json::value::RawValue;
 
 use super::listing::EVERYWHERE;
 use super::output;
@@ -394,11 +395,55 @@ impl Answer {
 /// # Errors
 /// When it is not JSON.
 pub fn indented(json: &[u8]) -> serde_json::Result<Vec<u8>> {
-    let mut text = Vec::with_capacity(json.len() * 2);
-    let mut from = serde_json::Deserializer::from_slice(json);
-    serde_transcode::transcode(&mut from, &mut serde_json::Serializer::pretty(&mut text))?;
-    from.end()?;
+    let json: &RawValue = serde_json::from_slice(json)?;
+    let mut rest = json.get();
+    let mut text = Vec::with_capacity(rest.len() * 2);
+    let (mut deep, mut opened) = (0_usize, false);
+    while let Some(char) = rest.trim_ascii_start().chars().next() {
+        rest = rest.trim_ascii_start();
+        let closes = matches!(char, '}' | ']');
+        deep = deep.saturating_sub(usize::from(closes));
+        if opened != closes {
+            break_line(&mut text, deep);
+        }
+        opened = matches!(char, '{' | '[');
+        deep += usize::from(opened);
+        let (token, behind) = rest.split_at(token_bytes(rest));
+        rest = behind;
+        // An escape is shown as what it stands for, unless that is half a character.
+        match serde_json::from_str::<String>(token) {
+            Ok(shown) => serde_json::to_writer(&mut text, &shown)?,
+            Err(_) => text.extend_from_slice(token.as_bytes()),
+        }
+        match char {
+            ':' => text.push(b' '),
+            ',' => break_line(&mut text, deep),
+            _ => {}
+        }
+    }
     Ok(text)
+}
+
+/// How long the sign, text, number or word is that a piece of JSON begins with.
+fn token_bytes(json: &str) -> usize {
+    let mut escaped = false;
+    let end = |(_, char): &(usize, char)| {
+        let ends = !escaped && *char == '"';
+        escaped = !escaped && *char == '\\';
+        ends
+    };
+    match json.as_bytes().first() {
+        Some(b'"') => json.char_indices().skip(1).find(end).map_or(json.len(), |(at, _)| at + 1),
+        Some(b'{' | b'}' | b'[' | b']' | b':' | b',') => 1,
+        _ => json
+            .find(|char: char| char.is_ascii_whitespace() || "{}[]:,".contains(char))
+            .unwrap_or(json.len()),
+    }
+}
+
+fn break_line(text: &mut Vec<u8>, deep: usize) {
+    text.push(b'\n');
+    text.extend(std::iter::repeat_n(b' ', 2 * deep));
 }
 
 /// An answer of RFC 9457, as far as people need it.
@@ -478,6 +523,22 @@ mod tests {
     }
 
     #[test]
+    fn json_is_indented_and_stays_as_it_is() {
+        for (json, shown) in [
+            ("1e400", "1e400"),
+            (
+                r#"{"b":[1.50,123456789012345678901],"a":{},"c":[ ]}"#,
+                "{\n  \"b\": [\n    1.50,\n    123456789012345678901\n  ],\n  \"a\": {},\n  \"c\": []\n}",
+            ),
+            (r#"{"{[,:\"\\":"\ud83d }"}"#, "{\n  \"{[,:\\\"\\\\\": \"\\ud83d }\"\n}"),
+        ] {
+            let text = String::from_utf8(indented(json.as_bytes()).unwrap()).unwrap();
+            assert_eq!(text, shown);
+        }
+        assert!(indented(b"{").is_err());
+    }
+
+    #[test]
     fn a_key_does_not_show() {
         let header = bearer(client("http://h", "").key.as_ref().unwrap()).unwrap();
         assert_eq!(format!("{header:?}"), "Sensitive");
@@ -522,7 +583,7 @@ mod tests {
     {
       "z": null
     },
-    0.5
+    0.50
   ],
   "c": "é"
 }"#;

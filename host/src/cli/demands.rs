@@ -4,6 +4,7 @@ use serde_json::{Map, Value};
 
 use super::definition::note;
 use crate::model::command::OnLost;
+use crate::model::json;
 use crate::model::name::Name;
 use crate::model::session::SessionKey;
 
@@ -48,7 +49,7 @@ impl Demands {
 
 /// A table, as JSON.
 pub(super) fn table(text: &str) -> Result<Value, String> {
-    match serde_json::from_str(text) {
+    match json::read(text.as_bytes()) {
         Ok(table @ Value::Object(_)) => Ok(table),
         Ok(_) => Err("is not a table".to_owned()),
         Err(error) => Err(format!("is not JSON: {error}")),

@@ -6,6 +6,7 @@ use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 
 use super::id::{KeyId, WorkerId};
+use super::json;
 use super::words::words;
 
 words! {
@@ -101,10 +102,10 @@ impl Author {
 pub struct Digest([u8; 32]);
 
 impl Digest {
-    /// The digest of an object that is stored as this says. The keys of a table are in order: equal
+    /// The digest of an object that is stored as this says, whatever the order of its keys: equal
     /// forms have equal digests.
     pub fn of(form: &Value) -> Self {
-        Self(Sha256::digest(form.to_string()).into())
+        Self(Sha256::digest(json::sorted(form.clone()).to_string()).into())
     }
 
     /// Its bytes.

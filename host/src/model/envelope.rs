@@ -182,7 +182,7 @@ impl Event {
         }
     }
 
-    /// The JSON text of `data`.
+    /// The JSON text of `data`, as it came.
     pub fn data(&self) -> &Bytes {
         match &self.payload {
             Payload::Body => &self.body,
@@ -215,21 +215,24 @@ impl Envelope {
 
     /// Whether what stands at a path is the sender's word; all else is the host's.
     pub fn is_senders(path: &str) -> bool {
-        path == "data" || path.starts_with("data.")
+        path.strip_prefix("data")
+            .is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '[']))
     }
 
-    /// The value at a dotted path: `kind`, `data.issue.number`, `origin.digest`.
+    /// The value at a path: `kind`, `data.issue.number`, `data.labels[0]`, `origin.digest`.
     pub fn at(&self, path: &str) -> Option<Cow<'_, Value>> {
-        if path == "data" {
-            return Some(Cow::Borrowed(&self.data));
-        }
-        match path.strip_prefix("data.") {
-            Some(rest) => json::at(&self.data, rest).map(Cow::Borrowed),
-            None => json::at(&self.stamps(), path).cloned().map(Cow::Owned),
+        let Some(rest) = path.strip_prefix("data") else {
+            return json::at(&self.stamps(), path).cloned().map(Cow::Owned);
+        };
+        match (rest.strip_prefix('.'), rest.as_bytes().first()) {
+            (_, None) => Some(Cow::Borrowed(&self.data)),
+            (Some(below), _) => json::at(&self.data, below).map(Cow::Borrowed),
+            (None, Some(b'[')) => json::at(&self.data, rest).map(Cow::Borrowed),
+            (None, Some(_)) => None,
         }
     }
 
-    /// The scalar at a dotted path as text; see [`json::scalar_text`].
+    /// The scalar at a path as text; see [`json::scalar_text`].
     pub fn text_at(&self, path: &str) -> Option<String> {
         // The fields that every filter asks for are answered without building the stamps.
         match path {
@@ -274,6 +277,16 @@ impl Envelope {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_stands_below_data_is_the_senders_in_every_spelling() {
+        for path in ["data", "data.a", "data.[a.b]", "data[\"a.b\"].c", "data[0]"] {
+            assert!(Envelope::is_senders(path), "{path}");
+        }
+        for path in ["kind", "database", "[data]", ""] {
+            assert!(!Envelope::is_senders(path), "{path}");
+        }
+    }
 
     #[test]
     fn no_source_mints_anothers_kinds() {

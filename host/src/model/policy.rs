@@ -14,8 +14,10 @@ use std::fmt::Display;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use serde_json::json;
 use sha2::{Digest, Sha256};
 
+use super::json;
 use super::name::Name;
 use super::problem::Problems;
 use super::scope::Scope;
@@ -263,7 +265,7 @@ impl Policy {
         lane: Option<&Name>,
     ) -> String {
         let policy = policy.map(|policy| Self { retry: Self::default().retry, ..policy.clone() });
-        let key = serde_json::json!([scope.workspace_id(), agent, lane, policy]);
+        let key = json::sorted(json!([scope.workspace_id(), agent, lane, policy]));
         hex::encode(&Sha256::digest(key.to_string())[..16])
     }
 }

@@ -13,9 +13,11 @@
 
 use std::time::Duration;
 
+use serde_json::json;
 use sha2::{Digest, Sha256};
 
 use super::definition::Priority;
+use super::json;
 use super::name::Name;
 use super::policy::Policy;
 use super::routing::Routing;
@@ -60,7 +62,7 @@ impl Queue {
         routing: Routing,
     ) -> Self {
         let class_id = Policy::class_id(policy.as_ref(), &scope, &agent, lane.as_ref());
-        let key = serde_json::json!([class_id, policy, routing]);
+        let key = json::sorted(json!([class_id, policy, routing]));
         let id = hex::encode(&Sha256::digest(key.to_string())[..16]);
         Self { id, class_id, scope, agent, lane, policy, routing }
     }

@@ -4,6 +4,7 @@
 use serde_json::Value;
 
 use super::backlog::weight;
+use crate::model::json;
 use crate::model::name::Kind;
 
 /// The largest event, in bytes. A larger one is a log line.
@@ -20,15 +21,15 @@ pub(super) struct Told {
 
 /// Whether a line that begins like this may come to tell something.
 pub(super) fn may_tell(beginning: &[u8]) -> bool {
-    beginning.trim_ascii_start().first().is_none_or(|&byte| byte == b'{')
+    json::unmarked(beginning).trim_ascii_start().first().is_none_or(|&byte| byte == b'{')
 }
 
 /// What the line tells, if it does.
 pub(super) fn read(line: &[u8]) -> Option<Told> {
-    if line.len() > EVENT_BYTES_MAX || !line.trim_ascii_start().starts_with(b"{") {
+    if line.len() > EVENT_BYTES_MAX || !json::unmarked(line).trim_ascii_start().starts_with(b"{") {
         return None;
     }
-    let data: Value = serde_json::from_slice(line).ok()?;
+    let data: Value = json::read(line).ok()?;
     let kind = data.get("type")?.as_str()?.parse().ok()?;
     // Numbers may be longer in the spelling that they are sent in.
     (weight(&data) <= EVENT_BYTES_MAX).then_some(Told { kind, data })
@@ -71,7 +72,7 @@ mod tests {
         };
         assert!(read(sized(EVENT_BYTES_MAX).as_bytes()).is_some());
         assert!(read(sized(EVENT_BYTES_MAX + 1).as_bytes()).is_none());
-        let numbers = vec!["1e15"; 10_000].join(",");
+        let numbers = vec!["1e15"; 13_000].join(",");
         let grows = format!(r#"{{"type":"a","n":[{numbers}]}}"#);
         assert!(grows.len() < EVENT_BYTES_MAX && read(grows.as_bytes()).is_none());
     }

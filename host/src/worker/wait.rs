@@ -6,6 +6,7 @@ use std::sync::{Mutex, PoisonError};
 use serde::Deserialize;
 
 use super::lines::Piece;
+use crate::model::json;
 use crate::model::run::{Ending, Stream};
 
 /// The longest wait that a program may wish for, in seconds: a day.
@@ -30,10 +31,10 @@ impl Wait {
         }
         for piece in pieces {
             let Piece::Line(line) = piece else { continue };
-            if !line.trim_start().starts_with('{') {
+            if !json::unmarked(line.as_bytes()).trim_ascii_start().starts_with(b"{") {
                 continue;
             }
-            if let Ok(Line { retry_after }) = serde_json::from_str(line) {
+            if let Ok(Line { retry_after }) = json::read(line.as_bytes()) {
                 *self.0.lock().unwrap_or_else(PoisonError::into_inner) = milliseconds(retry_after);
             }
         }

@@ -8,6 +8,7 @@ use clap::Args;
 use serde_json::{Map, Value};
 
 use crate::config::to_json;
+use crate::model::json;
 
 type Fields = Map<String, Value>;
 
@@ -63,10 +64,11 @@ fn read(file: &Path) -> anyhow::Result<Fields> {
     } else {
         text = std::fs::read_to_string(file)?;
     }
+    let text = text.strip_prefix('\u{feff}').unwrap_or(&text);
     if text.trim_start().starts_with('{') {
-        return Ok(serde_json::from_str(&text)?);
+        return Ok(json::read(text.as_bytes())?);
     }
-    fields(toml::from_str(&text)?)
+    fields(toml::from_str(text)?)
 }
 
 /// `path=value` as TOML reads it; where the value is none, as text.

@@ -8,6 +8,7 @@ use serde_json::{Map, Value, json};
 use crate::cli::input;
 use crate::model::command::OnLost;
 use crate::model::definition::Priority;
+use crate::model::json;
 use crate::model::name::Name;
 use crate::model::session::SessionKey;
 use crate::model::time::Time;
@@ -154,6 +155,6 @@ fn pair(text: &str) -> Result<(String, String), String> {
 }
 
 fn object(text: &str) -> Result<Value, String> {
-    let value: Value = serde_json::from_str(text).map_err(|error| error.to_string())?;
+    let value: Value = json::read(text.as_bytes()).map_err(|error| error.to_string())?;
     if value.is_object() { Ok(value) } else { Err("is not a JSON object".to_owned()) }
 }

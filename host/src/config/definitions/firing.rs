@@ -135,11 +135,10 @@ fn batch(fields: &mut Fields<'_>) -> Option<Gather> {
 fn path(value: &Value) -> Result<String, String> {
     let path = some_text(value)?;
     let known = ["kind", "source", "endpoint.slug", "producer.name"].contains(&path.as_str());
-    let in_data =
-        path.strip_prefix("data.").is_some_and(|rest| !rest.split('.').any(str::is_empty));
-    if known || in_data {
-        Ok(path)
-    } else {
-        Err(format!("`{path}` is not a path into the envelope such as `data.issue.number`"))
+    let segments = hillock_path::segments(&path)
+        .map_err(|error| format!("`{path}` is not a path into the envelope: {error}"))?;
+    if known || segments.len() > 1 && segments[0] == "data" && path.starts_with("data") {
+        return Ok(path);
     }
+    Err(format!("`{path}` is not a path into the envelope such as `data.issue.number`"))
 }

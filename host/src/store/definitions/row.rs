@@ -3,6 +3,7 @@
 use crate::config::definitions::Declared;
 use crate::model::definition::{Definition, DefinitionSource, Hook, Job, Point, Trigger, Watch};
 use crate::model::id::WebhookId;
+use crate::model::json;
 use crate::model::time::Time;
 use crate::store::schedules;
 use crate::store::sql::{Sql, Tx, binds};
@@ -60,9 +61,11 @@ pub(super) struct Entry {
 }
 
 impl Entry {
-    pub(super) fn new(id: String, declared: Declared) -> Self {
-        // The keys of a table are in order: equal specs are equal texts.
-        Self { id, spec: declared.spec.to_string(), declared }
+    pub(super) fn new(id: String, mut declared: Declared) -> Self {
+        let spec = json::sorted(declared.spec).to_string();
+        // Read back, so that a number is in the spelling that it will be read in from the store.
+        declared.spec = serde_json::from_str(&spec).unwrap_or_default();
+        Self { id, spec, declared }
     }
 
     pub(super) fn kind(&self) -> &'static str {
