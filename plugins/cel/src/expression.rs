@@ -6,6 +6,7 @@ use cel_syntax::IdedExpr;
 use cel_syntax::parser::PrattParser;
 
 use crate::analysis::Analysis;
+use crate::comparison;
 use crate::excerpt::excerpt;
 use crate::paths;
 use crate::problem::Problem;
@@ -64,6 +65,7 @@ impl Expression {
         paths::fold(&mut syntax, &mut self.variables);
         let problems = Analysis::problems(source, part, &syntax);
         if problems.is_empty() {
+            comparison::replace(&mut syntax);
             self.clauses.push(Clause { text: excerpt(text), syntax });
             return Ok(());
         }
@@ -71,8 +73,15 @@ impl Expression {
     }
 }
 
+/// Fields in backticks may have any name: ``data.`with-dash` ``.
+pub(crate) fn parser() -> PrattParser {
+    let mut parser = PrattParser::new();
+    parser.enable_ident_escape_syntax = true;
+    parser
+}
+
 fn parse(text: &str, source: &Source<'_>) -> Result<IdedExpr, Vec<Problem>> {
-    PrattParser::new().parse(text).map_err(|failed| {
+    parser().parse(text).map_err(|failed| {
         let problem = |error: &cel_syntax::ParseError| {
             let message = error.msg.replace("<EOF>", "the end").replace("'the end'", "the end");
             Problem::new(source.parsers_place(error.pos), message)

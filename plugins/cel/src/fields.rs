@@ -9,6 +9,7 @@ use cel_syntax::common::value::{CowVal, Val};
 use cel_syntax::context::VariableResolver;
 use serde_json::{Number, Value};
 
+use crate::big::Big;
 use crate::paths::Question;
 
 /// The event, as far as an expression may look at it.
@@ -79,6 +80,9 @@ fn number(number: &Number) -> Box<dyn Val> {
     match (number.as_i64(), number.as_u64()) {
         (Some(int), _) => Box::new(CelInt::from(int)),
         (None, Some(uint)) => Box::new(CelUInt::from(uint)),
-        (None, None) => Box::new(CelDouble::from(number.as_f64().unwrap_or(f64::NAN))),
+        (None, None) if number.as_str().contains(['.', 'e', 'E']) => {
+            Box::new(CelDouble::from(number.as_str().parse::<f64>().unwrap_or(f64::NAN)))
+        }
+        (None, None) => Box::new(Big::parse(number.as_str())),
     }
 }

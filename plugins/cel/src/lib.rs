@@ -9,8 +9,8 @@
 //! - **Variables** `id`, `kind`, `scope`, `workspace_id`, `source`, `endpoint`, `producer`,
 //!   `occurred_at`, `received_at`, `origin`, `verified`, `depth`, `causes`, `traceparent`, `data`.
 //!   The two times are RFC 3339 text: `timestamp(received_at) > timestamp('2026-01-01T00:00:00Z')`.
-//! - **Operators** `&& || ! ?: == != < <= > >= in + - * / %`, fields `a.b`, items `a[0]`, `a['key']`,
-//!   lists `[…]` and maps `{…: …}`.
+//! - **Operators** `&& || ! ?: == != < <= > >= in + - * / %`, fields `a.b`, ``a.`with-dash` ``, items
+//!   `a[0]`, `a['key']`, lists `[…]` and maps `{…: …}`.
 //! - **Macros** `has(a.b)`; `list.all(x, …)`, `.exists`, `.exists_one`, `.map`, `.filter`. A map is
 //!   walked by its keys. The variable of a macro may not have the name of one above.
 //! - **Functions** `size`, `contains`, `startsWith`, `endsWith`, `matches`, `bool`, `int`, `uint`,
@@ -33,9 +33,12 @@
 //! - Null is a value, and is there.
 //! - Of a conjunction, the reason names the first part that is false, else the first path missing.
 //! - A result that is no bool, and operators and functions that do not take what the event has
-//!   (`data.count > 2` of text), fail. Numbers compare as numbers, integer or not.
+//!   (`data.count > 2` of text), fail. Numbers compare as numbers, integer or not, whatever their
+//!   length. An integer beyond 64 bits can be compared and made text, and cannot be calculated with.
 
 mod analysis;
+mod big;
+mod comparison;
 mod config;
 mod decision;
 mod excerpt;

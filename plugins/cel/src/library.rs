@@ -9,6 +9,8 @@ use cel_syntax::common::types::{CelBool, CelString};
 use cel_syntax::{Env, ExecutionError, add_member_overload, add_overload};
 use regex_lite::{Regex, RegexBuilder};
 
+use crate::{big, comparison};
+
 /// A pattern's size when compiled, in bytes.
 const PATTERN_BYTES_MAX: usize = 256 * 1024;
 /// An expression has its patterns written out, so these are those of a few expressions.
@@ -31,6 +33,9 @@ fn built() -> Env {
         add_member_overload!(library, fn matches: (CelString, CelString) -> Result<CelBool>,
             id = "matches_string")
     });
+    let added = added
+        .and_then(|()| big::add_to(&mut library))
+        .and_then(|()| comparison::add_to(&mut library));
     debug_assert!(added.is_ok(), "{added:?}");
     library
 }

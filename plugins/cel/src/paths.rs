@@ -5,7 +5,7 @@
 //! a path depends on a value, the rest of it is left as it is: `data.names[data.key]`.
 
 use cel_syntax::IdedExpr;
-use cel_syntax::common::ast::{EntryExpr, Expr, LiteralValue, operators};
+use cel_syntax::common::ast::{CallExpr, EntryExpr, Expr, LiteralValue, operators};
 
 use crate::types::Type;
 
@@ -90,6 +90,7 @@ pub(crate) fn type_of(variable: &str) -> Result<Option<Type>, String> {
 
 /// Replaces the paths, and names the variables that they became.
 pub(crate) fn fold(expression: &mut IdedExpr, variables: &mut Vec<String>) {
+    unquote(expression);
     match folded(&expression.expr) {
         Some(variable) => {
             if !variables.contains(&variable) {
@@ -101,8 +102,26 @@ pub(crate) fn fold(expression: &mut IdedExpr, variables: &mut Vec<String>) {
     }
 }
 
+/// A quoted field that has a dot in it becomes a key: as a field, it would be taken for a path.
+fn unquote(expression: &mut IdedExpr) {
+    if let Expr::Select(select) = &mut expression.expr
+        && !select.test
+        && !is_plain(&select.field)
+    {
+        let key = LiteralValue::String(std::mem::take(&mut select.field).into());
+        let key = IdedExpr { id: 0, expr: Expr::Literal(key) };
+        expression.expr = Expr::Call(CallExpr {
+            func_name: operators::INDEX.to_owned(),
+            target: None,
+            args: vec![std::mem::take(&mut select.operand), key],
+        });
+    }
+    children(&mut expression.expr).into_iter().for_each(unquote);
+}
+
 fn folded(expression: &Expr) -> Option<String> {
     match expression {
+        Expr::Select(select) if select.test && !is_plain(&select.field) => None,
         Expr::Select(select) if select.test => {
             let path = path(&select.operand.expr)?;
             Some(format!("{}{path}.{}{}", PRESENCE.0, select.field, PRESENCE.1))
@@ -135,10 +154,15 @@ fn segment(index: &Expr) -> Option<String> {
         Expr::Literal(LiteralValue::String(key)) => {
             let key = key.inner();
             let is_index = key.bytes().all(|byte| byte.is_ascii_digit());
-            (!is_index && !key.contains(['.', '(', ')'])).then(|| key.to_owned())
+            (!is_index && is_plain(key)).then(|| key.to_owned())
         }
         _ => None,
     }
+}
+
+/// Whether a key means the same in a path of the host's.
+fn is_plain(key: &str) -> bool {
+    !key.is_empty() && !key.contains(['.', '(', ')', '['])
 }
 
 /// The expressions that one directly consists of.
@@ -171,9 +195,8 @@ fn entry(entry: &mut EntryExpr) -> Vec<&mut IdedExpr> {
 
 #[cfg(test)]
 mod tests {
-    use cel_syntax::parser::PrattParser;
-
     use super::*;
+    use crate::expression::parser;
 
     #[test]
     fn a_path_is_one_question_up_to_where_it_depends() {
@@ -181,6 +204,9 @@ mod tests {
             ("data.issue.number == 5", &["data.issue.number"][..]),
             ("data.a['b'].c[0] == id", &["data.a.b.c.0", "id"]),
             ("data['a.b'] == data['0']", &["data"]),
+            ("data['a[0]'].x", &["data"]),
+            ("data.`a-b`.c == data.`a.b`.c", &["data.a-b.c", "data"]),
+            ("has(data.`a-b`) && has(data.`a.b`)", &["has(data.a-b)", "data"]),
             ("data.names[data.key].x", &["data.names", "data.key"]),
             ("data.list[-1]", &["data.list"]),
             ("has(data.a.b) && !has(data.a)", &["has(data.a.b)", "has(data.a)"]),
@@ -190,7 +216,7 @@ mod tests {
             ("data.a.size() == size(data.b)", &["data.a", "data.b"]),
             ("true", &[]),
         ] {
-            let mut syntax = PrattParser::new().parse(expression).unwrap();
+            let mut syntax = parser().parse(expression).unwrap();
             let mut variables = Vec::new();
             fold(&mut syntax, &mut variables);
             assert_eq!(variables, asked, "{expression}");

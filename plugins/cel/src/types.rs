@@ -99,6 +99,9 @@ impl fmt::Display for Type {
     }
 }
 
+/// The type of integers beyond 64 bits.
+pub(crate) const BIG: &str = "integer";
+
 /// A type by the name that values say they are of, with its article.
 pub(crate) fn named(name: &str) -> String {
     match name {
@@ -107,6 +110,7 @@ pub(crate) fn named(name: &str) -> String {
         "google.protobuf.Duration" => Duration.to_string(),
         "int" => Int.to_string(),
         "bytes" => Bytes.to_string(),
+        BIG => "an integer beyond 64 bits".to_owned(),
         name => format!("a {name}"),
     }
 }

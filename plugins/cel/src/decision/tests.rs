@@ -41,7 +41,7 @@ fn event() -> Event {
                 "created_at": "2026-03-28T10:00:00+02:00",
             },
             "count": 3, "ratio": 2.5, "whole": 3.0, "huge": 18_446_744_073_709_551_615_u64,
-            "low": -7, "far": 1e300,
+            "low": -7, "far": 1e300, "with-dash": {"a.b": "v", "n": 1},
             "text": "3", "yes": true, "none": [], "void": {}, "empty": "",
             "tags": ["a", "b", "ä"], "numbers": [1, 2.5, 3], "mixed": [1, "x", null],
             "names": {"x": "Ex", "dotted.key": "dots", "0": "zero"}, "key": "x",
@@ -83,6 +83,8 @@ fn what_matches() {
         "data.names[data.key] == 'Ex'",
         "data.names['dotted.key'] == 'dots' && data.names['0'] == 'zero'",
         "data.data.data == 'deep'",
+        "data.`with-dash`.n == 1 && data.`with-dash`.`a.b` == 'v' && has(data.`with-dash`)",
+        "data.`with-dash`['a.b'] == 'v' && has(data.`with-dash`.`a.b`) && !has(data.`no-dash`)",
         "data.issue.user.site_admin",
         "!data.issue.locked",
         "!data.issue.locked && !(data.action == 'closed')",
@@ -134,6 +136,11 @@ fn what_matches() {
         "timestamp(occurred_at) + duration('1h30m') == timestamp('2026-03-29T03:00:00Z')",
         "timestamp(data.issue.created_at) == timestamp('2026-03-28T08:00:00Z')",
         "timestamp(occurred_at).getHours() == 1 && timestamp(occurred_at).getHours('+02:00') == 3",
+        "timestamp(received_at).getMilliseconds() == 250 && timestamp(received_at).getSeconds() == 5",
+        "timestamp(received_at).getMilliseconds('+02:00') == 250",
+        "duration('1.5s').getMilliseconds() == 1500 && timestamp(received_at).getMinutes() == 30",
+        "timestamp(received_at).getFullYear() == 2026 && timestamp(received_at).getDate() == 29",
+        "timestamp(received_at).getDayOfMonth() == 28 && timestamp(received_at).getDayOfYear() == 87",
         "timestamp(occurred_at).getDayOfWeek() == 0 && timestamp(occurred_at).getMonth('UTC') == 2",
         "duration('90m').getMinutes() == 90 && int(timestamp(occurred_at)) == 1774747800",
         // What has no answer, beside what decides.
@@ -144,6 +151,67 @@ fn what_matches() {
         "data.yes // so be it\n  && // and\n  kind != ''",
     ] {
         assert_eq!(decided(expression), Ok(None), "{expression}");
+    }
+}
+
+/// Integers that JSON can write and no int can hold, with others beside them.
+fn numbers() -> Event {
+    let whole = r#"{"kind": "x", "data": {
+        "a": 18446744073709551616, "b": 18446744073709551617, "c": -9223372036854775809,
+        "same": 18446744073709551616, "long": 123456789012345678901234567890,
+        "max": 18446744073709551615, "min": -9223372036854775808, "odd": 9007199254740993,
+        "one": 1, "zero": -0, "whole": 1.0, "ratio": 0.5, "double": 18446744073709551616.0,
+        "inf": 1e400, "list": [1, 18446744073709551616], "text": "18446744073709551616"
+    }}"#;
+    Event { whole: serde_json::from_str(whole).unwrap(), asked: Mutex::new(Vec::new()) }
+}
+
+#[test]
+fn integers_of_any_length() {
+    for expression in [
+        "data.a == data.same && data.a != data.b && !(data.a == data.b) && !(data.a != data.same)",
+        "data.a < data.b && data.b > data.a && data.a <= data.same && data.a >= data.same",
+        "data.c < data.min && data.min > data.c && data.c < data.a && data.a > data.c",
+        "data.max < data.a && data.a > data.max && data.max != data.a && data.a != data.max",
+        "data.long > data.a && data.a < data.long && data.long != data.a",
+        "1 < data.a && data.a > 1 && 1u < data.a && data.c < 1u && 1.5 < data.a && data.c < -1.5",
+        "data.double == data.a && data.a == data.double && data.double != data.b",
+        "data.b != data.double && data.double < data.b && data.a < 1e300 && 1e300 > data.a",
+        "data.a < data.inf && data.inf > data.a && data.inf > 1e308",
+        "data.odd == 9007199254740993 && data.odd != 9007199254740992",
+        "data.zero == 0 && data.whole == data.one && data.ratio < data.one",
+        "data.a in data.list && !(data.b in data.list) && data.list.exists(n, n == data.a)",
+        "[data.a] == [data.same] && [data.a] != [data.b] && {'n': data.a} != {'n': data.b}",
+        "string(data.b) == '18446744073709551617' && string(data.c) == '-9223372036854775809'",
+        "string(data.long) == '123456789012345678901234567890' && string(data.a) == data.text",
+        "data.a != data.text && data.text != data.a && string(data.max) == '18446744073709551615'",
+        "double(data.a) == 18446744073709551616.0 && type(data.a) == type(data.b)",
+        "type(data.a) != int && type(data.a) != double && dyn(data.a) == data.same",
+    ] {
+        match decide(&compiled(expression), &numbers()) {
+            Ok(Verdict::Matched) => {}
+            Ok(Verdict::Unmatched(reason)) => panic!("{expression}: {reason}"),
+            Err(error) => panic!("{expression}: {error:?}"),
+        }
+    }
+}
+
+#[test]
+fn what_integers_of_any_length_cannot_do_is_said() {
+    for (expression, reason) in [
+        ("data.a + 1 > 0", "18446744073709551616 has more than 64 bits"),
+        ("-data.c > 0", "-9223372036854775809 has more than 64 bits"),
+        ("int(data.a) == 1", "18446744073709551616 has more than 64 bits"),
+        ("data.a < data.text", "integer"),
+        ("data.text < data.a", "integer"),
+        ("data.a ? true : false", "integer"),
+    ] {
+        match decide(&compiled(expression), &numbers()) {
+            Err(FilterError::Failed(told)) => {
+                assert!(told.contains(reason), "{expression}: {told}")
+            }
+            _ => panic!("{expression} has an answer"),
+        }
     }
 }
 
