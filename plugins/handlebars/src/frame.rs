@@ -3,15 +3,16 @@
 use hillock_plugin_sdk::template::Content;
 use serde_json::Value;
 
-use crate::failure::Failure;
-use crate::program::{Reference, RoundPart, RoundVariable};
-use crate::value::{Envelope, Found};
+use crate::program::{From, Reference, RoundPart, RoundVariable};
+use crate::value::Found;
 
-/// One scope. A program's ways up never lead past the outermost.
+/// One scope.
 pub(crate) struct Frame<'a> {
     outer: Option<&'a Frame<'a>>,
     this: Found<'a>,
     round: Option<Round<'a>>,
+    /// What a partial was given by name.
+    named: Vec<(&'a str, Found<'a>)>,
 }
 
 /// One turn of an `each`.
@@ -27,27 +28,43 @@ pub(crate) struct Round<'a> {
 impl<'a> Frame<'a> {
     /// The event itself.
     pub(crate) fn outermost() -> Self {
-        Self { outer: None, this: Found::event(), round: None }
+        Self { outer: None, this: Found::event(), round: None, named: Vec::new() }
     }
 
     pub(crate) fn with(outer: &'a Frame<'a>, this: Found<'a>) -> Self {
-        Self { outer: Some(outer), this, round: None }
+        Self { outer: Some(outer), this, round: None, named: Vec::new() }
     }
 
     pub(crate) fn each(outer: &'a Frame<'a>, this: Found<'a>, round: Round<'a>) -> Self {
-        Self { outer: Some(outer), this, round: Some(round) }
+        Self { outer: Some(outer), this, round: Some(round), named: Vec::new() }
     }
 
-    pub(crate) fn resolve(
-        &'a self,
-        reference: &Reference,
-        envelope: &impl Envelope,
-    ) -> Result<Found<'a>, Failure> {
-        let scope = self.outwards().nth(reference.scopes_up).unwrap_or(self);
-        reference
-            .segments
-            .iter()
-            .try_fold(scope.this.clone(), |found, segment| found.child(segment, envelope))
+    /// The scope of a partial: about something, or about the same as outside.
+    pub(crate) fn partial(
+        outer: &'a Frame<'a>,
+        this: Option<Found<'a>>,
+        named: Vec<(&'a str, Found<'a>)>,
+    ) -> Self {
+        let this = this.unwrap_or_else(|| outer.this.clone());
+        Self { outer: Some(outer), this, round: None, named }
+    }
+
+    /// A way up that leads past the outermost scope, which only happens within sections and
+    /// partials, ends there.
+    pub(crate) fn resolve(&'a self, reference: &Reference) -> Found<'a> {
+        let scope = match reference.from {
+            From::Up(scopes) => self.outwards().nth(scopes),
+            From::Root => None,
+        };
+        let scope = scope.or_else(|| self.outwards().last()).unwrap_or(self);
+        let (start, segments) = match reference.segments.split_first() {
+            Some((first, rest)) => match scope.named.iter().find(|(name, _)| name == first) {
+                Some((_, found)) => (found.clone(), rest),
+                None => (scope.this.clone(), reference.segments.as_slice()),
+            },
+            None => (scope.this.clone(), reference.segments.as_slice()),
+        };
+        segments.iter().fold(start, |found, segment| found.child(segment))
     }
 
     pub(crate) fn round_variable(&'a self, variable: &RoundVariable) -> Found<'a> {

@@ -78,8 +78,7 @@ fn lookup<'a>(
     key: &Found<'_>,
     envelope: &impl Envelope,
 ) -> Result<Found<'a>, Failure> {
-    let key = key.text(envelope)?;
-    field.child(&key, envelope)
+    Ok(field.child(&key.text(envelope)?))
 }
 
 fn required<'a>(field: Found<'a>, envelope: &impl Envelope) -> Result<Cow<'a, Value>, Failure> {

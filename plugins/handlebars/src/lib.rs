@@ -1,17 +1,26 @@
 //! Template `handlebars`: a prompt from an event, in a closed profile of Handlebars.
 //!
-//! The `handlebars` crate reads the text; what it reads is compiled into a program of this crate's
-//! own that holds nothing but the profile, so that a template either passes `check` or is refused
-//! with line and column, and nothing is rendered differently from what Handlebars says. Rendering
-//! asks the host for a field when it is reached, and never for the whole event.
+//! The text is read as handlebars.js reads it (`syntax`) and compiled into a program that holds
+//! nothing but the profile, so that a template either passes `check` or is refused with line and
+//! column, and nothing is rendered differently from what Handlebars says. Rendering asks the host
+//! for a field when it is reached, and never for the whole event.
 //!
 //! # The profile
-//! - **Fields** `{{data.issue.title}}`, `{{data.labels.0.name}}`, `{{data.[odd key]}}`. They start
+//! - **Fields** `{{data.issue.title}}`, `{{data.labels.0.name}}`, `{{data.[odd key]}}`,
+//!   `{{"odd key"}}` of the scope at hand. They start
 //!   with `id`, `kind`, `scope`, `workspace_id`, `source`, `occurred_at`, `received_at`, `depth` or
 //!   `data`. Nothing is escaped: `{{{…}}}` and `{{&…}}` mean the same as `{{…}}`.
+//! - **Sections** `{{#data.x}}…{{/data.x}}` for each of an array, with an object, if it is anything
+//!   else but false, null or missing; `{{^data.x}}…{{/data.x}}` for those and the empty array; each
+//!   with `{{else}}` or `{{^}}`. Which it is, the event tells: fields within them are looked for when
+//!   they are reached.
 //! - **Blocks** `{{#if}}`, `{{#unless}}`, `{{#each}}`, `{{#with}}`, each with `{{else}}` and
-//!   `{{else if}}`. Inside `each` and `with`: `this`, `../`, `@root`; inside `each`: `@index`,
-//!   `@key`, `@first`, `@last`, `@../index`. Objects are walked in the order of their keys.
+//!   `{{else if}}`. Inside `each` and `with`: `this` or `.`, `../`, `@root`; inside `each`:
+//!   `@index`, `@key`, `@first`, `@last`, `@../index`. Objects are walked in the order in which the
+//!   sender has their keys.
+//! - **Partials** `{{> name}}`, `{{> name data.issue}}`, `{{> name title="x"}}`: the host puts what
+//!   is called so behind the template, as `{{#*inline "name"}}…{{/inline}}`, which a template may
+//!   define itself, too. They may call others, but not in a circle.
 //! - **Helpers**, also as arguments in parentheses:
 //!   `{{json data.x}}` compact JSON;
 //!   `{{default data.x "none"}}` the second when the first is missing, null or empty text;
@@ -20,10 +29,10 @@
 //!   `{{lookup data.names data.key}}` a field whose name is a value;
 //!   `{{fence data.x}}` a Markdown code fence that the text cannot close, on lines of its own:
 //!   `Body: {{fence data.x}} end` breaks the line before the fence and behind it.
-//! - **Comments** `{{! }}`, `{{!-- --}}`, whitespace control `{{~ ~}}`, `\{{` for a literal `{{`.
+//! - **Comments** `{{! }}`, `{{!-- --}}`, `{{~! ~}}`, whitespace control `{{~ ~}}`, `\{{` for a literal `{{`.
 //!
-//! Everything else is refused: partials, decorators, raw blocks, block parameters, named arguments,
-//! `{{.}}`, `{{^}}`, other helpers and other fields.
+//! Everything else is refused: partials with a block, other decorators, raw blocks, block parameters,
+//! named arguments, other helpers and other fields.
 //!
 //! # What is missing, empty or no text
 //! - A field that is not there is an error that names it, when it is reached. `if`, `unless` and
@@ -41,8 +50,9 @@
 //! - conditions print nothing and don't count, nor do `@index`, `@first`, `@last` and the turns of
 //!   an `each`; `default` counts as the one of its two that it is;
 //! - `{{fence …}}` holds whatever it is given, so it stands outermost: `{{fence (json data.x)}}`.
-//!   As an argument of another helper, or within a code fence that the template itself has open,
-//!   it is no fence any more, and its text is unfenced.
+//!   As an argument of another helper, or where it is no fence to who reads the prompt as Markdown
+//!   (within a code fence that the template itself has open, an HTML comment, a `<pre>`), its text is
+//!   unfenced.
 //!
 //! A template without `{{` is literal. Whitespace around the prompt is taken off. A prompt over
 //! 256 KiB is an error.
@@ -57,7 +67,7 @@ mod profile;
 mod program;
 mod reference;
 mod render;
-mod surface;
+mod syntax;
 mod value;
 
 use std::cell::RefCell;

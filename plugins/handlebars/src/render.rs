@@ -1,16 +1,19 @@
 //! Runs a program on an event.
 
 use std::borrow::Cow;
+use std::ops::Range;
 
+use hillock_plugin_sdk::path::push;
 use hillock_plugin_sdk::template::Content;
 use serde_json::Value;
 
 use crate::failure::Failure;
+use crate::fences::standing;
 use crate::frame::{Frame, Round};
 use crate::helpers;
 use crate::output::Output;
 use crate::program::{Expression, Node, Program};
-use crate::value::{Envelope, Found, unfenced};
+use crate::value::{Envelope, Found, Shape};
 
 /// What a template makes of an event.
 #[derive(Debug, PartialEq)]
@@ -23,9 +26,21 @@ pub(crate) struct Prompt {
 
 /// The prompt.
 pub(crate) fn render(program: &Program, envelope: &impl Envelope) -> Result<Prompt, Failure> {
-    let mut renderer = Renderer { envelope, output: Output::default(), content: Content::Trusted };
+    let mut renderer = Renderer {
+        envelope,
+        output: Output::default(),
+        content: Content::Trusted,
+        fences: Vec::new(),
+    };
     renderer.program(program, &Frame::outermost())?;
-    Ok(Prompt { text: renderer.output.into_prompt(), content: renderer.content })
+    let Renderer { output, content, fences, .. } = renderer;
+    let text = output.into_prompt();
+    // The reading is only worth its time where there is a fence to be seen.
+    let content = match content {
+        Content::Fenced if standing(&text, &fences).contains(&false) => Content::Unfenced,
+        content => content,
+    };
+    Ok(Prompt { text, content })
 }
 
 struct Renderer<'e, E> {
@@ -33,6 +48,8 @@ struct Renderer<'e, E> {
     output: Output,
     /// The worst of what has been printed.
     content: Content,
+    /// The places of fences that hold the sender's words.
+    fences: Vec<Range<usize>>,
 }
 
 impl<E: Envelope> Renderer<'_, E> {
@@ -58,18 +75,56 @@ impl<E: Envelope> Renderer<'_, E> {
             Node::Each { over, body, otherwise } => {
                 self.each(self.evaluate(over, frame)?, body, otherwise.as_ref(), frame)
             }
+            Node::Section { subject, body, otherwise } => {
+                let subject = self.evaluate(subject, frame)?;
+                self.section(subject, body.as_ref(), otherwise.as_ref(), frame)
+            }
+            Node::Together(body) => self.program(body, frame),
+            Node::Scope { subject, named, body } => {
+                let subject = subject.as_ref().map(|subject| self.evaluate(subject, frame));
+                let named = named
+                    .iter()
+                    .map(|(name, value)| Ok((name.as_str(), self.evaluate(value, frame)?)))
+                    .collect::<Result<_, _>>()?;
+                self.program(body, &Frame::partial(frame, subject.transpose()?, named))
+            }
+            Node::Indented { indent, body } => {
+                let outside = self.output.indent(indent);
+                let rendered = self.program(body, frame);
+                self.output.restore(outside);
+                rendered
+            }
+        }
+    }
+
+    /// As handlebars.js has it, what is missing is as good as null here.
+    fn section(
+        &mut self,
+        subject: Found<'_>,
+        body: Option<&Program>,
+        otherwise: Option<&Program>,
+        frame: &Frame<'_>,
+    ) -> Result<(), Failure> {
+        let none = Program(Vec::new());
+        match subject.shape(self.envelope) {
+            Shape::Nothing => self.optional(otherwise, frame),
+            Shape::True => self.optional(body, frame),
+            Shape::Array => self.each(subject, body.unwrap_or(&none), otherwise, frame),
+            Shape::Other => self.optional(body, &Frame::with(frame, subject)),
         }
     }
 
     fn print(&mut self, found: &Found<'_>) -> Result<(), Failure> {
         let text = found.text(self.envelope)?;
-        let mut content = found.content;
         if !found.is_fence() {
             self.output.write(&text)?;
-        } else if !self.output.write_fence(&text)? {
-            content = unfenced(content);
+        } else {
+            let place = self.output.write_fence(&text)?;
+            if found.content == Content::Fenced {
+                self.fences.push(place);
+            }
         }
-        self.content = self.content.max(content);
+        self.content = self.content.max(found.content);
         Ok(())
     }
 
@@ -114,7 +169,9 @@ impl<E: Envelope> Renderer<'_, E> {
         let end = items.len() - 1;
         for (index, (key, item)) in items.into_iter().enumerate() {
             let step = key.map_or_else(|| Cow::Owned(index.to_string()), Cow::Borrowed);
-            let this = Found::item(format!("{path}.{step}"), item, content);
+            let mut path = path.clone();
+            push(&mut path, &step);
+            let this = Found::item(path, item, content);
             let round = Round { index, key, content, last: index == end };
             self.program(body, &Frame::each(frame, this, round))?;
         }
@@ -128,7 +185,7 @@ impl<E: Envelope> Renderer<'_, E> {
     ) -> Result<Found<'a>, Failure> {
         match expression {
             Expression::Literal(value) => Ok(Found::literal(value)),
-            Expression::Reference(reference) => frame.resolve(reference, self.envelope),
+            Expression::Reference(reference) => Ok(frame.resolve(reference)),
             Expression::Round(variable) => Ok(frame.round_variable(variable)),
             Expression::Call { helper, arguments } => {
                 let arguments = arguments.iter().map(|argument| self.evaluate(argument, frame));

@@ -7,6 +7,7 @@
 
 use std::borrow::Cow;
 
+use hillock_plugin_sdk::path::push;
 use hillock_plugin_sdk::template::Content;
 use serde_json::{Number, Value};
 
@@ -80,35 +81,27 @@ impl<'a> Found<'a> {
     }
 
     /// What stands under a key or an index.
-    pub(crate) fn child(self, segment: &str, envelope: &impl Envelope) -> Result<Self, Failure> {
-        let path = if self.path.is_empty() {
-            segment.to_owned()
-        } else {
-            format!("{}.{segment}", self.path)
-        };
+    pub(crate) fn child(self, segment: &str) -> Self {
+        let mut path = self.path;
+        let is_top = path.is_empty();
+        push(&mut path, segment);
         let content = match self.kind {
-            Kind::Remote if self.path.is_empty() && segment == "data" => Content::Unfenced,
+            Kind::Remote if is_top && segment == "data" => Content::Unfenced,
             _ => self.content,
         };
         let kind = match self.kind {
             Kind::Missing | Kind::Fence(_) => Kind::Missing,
-            // The host's paths have no way to write these.
-            Kind::Remote if segment.is_empty() || segment.contains('.') => {
-                match fetch(&self.path, envelope)? {
-                    Some(value) => child_of(Cow::Owned(value), segment),
-                    None => Kind::Missing,
-                }
-            }
             Kind::Remote => Kind::Remote,
             Kind::Here(value) => child_of(value, segment),
         };
-        Ok(Self { path, content, kind })
+        Self { path, content, kind }
     }
 
     /// The scalar as text, null as none.
     pub(crate) fn text(&self, envelope: &impl Envelope) -> Result<String, Failure> {
         match &self.kind {
             Kind::Missing => Err(self.missing()),
+            Kind::Remote if self.path.is_empty() => Err(self.missing()),
             Kind::Here(value) => scalar(value).ok_or_else(|| self.no_scalar()),
             Kind::Fence(fence) => Ok(fence.clone()),
             Kind::Remote => match envelope.text(&self.path) {
@@ -150,6 +143,26 @@ impl<'a> Found<'a> {
         }
     }
 
+    /// What a section makes of it.
+    pub(crate) fn shape(&self, envelope: &impl Envelope) -> Shape {
+        match &self.kind {
+            Kind::Missing => Shape::Nothing,
+            Kind::Here(value) => match value.as_ref() {
+                Value::Null | Value::Bool(false) => Shape::Nothing,
+                Value::Bool(true) => Shape::True,
+                Value::Array(_) => Shape::Array,
+                _ => Shape::Other,
+            },
+            Kind::Fence(_) => Shape::Other,
+            Kind::Remote => match envelope.get(&self.path).as_deref() {
+                None | Some("null" | "false") => Shape::Nothing,
+                Some("true") => Shape::True,
+                Some(json) if json.starts_with('[') => Shape::Array,
+                Some(_) => Shape::Other,
+            },
+        }
+    }
+
     /// Whether there is nothing to show: missing, null or empty text.
     pub(crate) fn is_blank(&self, envelope: &impl Envelope) -> bool {
         match &self.kind {
@@ -165,7 +178,10 @@ impl<'a> Found<'a> {
 
     /// That it is not there, by its full path.
     pub(crate) fn missing(&self) -> Failure {
-        Failure::Missing(self.path.clone())
+        match self.path.as_str() {
+            "" => Failure::Failed(WHOLE.to_owned()),
+            path => Failure::Missing(path.to_owned()),
+        }
     }
 
     /// What it is called in a message.
@@ -179,8 +195,19 @@ impl<'a> Found<'a> {
     }
 }
 
+const WHOLE: &str = "this is the whole event and no text; name one of its fields";
+
+/// What tells apart what a section does.
+pub(crate) enum Shape {
+    /// Missing, null or false.
+    Nothing,
+    True,
+    Array,
+    Other,
+}
+
 /// What is left of this outside of any fence.
-pub(crate) fn unfenced(content: Content) -> Content {
+fn unfenced(content: Content) -> Content {
     match content {
         Content::Trusted => Content::Trusted,
         Content::Fenced | Content::Unfenced => Content::Unfenced,
@@ -224,9 +251,13 @@ pub(crate) fn scalar(value: &Value) -> Option<String> {
 }
 
 fn number_text(number: &Number) -> String {
+    let written = number.as_str();
+    if !written.contains(['.', 'e', 'E']) {
+        return written.to_owned();
+    }
     match number.as_f64() {
-        Some(float) if number.is_f64() => float.to_string(),
-        _ => number.to_string(),
+        Some(float) => float.to_string(),
+        None => written.replace('+', ""),
     }
 }
 

@@ -2,6 +2,7 @@
 
 mod content;
 mod fences;
+mod handlebars_js;
 
 use serde_json::{Value, json};
 
@@ -15,10 +16,13 @@ struct Event(Value);
 
 impl Event {
     fn at(&self, path: &str) -> Option<&Value> {
-        path.split('.').try_fold(&self.0, |value, segment| match value {
-            Value::Object(object) => object.get(segment),
-            Value::Array(array) => array.get(segment.parse::<usize>().ok()?),
-            _ => None,
+        let segments = hillock_plugin_sdk::path::segments(path).ok()?;
+        segments.iter().map(|segment| segment.as_ref()).try_fold(&self.0, |value, segment| {
+            match value {
+                Value::Object(object) => object.get(segment),
+                Value::Array(array) => array.get(segment.parse::<usize>().ok()?),
+                _ => None,
+            }
         })
     }
 }
@@ -43,7 +47,7 @@ fn event() -> Event {
             "issue": {"title": "<Leak> & \"loss\"", "number": 7, "body": "äöü", "ratio": 2.0},
             "labels": [{"name": "bug"}, {"name": "urgent"}],
             "tags": ["a", 1, 2.5, true, null],
-            "names": {"x": "Ex", "y": "Why", "dotted.key": "dots"},
+            "names": {"y": "Why", "x": "Ex", "dotted.key": "dots"},
             "key": "y",
             "zero": 0, "no": false, "yes": true, "null": null, "text": "",
             "none": [], "void": {}, "matrix": [[1, 2], [3]],
@@ -94,8 +98,8 @@ fn fields() {
         ("{{data.nothing}}", "data.nothing"),
         ("{{data.action.nothing}}", "data.action.nothing"),
         ("{{data.labels.2.name}}", "data.labels.2.name"),
-        ("{{data.names.[no.key]}}", "data.names.no.key"),
-        ("{{data.[no.such].key}}", "data.no.such.key"),
+        ("{{data.names.[no.key]}}", "data.names.[no.key]"),
+        ("{{data.[no.such].key}}", "data.[no.such].key"),
         ("{{workspace_id}}", "workspace_id"),
     ]);
     check_failed(&["{{data}}", "{{data.labels}}"]);
@@ -127,7 +131,7 @@ fn loops() {
         ("{{#each data.tags}}{{this}};{{/each}}", "a;1;2.5;true;;"),
         (
             "{{#each data.names}}{{@key}}={{this}}@{{@index}} {{/each}}",
-            "dotted.key=dots@0 x=Ex@1 y=Why@2",
+            "y=Why@0 x=Ex@1 dotted.key=dots@2",
         ),
         (
             "{{#each data.labels}}{{@key}}{{#if @first}}!{{/if}}{{../kind}}{{@root.depth}}{{/each}}",
@@ -212,6 +216,66 @@ fn helpers() {
         "{{truncate data.labels 5}}",
         "{{truncate data.action data.key}}",
     ]);
+}
+
+#[test]
+fn what_handlebars_js_makes_of_them() {
+    let event = Event(handlebars_js::event());
+    let inline = |(name, text): &(&str, &str)| {
+        format!("{{{{#*inline \"{name}\"}}}}\n{text}{{{{/inline}}}}\n")
+    };
+    let partials: String = handlebars_js::PARTIALS.iter().map(inline).collect();
+    let mut different = Vec::new();
+    for (template, expected) in handlebars_js::RENDERED {
+        let program = compile(&format!("{template}\n{partials}"));
+        let found = program
+            .map_err(|error| format!("{error:?}"))
+            .and_then(|program| render(&program, &event).map_err(|error| format!("{error:?}")));
+        let found = found.map(|prompt| prompt.text);
+        if found.as_deref() != Ok(*expected) {
+            different.push(format!("{template:?}\n  theirs {expected:?}\n  ours   {found:?}"));
+        }
+    }
+    assert!(different.is_empty(), "{}", different.join("\n"));
+}
+
+#[test]
+fn sections_are_for_what_is_there() {
+    check(&[
+        (
+            "{{#data.nothing.x}}a{{else}}b{{/data.nothing.x}}{{^data.nothing}}c{{/data.nothing}}",
+            "bc",
+        ),
+        ("{{#data.null}}a{{else}}b{{/data.null}}", "b"),
+        ("{{#data.yes}}{{../kind}}{{/data.yes}}", "github.issues"),
+        ("{{#data.labels}}{{name}}@{{@../index}}{{/data.labels}}", "bug@urgent@"),
+    ]);
+    check_missing(&[
+        ("{{#data.issue}}{{nothing}}{{/data.issue}}", "data.issue.nothing"),
+        ("{{#data.labels}}{{nothing}}{{/data.labels}}", "data.labels.0.nothing"),
+        ("{{#data.yes}}{{nothing}}{{/data.yes}}", "nothing"),
+        ("{{> a data.nothing}}{{#*inline \"a\"}}{{x}}{{/inline}}", "data.nothing.x"),
+    ]);
+    check_failed(&["{{#data.yes}}{{this}}{{/data.yes}}", "{{#data.issue}}{{.}}{{/data.issue}}"]);
+}
+
+#[test]
+fn numbers_are_what_the_sender_wrote() {
+    let whole = r#"{"kind":"x","data":{"n":123456789012345678901,"m":-18446744073709551617,
+        "z":0,"list":[18446744073709551616,1.50],"inf":1e400,"f":1.0}}"#;
+    let event = Event(serde_json::from_str(whole).unwrap());
+    for (template, expected) in [
+        (
+            "{{data.n}} {{data.m}} {{data.inf}} {{data.f}}",
+            "123456789012345678901 -18446744073709551617 1e400 1",
+        ),
+        ("{{json data.list}}", "[18446744073709551616,1.50]"),
+        ("{{join data.list ' '}}", "18446744073709551616 1.5"),
+        ("{{#each data.list}}{{this}};{{/each}}", "18446744073709551616;1.5;"),
+        ("{{#if data.n}}a{{/if}}{{#if data.inf}}b{{/if}}{{#if data.z}}c{{/if}}", "ab"),
+    ] {
+        assert_eq!(prompt(template, &event).unwrap().text, expected, "{template}");
+    }
 }
 
 #[test]

@@ -42,6 +42,10 @@ fn conditions_say_nothing_of_the_senders() {
             "{{#each data.labels}}.{{/each}}",
             "{{#with data.issue}}an issue{{/with}}",
             "{{#if data.no}}{{data.action}}{{/if}}",
+            "{{#data.yes}}yes{{/data.yes}}{{^data.no}}no{{/data.no}}",
+            "{{#data.labels}}{{@index}}{{/data.labels}}",
+            "{{#data.yes}}{{kind}}{{/data.yes}}",
+            "{{> a x=kind}}{{#*inline 'a'}}{{x}}{{/inline}}",
             "{{#each data.none}}{{this}}{{else}}none{{/each}}",
         ],
     );
@@ -90,6 +94,13 @@ fn the_senders_words_are_unfenced_as_they_are() {
             "{{#each data.names}}{{#with ../data.issue}}{{@key}}{{/with}}{{/each}}",
             "{{#each data.names}}{{#each ../data.tags}}{{@../key}}{{/each}}{{/each}}",
             "{{#each data.names}}{{truncate @key 1}}{{/each}}",
+            "{{#data.labels}}{{name}}{{/data.labels}}",
+            "{{#data.tags}}{{.}}{{/data.tags}}",
+            "{{#data.issue}}{{title}}{{/data.issue}}",
+            "{{#data.yes}}{{data.action}}{{/data.yes}}",
+            "{{> a}}{{#*inline 'a'}}{{data.action}}{{/inline}}",
+            "{{> a data.issue}}{{#*inline 'a'}}{{title}}{{/inline}}",
+            "{{> a x=data.action}}{{#*inline 'a'}}{{x}}{{/inline}}",
         ],
     );
 }
@@ -114,7 +125,13 @@ fn fences_hold_them() {
             "{{#each data.tags}}{{fence this}}{{/each}}",
             "{{#each data.names}}{{fence @key}}{{/each}}",
             "{{#if data.yes}}{{fence data.action}}{{/if}}",
+            "{{#data.labels}}{{fence name}}{{/data.labels}}",
+            "a\n  {{> a}}\nb\n{{#*inline 'a'}}\n{{fence data.action}}\n{{/inline}}",
             "```\ncode\n```\n{{fence data.action}}",
+            "<!-- a comment -->\n{{fence data.action}}",
+            "<issue>\n{{fence data.action}}\n</issue>",
+            "<details>\n  <summary>x</summary>\n{{fence data.action}}</details>",
+            "`<!--` {{fence data.action}}",
             "`` {{fence data.action}} ``",
         ],
     );
@@ -134,6 +151,12 @@ fn a_fence_that_is_broken_holds_nothing() {
             "~~~\n{{fence data.action}}\n~~~",
             "`````\n{{fence data.action}}\n`````",
             "{{fence kind}}\n```\n{{fence data.action}}\n```",
+            "<!--\n{{fence data.action}}\n-->",
+            "Note: <!-- {{fence data.action}} -->",
+            "<pre>\n{{fence data.action}}\n</pre>",
+            "<pre>{{fence data.action}}</pre>",
+            "{{fence data.action}}\n<!--\n\n{{fence data.action}}\n-->",
+            "- a\n  ```\n```\n{{fence data.action}}",
         ],
     );
     check(Trusted, &["```\n{{fence kind}}\n```", "{{truncate (fence kind) 5}}"]);

@@ -22,6 +22,8 @@ fn fences_stand_on_lines_of_their_own() {
         ("Body: {{~fence data.action~}} end", "Body:\n```\nopened\n```\nend"),
         ("{{#each data.labels}}{{fence name}}{{/each}}", "```\nbug\n```\n```\nurgent\n```"),
         ("{{fence data.null}}", "```\n```"),
+        ("<issue>\n{{fence data.action}}\n</issue>", "<issue>\n\n```\nopened\n```\n</issue>"),
+        ("a < b\n{{fence data.action}}", "a < b\n```\nopened\n```"),
         ("{{truncate (fence data.action) 5}} end", "```\no… end"),
     ]);
 }
@@ -95,7 +97,7 @@ proptest! {
     /// Whatever a template leaves open before a fence, `Fenced` is said only of what is.
     #[test]
     fn what_is_said_to_be_fenced_is(
-        before in "([`~]{2,5}| {0,5}|[a-z>]{1,3}|\n){0,12}",
+        before in "([`~]{2,5}| {0,5}|[a-z>]{1,3}|\n|- |1\\. |<!--|-->|</?(pre|div|x|script)>|<|<\\?){0,12}",
         text in hostile(),
     ) {
         let template = format!("{before}{{{{fence data.a}}}}\nend");
