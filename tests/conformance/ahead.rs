@@ -10,13 +10,14 @@ use hillock::model::id::{ExtensionId, ReplicaId, TriggerId};
 use hillock::model::run::{Ending, NewRun};
 use hillock::model::scope::Scope;
 use hillock::model::time::Time;
+use hillock::store::{Store, commands};
 use hillock::store::controllers::{self, Begin, Turn};
 use hillock::store::events::{self, Activation, activate};
 use hillock::store::gatherings::{Holding, complete};
 use hillock::store::source_states::{self, SourceState};
-use hillock::store::{Store, commands};
 
 use super::fixture::*;
+use crate::harness::claims;
 use crate::harness::database::Database;
 use crate::harness::on_both_databases;
 
@@ -53,7 +54,7 @@ async fn a_retry_is_due_after_its_wait(database: Database) {
     let made = |run: NewRun| NewRun { retry, created_at: wrong(0), ..run };
     let id = scheduled_as(&store, &agent, made).await;
     let held = claim(&store, &worker(), &agent, wrong(1)).await.unwrap();
-    commands::finish(&store, &held.id, &held.token, Ending::failed("no"), wrong(2)).await.unwrap();
+    claims::finish(&store, &held, Ending::failed("no"), wrong(2)).await.unwrap();
     let due = run(&store, &id).await.due_at.unwrap();
     assert!(due > wrong(10));
 
@@ -181,7 +182,7 @@ async fn another_hosts_clock_may_be_a_few_seconds_off(database: Database) {
     let made = |run: NewRun| NewRun { retry, created_at: at(5), ..run };
     let id = scheduled_as(&store, &agent, made).await;
     let held = claim(&store, &worker(), &agent, at(5)).await.unwrap();
-    commands::finish(&store, &held.id, &held.token, Ending::failed("no"), at(5)).await.unwrap();
+    claims::finish(&store, &held, Ending::failed("no"), at(5)).await.unwrap();
     let due = run(&store, &id).await.due_at;
     assert!(put_right(&store, at(0)).await.unwrap().is_empty());
     assert_eq!(run(&store, &id).await.due_at, due);

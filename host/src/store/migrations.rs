@@ -19,7 +19,7 @@ macro_rules! migrations {
     };
 }
 
-const SQLITE: [(i64, &str, &str); 9] = migrations!(
+const SQLITE: [(i64, &str, &str); 10] = migrations!(
     "sqlite": 1 "0001_inbox_runs_queue",
     2 "0002_automations",
     3 "0003_dispatch",
@@ -31,7 +31,7 @@ const SQLITE: [(i64, &str, &str); 9] = migrations!(
     10 "0010_delivery",
     11 "0011_isolation",
 );
-const POSTGRES: [(i64, &str, &str); 9] = migrations!(
+const POSTGRES: [(i64, &str, &str); 10] = migrations!(
     "postgres": 1 "0001_inbox_runs_queue",
     2 "0002_automations",
     3 "0003_dispatch",
