@@ -7,6 +7,8 @@ use aho_corasick::AhoCorasick;
 
 /// So many bytes tell at once that nothing begins here, as a rule.
 const HEAD: usize = 4;
+/// How much of a beginning is looked for at a text's end, in bytes.
+const BEGINNING_MAX: usize = 16 * 1024;
 /// How many texts that begin alike are compared by their length.
 const ALIKE_MAX: usize = 64;
 
@@ -16,7 +18,7 @@ pub(super) struct Set {
     owners: Vec<usize>,
     sorted: Vec<Vec<u8>>,
     heads: HashSet<[u8; HEAD]>,
-    /// The length of the longest, in bytes.
+    /// The length of the longest, in bytes, as far as is looked for its beginning.
     pub(super) longest: usize,
 }
 
@@ -27,7 +29,7 @@ impl Set {
         let (mut sorted, owners): (Vec<_>, Vec<_>) = texts.into_iter().unzip();
         sorted.sort_unstable();
         let heads = sorted.iter().filter_map(|text| text.first_chunk().copied()).collect();
-        let longest = sorted.iter().map(Vec::len).max().unwrap_or(0);
+        let longest = sorted.iter().map(Vec::len).max().unwrap_or(0).min(BEGINNING_MAX);
         Ok(Self { find, owners, sorted, heads, longest })
     }
 
