@@ -1,6 +1,9 @@
 //! What senders sign and how they are refused: `generic`, `github` and `standard-webhooks`, as
 //! their documentation has it, on both databases.
 
+mod bodies;
+mod repeats;
+
 use std::time::{Duration, Instant};
 
 use base64::Engine as _;
@@ -41,6 +44,7 @@ const CONFIG: &str = r#"
         { slug = "open-github", source = "github", verification = "none" },
         { slug = "closed", source = "generic", secret_ref = "env:GITHUB_WEBHOOK_SECRET", enabled = false },
         { slug = "small", source = "generic", verification = "none", body_max = 10 },
+        { slug = "once", source = "github", secret_ref = "env:GITHUB_WEBHOOK_SECRET", config = { replay = "refuse" } },
         { slug = "generic", workspace = "acme", source = "generic", secret_ref = "env:ACME" },
     ]
 "#;
@@ -206,7 +210,8 @@ async fn duplicates_are_known_by_what_is_signed(database: Database) {
         ("its id by another name", "standard", standard("svix", "d-1", now(), other), 200),
         ("its id elsewhere", "standard-keys", standard("webhook", "d-1", now(), BODY), 202),
         ("github", "github", github_1.clone(), 202),
-        ("its body again", "github", github_1.with("x-github-delivery", "d-9"), 200),
+        ("itself again", "github", github_1.clone(), 200),
+        ("its body again", "github", github_1.with("x-github-delivery", "d-9"), 202),
         ("another", "github", github_2.clone(), 202),
         ("no id", "github", github_2.without("x-github-delivery"), 200),
     ] {

@@ -60,7 +60,7 @@ impl Scene {
 
     async fn accept(&self, event: Event) -> Arc<Event> {
         let event = Arc::new(event);
-        let delivery = Delivery { event: Arc::clone(&event), identities: vec![] };
+        let delivery = Delivery { event: Arc::clone(&event), identities: vec![], likeness: None };
         events::accept(&self.store, vec![delivery]).await.unwrap();
         event
     }

@@ -109,7 +109,7 @@ pub(super) fn event_in(scope: &Scope) -> Event {
 }
 
 pub(super) fn delivery(event: Event, identities: &[[u8; 32]]) -> Delivery {
-    Delivery { event: Arc::new(event), identities: identities.to_vec() }
+    Delivery { event: Arc::new(event), identities: identities.to_vec(), likeness: None }
 }
 
 pub(super) async fn open(database: &Database) -> Store {

@@ -2,12 +2,15 @@
 
 use std::collections::BTreeSet;
 
+use hillock::model::definition::Replay;
 use hillock::model::envelope::{Arrival, Event, Payload, Way};
 use hillock::model::id::{EventId, WebhookId};
 use hillock::model::scope::Scope;
+use hillock::model::time::Time;
 use hillock::store::Store;
 use hillock::store::events::{
-    self, Accepted, EventFilter, EventSummary, accept, activate, find, waiting,
+    self, Accepted, Delivery, EventFilter, EventSummary, Likeness, Meaning, accept, activate, find,
+    waiting,
 };
 
 use super::fixture::{
@@ -25,6 +28,9 @@ on_both_databases!(
     deliveries_without_identities_are_never_duplicates,
     deliveries_of_one_request_go_together,
     rivals_make_one_event,
+    what_reads_alike_is_marked_or_refused,
+    rivals_that_read_alike_see_each_other,
+    what_an_older_host_knew_is_known,
     events_wait_in_order_until_they_are_activated,
     another_workspaces_event_does_not_exist,
     events_are_listed_by_kind_and_endpoint,
@@ -111,8 +117,10 @@ async fn rivals_make_one_event(database: Database) {
     let answers = futures_util::future::join_all(rivals).await;
     let new: Vec<_> = answers.iter().filter(|a| matches!(a, Accepted::New(_))).collect();
     assert_eq!(new.len(), 1);
-    let ids: BTreeSet<_> =
-        answers.iter().map(|(Accepted::New(id) | Accepted::Duplicate(id))| id).collect();
+    let ids = answers.iter().map(|answer| match answer {
+        Accepted::New(id) | Accepted::Duplicate(id) | Accepted::Refused(id) => id,
+    });
+    let ids: BTreeSet<_> = ids.collect();
     assert_eq!(ids.len(), 1);
 }
 
@@ -203,6 +211,92 @@ async fn events_are_listed_by_kind_and_endpoint(database: Database) {
             page.items.iter().map(|event| format!("{}/{}", event.kind, slug(event))).collect();
         assert_eq!(found, wanted, "{filter:?}");
     }
+}
+
+const HOUR_MS: i64 = 60 * 60 * 1000;
+
+fn alike(text: u8, meaning: Meaning) -> Option<Likeness> {
+    Some(Likeness { hash: [text; 32], former: [100; 32], meaning })
+}
+
+/// Accepts an event that came so many hours after the first.
+async fn accept_alike(store: &Store, hours: i64, likeness: Option<Likeness>) -> Accepted {
+    let received_at = Time::from_millis(at(0).as_millis() + hours * HOUR_MS).unwrap();
+    let event = Event { received_at, ..event() };
+    let delivery = Delivery { likeness, ..delivery(event, &[identity()]) };
+    accept(store, vec![delivery]).await.unwrap().pop().unwrap()
+}
+
+async fn repeat_of(store: &Store, accepted: &Accepted) -> Option<EventId> {
+    let Accepted::New(id) = accepted else { panic!("{accepted:?}") };
+    find(store, &Scope::Global, id).await.unwrap().unwrap().0.repeat_of
+}
+
+async fn what_reads_alike_is_marked_or_refused(database: Database) {
+    let store = open(&database).await;
+    let mark = Meaning::Replay(Replay::Mark);
+    let (mut before, mut ids) = (None, vec![]);
+    for (hours, text, repeats) in
+        [(0, 1, false), (1, 1, true), (2, 2, false), (24, 1, true), (49, 1, false)]
+    {
+        let accepted = accept_alike(&store, hours, alike(text, mark)).await;
+        let wanted = before.clone().filter(|_| repeats);
+        assert_eq!(repeat_of(&store, &accepted).await, wanted, "after {hours} h: {ids:?}");
+        let Accepted::New(id) = accepted else { panic!("{accepted:?}") };
+        if text == 1 {
+            before = Some(id.clone());
+        }
+        ids.push(id);
+    }
+    let refuse = alike(1, Meaning::Replay(Replay::Refuse));
+    assert_eq!(accept_alike(&store, 50, refuse.clone()).await, Accepted::Refused(ids[4].clone()));
+    let (summary, _) = find(&store, &Scope::Global, &ids[4]).await.unwrap().unwrap();
+    assert_eq!(summary.repeats, 1);
+    assert!(matches!(accept_alike(&store, 80, refuse).await, Accepted::New(_)));
+    let page = events::list(&store, &Scope::Global, &EventFilter::default(), first_page(10)).await;
+    let marked = page.unwrap().items.into_iter().filter(|event| event.repeat_of.is_some());
+    assert_eq!((marked.count(), database.count("events").await), (2, 6));
+}
+
+async fn rivals_that_read_alike_see_each_other(database: Database) {
+    let store = open(&database).await;
+    for (replay, new, marked) in [(Replay::Mark, 12, 11), (Replay::Refuse, 1, 0)] {
+        let likeness = alike(u8::from(replay == Replay::Mark), Meaning::Replay(replay));
+        let rivals = (0..12).map(async |_| accept_alike(&store, 0, likeness.clone()).await);
+        let answers = futures_util::future::join_all(rivals).await;
+        let accepted: Vec<_> =
+            answers.iter().filter(|answer| matches!(answer, Accepted::New(_))).collect();
+        assert_eq!(accepted.len(), new, "{answers:?}");
+        let mut found = 0;
+        for one in accepted {
+            found += u32::from(repeat_of(&store, one).await.is_some());
+        }
+        assert_eq!(found, marked, "{replay}");
+    }
+}
+
+/// It kept the body alone beside a delivery's name, as an identity like others.
+async fn what_an_older_host_knew_is_known(database: Database) {
+    let store = open(&database).await;
+    let (name, former) = (identity(), [100; 32]);
+    let first = event();
+    let known = Accepted::Duplicate(first.id.clone());
+    accept_one(&store, first.clone(), &[name, former]).await;
+    assert_eq!(accept_one(&store, event(), &[name]).await, known);
+    let same = Delivery { likeness: alike(1, Meaning::Same), ..delivery(event(), &[]) };
+    assert_eq!(accept(&store, vec![same]).await.unwrap(), [known]);
+    let marked = accept_alike(&store, 0, alike(1, Meaning::Replay(Replay::Mark))).await;
+    assert_eq!(repeat_of(&store, &marked).await, Some(first.id));
+
+    let same = |text| Delivery { likeness: alike_anew(text), ..delivery(event(), &[]) };
+    for (text, new) in [(7, true), (7, false), (8, true), (7, false), (8, false)] {
+        let accepted = accept(&store, vec![same(text)]).await.unwrap();
+        assert_eq!(matches!(accepted[0], Accepted::New(_)), new, "{text}");
+    }
+}
+
+fn alike_anew(text: u8) -> Option<Likeness> {
+    Some(Likeness { hash: [text; 32], former: [text + 50; 32], meaning: Meaning::Same })
 }
 
 async fn accept_one(store: &Store, event: Event, identities: &[[u8; 32]]) -> Accepted {

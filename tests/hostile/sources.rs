@@ -1,4 +1,5 @@
-//! Sources that misbehave: the sender is told to try again, and nothing is stored.
+//! Sources that misbehave, and nothing is stored: of one that crashes or exceeds a limit, the sender is
+//! told to try again; what it makes of a request and may not is the request's fault.
 
 use std::fmt::Write as _;
 
@@ -6,8 +7,20 @@ use super::{MISDEEDS, SANDBOX, folder};
 use crate::harness::host::Host;
 use crate::harness::senders::{Delivery, hostile};
 
-/// What a source may not answer with.
-const FORGERIES: [&str; 5] = ["forge", "forge-kind", "forge-data", "forge-reply", "forge-many"];
+/// What a source may not answer with, and what its sender hears of it.
+const FORGERIES: [(&str, &str); 11] = [
+    ("forge", "a webhook source may not make events of the kind `hook.run.completed`"),
+    ("forge-kind", "`Not A..kind` is not a kind"),
+    ("forge-kind-long", "is not a kind: dotted segments of a-z 0-9 - _, at most 128 characters"),
+    ("forge-data", "an event's data is not well-formed JSON"),
+    ("forge-reply", "its reply is not one that a source may give"),
+    ("forge-more", "more than 1000 events of one request"),
+    ("forge-many", "it is beyond the component's output limit"),
+    ("forge-identities", "more than 8 identities of one event"),
+    ("forge-unnamed", "an event is recognised by 1 to 512 bytes, and not by 0"),
+    ("forge-name", "an event is recognised by 1 to 512 bytes, and not by 1024"),
+    ("forge-time", "an event of 18446744073709551615 ms after 1970 is none of these years"),
+];
 
 /// An endpoint for each of these modes, with a secret, at a slug of the mode's name.
 fn endpoints(modes: impl IntoIterator<Item = &'static str>, workspace: &str) -> String {
@@ -24,9 +37,10 @@ fn endpoints(modes: impl IntoIterator<Item = &'static str>, workspace: &str) -> 
 }
 
 #[tokio::test]
-async fn every_misdeed_and_forgery_is_refused() {
-    let modes =
-        || MISDEEDS.map(|(mode, _)| mode).into_iter().chain(FORGERIES).chain(["host-calls"]);
+async fn every_misdeed_is_refused() {
+    // An answer that is too large is one that may not be, and no misdeed on the way to it.
+    let misdeeds = || MISDEEDS.iter().filter(|(mode, _)| *mode != "output-small");
+    let modes = || misdeeds().map(|(mode, _)| *mode).chain(["host-calls"]);
     let folder = folder(SANDBOX, &endpoints(modes().chain(["ok"]), "")).await;
     let host = folder.serve().await;
     for mode in modes() {
@@ -40,9 +54,30 @@ async fn every_misdeed_and_forgery_is_refused() {
     let id = host.deliver("ok", hostile(b"{\"a\":1}")).await.event_id(202);
     assert_eq!(host.decided(&id).await["verified"]["scheme"], "hostile");
     let written = folder.read("serve.log").unwrap();
-    for (mode, wanted) in MISDEEDS.iter().chain(&[("host-calls", "host call limit")]) {
+    for (mode, wanted) in misdeeds().chain(&[("host-calls", "host call limit")]) {
         assert!(written.contains(wanted), "the host's log tells of {mode}");
     }
+}
+
+#[tokio::test]
+async fn what_a_source_may_not_make_is_refused_with_its_reason() {
+    let modes = || FORGERIES.map(|(mode, _)| mode).into_iter().chain(["output-small"]);
+    let folder = folder(SANDBOX, &endpoints(modes(), "")).await;
+    let host = folder.serve().await;
+    let unknown = host.deliver("nope", hostile(b"{}")).await;
+    for (mode, reason) in FORGERIES.into_iter().chain([("output-small", "output limit")]) {
+        let answer = host.deliver(mode, hostile(b"{}")).await;
+        assert_eq!(answer.problem(422), "malformed", "{mode}");
+        let detail = answer.json()["detail"].as_str().unwrap().to_owned();
+        assert!(detail.contains("what `hostile-source` makes of it cannot be taken: "), "{detail}");
+        assert!(detail.contains(reason), "{mode}: {detail}");
+        assert!(!answer.headers.contains_key("set-cookie"), "{mode}: {answer:?}");
+        // Who has proved nothing hears nothing.
+        let forged = host.deliver(mode, hostile(b"{}").with("x-signature", "00")).await;
+        assert_eq!((forged.status, &forged.body), (401, &unknown.body), "{mode}");
+    }
+    assert_eq!(folder.database.count("events").await, 0);
+    assert!(!folder.read("serve.log").unwrap().contains("ERROR"));
 }
 
 /// A component that does not ask for verification cannot let anything in, nor can one that asks

@@ -144,7 +144,7 @@ impl World {
             payload: Payload::Body,
         });
         let identities = vec![Sha256::digest(notice.id.as_str()).into()];
-        let deliveries = [Delivery { event: Arc::clone(&event), identities }];
+        let deliveries = [Delivery { event: Arc::clone(&event), identities, likeness: None }];
         let id = notice.id.clone();
         let settle = async |store, _| notices::settle(&store, &id, &deliveries, vec![]).await;
         match self.write(replica, format!("settles {}", notice.id), settle).await {

@@ -2,11 +2,12 @@
 
 use std::sync::Arc;
 
+use hillock::model::definition::Replay;
 use hillock::model::envelope::{Arrival, Event, Origin, Payload, Source, Verified, Way};
 use hillock::model::id::{EventId, WebhookId};
 use hillock::model::scope::Scope;
 use hillock::model::time::Time;
-use hillock::store::events::{self, Accepted, Delivery};
+use hillock::store::events::{self, Accepted, Delivery, Likeness, Meaning};
 
 use super::dice::Dice;
 use super::rules;
@@ -27,6 +28,7 @@ struct Sent {
     kind: &'static str,
     number: u64,
     identities: Vec<[u8; 32]>,
+    likeness: Option<Likeness>,
     /// The event that each try would have become.
     tries: Vec<EventId>,
     /// The event that its sender was told of.
@@ -58,6 +60,7 @@ impl Senders {
             kind: dice.pick(&rules::KINDS)?,
             number: self.sent.len() as u64,
             identities,
+            likeness: dice.once_in(2).then(|| likeness(dice)),
             tries: vec![],
             accepted: None,
         });
@@ -95,6 +98,13 @@ impl Sent {
     }
 }
 
+/// One of few, so that many read alike.
+fn likeness(dice: &mut Dice) -> Likeness {
+    let text = u8::try_from(dice.between(1, 40)).unwrap();
+    let replay = if dice.once_in(3) { Replay::Refuse } else { Replay::Mark };
+    Likeness { hash: [text; 32], former: [0; 32], meaning: Meaning::Replay(replay) }
+}
+
 pub(super) fn origin() -> Origin {
     Origin {
         component: "generic".parse().unwrap(),
@@ -115,7 +125,11 @@ impl World {
             let sent = &mut self.senders.sent[place];
             let event = sent.event(now, &mut self.dice);
             posted.push((place, Arc::clone(&event)));
-            deliveries.push(Delivery { event, identities: sent.identities.clone() });
+            deliveries.push(Delivery {
+                event,
+                identities: sent.identities.clone(),
+                likeness: sent.likeness.clone(),
+            });
         }
         let what =
             format!("accepts {:?}", posted.iter().map(|it| it.1.id.as_str()).collect::<Vec<_>>());
@@ -132,6 +146,26 @@ impl World {
         }
     }
 
+    /// A sender hears that its delivery reads like another: one that is there, and not its own.
+    fn refused_as_alike(&mut self, place: usize, id: &EventId) {
+        let there = self.book.events.contains_key(id.as_str());
+        self.must(there, || format!("delivery {place} reads like {id}, which is not there"));
+        let sent = &self.senders.sent[place];
+        let refuses = matches!(
+            &sent.likeness,
+            Some(Likeness { meaning: Meaning::Replay(Replay::Refuse), .. })
+        );
+        let own = sent.tries.contains(id);
+        self.must(refuses && !own, || format!("delivery {place} was refused for {id}"));
+        let alike = |other: &Sent| {
+            let hashes = [other, sent].map(|one| one.likeness.as_ref().map(|one| one.hash));
+            other.tries.contains(id) && other.scope == sent.scope && hashes[0] == hashes[1]
+        };
+        let alike = self.senders.sent.iter().any(alike);
+        self.must(alike, || format!("delivery {place} does not read like {id}"));
+        self.ledger.duplicates_refused += 1;
+    }
+
     /// Senders hear what became of their deliveries.
     fn told_of(&mut self, replica: usize, posted: &[(usize, Arc<Event>)], answers: Vec<Accepted>) {
         for ((place, event), answer) in posted.iter().zip(answers) {
@@ -144,6 +178,10 @@ impl World {
                 Accepted::Duplicate(id) => {
                     self.ledger.duplicates_refused += 1;
                     id
+                }
+                Accepted::Refused(id) => {
+                    self.refused_as_alike(*place, id);
+                    continue;
                 }
             };
             let there = self.book.events.contains_key(id.as_str());

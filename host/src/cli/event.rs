@@ -93,6 +93,7 @@ pub struct Summary {
     producer: Option<Producer>,
     received_at: Time,
     verified: Option<Verified>,
+    repeat_of: Option<EventId>,
     /// When its triggers had all decided.
     pub activated_at: Option<Time>,
     /// How many triggers decided how; an older host does not say.
@@ -221,7 +222,7 @@ fn listed(events: &[Summary]) -> String {
 fn shown(event: &Summary, detail: &Detail) -> anyhow::Result<String> {
     let Detail { envelope, decisions } = detail;
     let verified = event.verified.as_ref();
-    let top = fields([
+    let mut top = vec![
         ("id", event.id.to_string()),
         ("kind", event.kind.to_string()),
         ("workspace", or_none(event.workspace_id.as_ref())),
@@ -232,7 +233,9 @@ fn shown(event: &Summary, detail: &Detail) -> anyhow::Result<String> {
         ("occurred", envelope.occurred_at.to_string()),
         ("received", event.received_at.to_string()),
         ("activated", or_none(event.activated_at)),
-    ]);
+    ];
+    top.extend(event.repeat_of.as_ref().map(|earlier| ("repeat of", earlier.to_string())));
+    let top = fields(top);
     let data = String::from_utf8(indented(envelope.data.get().as_bytes())?)?;
     let decisions: String = decisions.iter().map(Decision::line).collect();
     let decisions = if decisions.is_empty() { "none".to_owned() } else { decisions };

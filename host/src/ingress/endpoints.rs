@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crate::clock::Clock;
 use crate::config::secrets::{self, SecretError};
-use crate::model::definition::{BODY_BYTES_MAX, Definitions, Endpoint};
+use crate::model::definition::{BODY_BYTES_MAX, Definitions, Endpoint, Replay};
 use crate::model::id::WebhookId;
 use crate::model::name::Slug;
 use crate::model::scope::Scope;
@@ -119,6 +119,7 @@ pub(super) fn decoy(clock: Clock) -> Result<OpenEndpoint, String> {
             body_bytes_max: BODY_BYTES_MAX,
             enabled: true,
             config: "{}".to_owned(),
+            replay: Replay::default(),
             owner: None,
         },
     })

@@ -81,7 +81,7 @@ impl Mint {
             body: signal.data,
             payload: Payload::Body,
         };
-        Ok(Delivery { event: Arc::new(event), identities: vec![identity] })
+        Ok(Delivery { event: Arc::new(event), identities: vec![identity], likeness: None })
     }
 
     fn identity(&self, index: usize, own: Option<&str>) -> [u8; 32] {

@@ -9,14 +9,15 @@ use super::endpoints::{Address, Door, Endpoints, OpenEndpoint, decoy};
 use super::inbox::Slot;
 use crate::catalog::Catalog;
 use crate::clock::Clock;
-use crate::model::definition::Definitions;
+use crate::model::definition::{Definitions, Endpoint};
 use crate::model::envelope::{Arrival, Event, Source, Verified, Way};
 use crate::model::id::EventId;
+use crate::model::name::Kind;
 use crate::model::time::Time;
 use crate::sandbox::{
     Activation, Identity, Outcome, Received, Rejection, Reply, Request, Sandbox, SandboxError,
 };
-use crate::store::events::{self, Accepted, Delivery};
+use crate::store::events::{self, Accepted, Delivery, Likeness, Meaning};
 use crate::store::{Store, StoreError};
 
 /// A request whose body has been read within its limit.
@@ -28,7 +29,9 @@ pub struct WebhookRequest {
     pub headers: Vec<(String, Bytes)>,
     /// The query parameters, decoded.
     pub query: Vec<(String, String)>,
-    /// The raw body.
+    /// The body as it was sent, which is what senders sign.
+    pub sent: Bytes,
+    /// The same without its content coding.
     pub body: Bytes,
     /// The trace that the sender belongs to (W3C Trace Context).
     pub traceparent: Option<String>,
@@ -41,6 +44,8 @@ pub enum Answer {
     Accepted(Vec<EventId>),
     /// They were there already.
     Known(Vec<EventId>),
+    /// They read like these events, by other names, and the endpoint refuses that.
+    Repeated(Vec<EventId>),
     /// The request leads to no event.
     Nothing,
     /// What the sender's protocol asks for.
@@ -56,7 +61,7 @@ pub enum Answer {
 /// Why the sender has to try again.
 #[derive(Debug, thiserror::Error)]
 pub enum IngressError {
-    /// The source component crashed, exceeded a limit or made what it may not.
+    /// The source component crashed or exceeded a limit.
     #[error(transparent)]
     Component(#[from] SandboxError),
     /// The store failed.
@@ -131,8 +136,10 @@ impl Webhooks {
             Err(answer) => return Ok(answer),
         };
         let seed = Seed { endpoint, received: &received, id, received_at, traceparent, body };
-        let deliveries = self.deliveries(seed, activations)?;
-        Ok(self.accept(deliveries).await?)
+        match self.deliveries(&seed, activations) {
+            Ok(deliveries) => Ok(self.accept(deliveries).await?),
+            Err(reason) => Ok(unfit(endpoint, &reason)),
+        }
     }
 
     /// Does for an unknown endpoint what it takes to refuse a wrong signature.
@@ -152,10 +159,11 @@ impl Webhooks {
         id: &EventId,
         received_at: Time,
     ) -> Result<Received, SandboxError> {
-        let WebhookRequest { method, headers, query, body, .. } = request;
+        let WebhookRequest { method, headers, query, sent, body, .. } = request;
         let (config, secrets) = (Arc::clone(&endpoint.config), Arc::clone(&endpoint.secrets));
         let id = id.clone();
-        let request = Request { id, received_at, method, headers, query, body, config, secrets };
+        let request =
+            Request { id, received_at, method, headers, query, sent, body, config, secrets };
         let definition = &endpoint.definition;
         self.sandbox.receive(&definition.source, &definition.scope, request).await
     }
@@ -169,15 +177,16 @@ impl Webhooks {
         let slug = &endpoint.definition.slug;
         match &received.answer {
             Err(Rejection::Unauthorized) => {
-                let failure = received.failure.map(|failure| failure.to_string());
+                let failure = received.proof.failure.map(|failure| failure.to_string());
                 tracing::info!(endpoint = %slug, reason = failure, "a request was not authorised");
                 Err(Answer::Unauthorized)
             }
             // Whatever else it says: a sender who has proved nothing learns nothing.
-            _ if !endpoint.secrets.is_empty() && received.verified.is_none() => {
+            _ if !endpoint.secrets.is_empty() && received.proof.verified.is_none() => {
                 tracing::warn!(endpoint = %slug, "the source component verified nothing");
                 Err(Answer::Unauthorized)
             }
+            Err(Rejection::Unfit(why)) => Err(unfit(endpoint, why)),
             Err(Rejection::Malformed(why)) => Err(Answer::Malformed(why.clone())),
             Err(Rejection::UnsupportedMediaType(why)) => {
                 Err(Answer::UnsupportedMediaType(why.clone()))
@@ -188,14 +197,15 @@ impl Webhooks {
         }
     }
 
+    /// The events that these mean, or why one of them is not a webhook's to make.
     fn deliveries(
         &self,
-        seed: Seed<'_>,
+        seed: &Seed<'_>,
         activations: Vec<Activation>,
-    ) -> Result<Vec<Delivery>, SandboxError> {
+    ) -> Result<Vec<Delivery>, String> {
         let mut deliveries = Vec::with_capacity(activations.len());
         for (i, activation) in activations.into_iter().enumerate() {
-            refuse_reserved(&seed, &activation)?;
+            refuse_reserved(seed, &activation)?;
             let id = if i == 0 { seed.id.clone() } else { self.clock.event_id() };
             deliveries.push(seed.delivery(i, id, activation));
         }
@@ -205,28 +215,42 @@ impl Webhooks {
     async fn accept(&self, deliveries: Vec<Delivery>) -> Result<Answer, StoreError> {
         let events: Vec<Arc<Event>> = deliveries.iter().map(|d| Arc::clone(&d.event)).collect();
         let accepted = events::accept(&self.store, deliveries).await?;
-        let mut any_new = false;
+        let (mut any_new, mut any_known) = (false, false);
         let ids = accepted.into_iter().zip(events).map(|(accepted, event)| match accepted {
             Accepted::New(id) => {
                 any_new = true;
                 self.inbox.put(event);
                 id
             }
-            Accepted::Duplicate(id) => id,
+            Accepted::Duplicate(id) => {
+                any_known = true;
+                id
+            }
+            Accepted::Refused(id) => id,
         });
         let ids = ids.collect();
-        Ok(if any_new { Answer::Accepted(ids) } else { Answer::Known(ids) })
+        Ok(match (any_new, any_known) {
+            (true, _) => Answer::Accepted(ids),
+            (false, true) => Answer::Known(ids),
+            (false, false) => Answer::Repeated(ids),
+        })
     }
 }
 
-fn refuse_reserved(seed: &Seed<'_>, activation: &Activation) -> Result<(), SandboxError> {
+/// What the source made of the request is nothing that the host takes. Its sender hears so, since
+/// sending it again helps nobody.
+fn unfit(endpoint: &OpenEndpoint, reason: &str) -> Answer {
+    let Endpoint { slug, source, .. } = &endpoint.definition;
+    tracing::warn!(endpoint = %slug, component = %source, reason, "a request was refused");
+    Answer::Malformed(format!("what `{source}` makes of it cannot be taken: {reason}"))
+}
+
+fn refuse_reserved(seed: &Seed<'_>, activation: &Activation) -> Result<(), String> {
     let kind = &activation.kind;
     if Source::Webhook.may_mint(seed.endpoint.definition.slug.as_str(), kind) {
         return Ok(());
     }
-    let component = seed.received.origin.component.clone();
-    let reason = format!("a webhook source may not make events of the kind `{kind}`");
-    Err(SandboxError::Refused { component, reason })
+    Err(format!("a webhook source may not make events of the kind `{kind}`"))
 }
 
 /// What all events of one request have in common.
@@ -242,9 +266,21 @@ struct Seed<'r> {
 impl Seed<'_> {
     fn delivery(&self, index: usize, id: EventId, activation: Activation) -> Delivery {
         let definition = &self.endpoint.definition;
-        let identities = activation.identities.iter().map(|known| self.hash(index, known));
-        let identities = identities.collect();
-        let verified = self.received.verified.as_ref().map(|(scheme, key_ref)| Verified {
+        let mut identities = Vec::new();
+        let mut meaning = None;
+        for identity in &activation.identities {
+            match identity {
+                Identity::BodyHash => meaning = Some(Meaning::Same),
+                Identity::Id(id) => {
+                    identities.push(self.hash(index, [b"id", id.as_bytes()]));
+                    if !self.received.proof.signed.contains(id) {
+                        meaning = meaning.or(Some(Meaning::Replay(definition.replay)));
+                    }
+                }
+            }
+        }
+        let likeness = meaning.map(|meaning| self.likeness(index, &activation.kind, meaning));
+        let verified = self.received.proof.verified.as_ref().map(|(scheme, key_ref)| Verified {
             scheme: scheme.clone(),
             key_ref: key_ref.to_string(),
             at: self.received_at,
@@ -268,23 +304,23 @@ impl Seed<'_> {
             body: self.body.clone(),
             payload: activation.payload,
         };
-        Delivery { event: Arc::new(event), identities }
+        Delivery { event: Arc::new(event), identities, likeness }
+    }
+
+    fn likeness(&self, index: usize, kind: &Kind, meaning: Meaning) -> Likeness {
+        let body: &[u8] = &self.body;
+        // No kind has a space.
+        let kind = format!("kind {kind} ");
+        Likeness {
+            hash: self.hash(index, [kind.as_bytes(), body]),
+            former: self.hash(index, [b"body", body]),
+            meaning,
+        }
     }
 
     /// Events of one request are told apart by their place in it.
-    fn hash(&self, index: usize, identity: &Identity) -> [u8; 32] {
-        let mut hash = Sha256::new();
-        hash.update((index as u64).to_be_bytes());
-        match identity {
-            Identity::Id(id) => {
-                hash.update(b"id");
-                hash.update(id.as_bytes());
-            }
-            Identity::BodyHash => {
-                hash.update(b"body");
-                hash.update(&self.body);
-            }
-        }
-        hash.finalize().into()
+    fn hash(&self, index: usize, parts: [&[u8]; 2]) -> [u8; 32] {
+        let hash = Sha256::new().chain_update((index as u64).to_be_bytes());
+        parts.iter().fold(hash, |hash, part| hash.chain_update(part)).finalize().into()
     }
 }

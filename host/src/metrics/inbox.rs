@@ -12,6 +12,8 @@ pub enum WebhookOutcome {
     Accepted,
     /// They were there before.
     Duplicate,
+    /// They read like earlier ones, and the endpoint refuses that.
+    Repeated,
     /// It leads to no event.
     Nothing,
     /// The sender's protocol asks for an answer of its own.
@@ -29,9 +31,10 @@ pub enum WebhookOutcome {
 }
 
 impl WebhookOutcome {
-    const ALL: [Self; 9] = [
+    const ALL: [Self; 10] = [
         Self::Accepted,
         Self::Duplicate,
+        Self::Repeated,
         Self::Nothing,
         Self::Reply,
         Self::Unauthorized,
@@ -45,6 +48,7 @@ impl WebhookOutcome {
         match self {
             Self::Accepted => "accepted",
             Self::Duplicate => "duplicate",
+            Self::Repeated => "repeated",
             Self::Nothing => "nothing",
             Self::Reply => "reply",
             Self::Unauthorized => "unauthorized",

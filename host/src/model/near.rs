@@ -33,6 +33,15 @@ fn distance(known: &str, written: &str) -> usize {
     row[written.len()]
 }
 
+/// What to say to somebody who wrote a name that is none of `known`; those are called `what`.
+pub fn unknown(what: &str, known: &[&str], written: &str) -> String {
+    match nearest(known.iter().copied(), written) {
+        Some(near) => format!("is unknown; did you mean `{near}`?"),
+        None if known.is_empty() => format!("is unknown; there are no {what} here"),
+        None => format!("is unknown; {what} here are {}", known.join(", ")),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -8,7 +8,7 @@ use tokio::runtime::{Handle, RuntimeFlavor};
 use tokio::task::block_in_place;
 use tokio::time::timeout;
 use wasmtime::component::Resource;
-use wasmtime::{Store, Trap};
+use wasmtime::{Store, Trap, WasmBacktrace};
 
 use super::Sandbox;
 use super::complaint::Complaint;
@@ -242,6 +242,12 @@ fn limit_of(error: &wasmtime::Error, limits: Limits) -> Option<Limit> {
         .chain()
         .any(|cause| cause.to_string().contains("fuel allocated for hostcalls has been exhausted"));
     copied_too_much.then_some(Limit::Output(limits.output_bytes))
+}
+
+/// Whether a call failed after its guest had returned, over what it returned: no guest's code is under
+/// way then that could be traced.
+pub(super) fn is_of_the_answer(error: &wasmtime::Error) -> bool {
+    !error.is::<Trap>() && !error.is::<WasmBacktrace>()
 }
 
 /// The innermost cause: what lies around it is a backtrace of the guest.

@@ -5,10 +5,12 @@ pub(super) mod signals;
 use super::FilterVerdict;
 use super::SandboxError;
 use super::bindings::{diagnostics, filter_rules, source_world, template_world};
+use super::error::Limit;
 use super::imports::Incoming;
-use super::request::{Activation, Identity, Outcome, Received, Rejection, Reply};
+use super::request::{Activation, Identity, Outcome, Proof, Received, Rejection, Reply};
 use crate::model::envelope::{Origin, Payload};
 use crate::model::json;
+use crate::model::name::InvalidName;
 use crate::model::problem::Problem;
 use crate::model::text::shortened;
 use crate::model::time::Time;
@@ -23,79 +25,97 @@ const ACTIVATIONS_MAX: usize = 1000;
 const KEPT_BYTES_MAX: usize = 32 * 1024 * 1024;
 /// How many identities an event may have.
 const IDENTITIES_MAX: usize = 8;
+/// The longest of them, in bytes.
+const IDENTITY_BYTES_MAX: usize = 512;
 
 type Answer = Result<source_world::Outcome, source_world::Rejection>;
 
-pub(super) fn received(
-    origin: &Origin,
-    incoming: Incoming,
-    answer: Answer,
-) -> Result<Received, SandboxError> {
+pub(super) fn received(origin: &Origin, incoming: Incoming, answer: Answer) -> Received {
     let answer = match answer {
-        Ok(source_world::Outcome::Activations(list)) => activations(origin, &incoming, list)?,
-        Ok(source_world::Outcome::Reply(said)) => Ok(Outcome::Reply(reply(origin, said)?)),
+        Ok(source_world::Outcome::Activations(list)) => activations(&incoming, list),
+        Ok(source_world::Outcome::Reply(said)) => reply(said),
         Err(rejection) => Err(rejection_of(rejection)),
     };
-    let Incoming { verified, failure, .. } = incoming;
-    Ok(Received { answer, verified, failure, origin: origin.clone() })
+    let Incoming { proof, .. } = incoming;
+    Received { answer, proof, origin: origin.clone() }
+}
+
+/// What the host verified of a request of which the component made more than it may hand over.
+pub(super) fn too_much(origin: &Origin, proof: Proof, limit: Limit) -> Received {
+    let answer = Err(Rejection::Unfit(format!("it is beyond the component's {limit}")));
+    Received { answer, proof, origin: origin.clone() }
 }
 
 fn activations(
-    origin: &Origin,
     incoming: &Incoming,
     list: Vec<source_world::Activation>,
-) -> Result<Result<Outcome, Rejection>, SandboxError> {
+) -> Result<Outcome, Rejection> {
     if list.len() > ACTIVATIONS_MAX {
-        return Err(refused(origin, format!("more than {ACTIVATIONS_MAX} events of one request")));
+        return Err(unfit(format!("more than {ACTIVATIONS_MAX} events of one request")));
     }
     if list.len().saturating_mul(incoming.request.body.len()) > KEPT_BYTES_MAX {
-        return Err(refused(origin, "too many events of so large a request"));
+        return Err(unfit("too many events of so large a request"));
     }
     let names_body = |a: &source_world::Activation| matches!(a.data, source_world::Payload::Body);
     if list.iter().any(names_body) {
         let body = &incoming.request.body;
         if body.is_empty() {
-            return Ok(Err(Rejection::Malformed("the body is empty".to_owned())));
+            return Err(Rejection::Malformed("the body is empty".to_owned()));
         }
-        if let Err(error) = json::check(body) {
-            return Ok(Err(Rejection::Malformed(format!("the body is {error}"))));
-        }
+        json::check(body).map_err(|error| Rejection::Malformed(format!("the body is {error}")))?;
     }
-    let list = list.into_iter().map(|said| activation(origin, said));
-    Ok(Ok(Outcome::Activations(list.collect::<Result<_, _>>()?)))
+    let list = list.into_iter().map(activation);
+    Ok(Outcome::Activations(list.collect::<Result<_, _>>()?))
 }
 
-fn activation(origin: &Origin, said: source_world::Activation) -> Result<Activation, SandboxError> {
+fn activation(said: source_world::Activation) -> Result<Activation, Rejection> {
     let payload = match said.data {
         source_world::Payload::Body => Payload::Body,
         source_world::Payload::Json(text) => {
-            json::check(text.as_bytes()).map_err(|error| refused(origin, error.to_string()))?;
+            json::check(text.as_bytes())
+                .map_err(|error| unfit(format!("an event's data is {error}")))?;
             Payload::Json(text.into())
         }
     };
     if said.dedupe.len() > IDENTITIES_MAX {
-        return Err(refused(origin, format!("more than {IDENTITIES_MAX} identities of one event")));
+        return Err(unfit(format!("more than {IDENTITIES_MAX} identities of one event")));
     }
-    let identity = |said| match said {
-        source_world::Identity::Id(id) => Identity::Id(id),
-        source_world::Identity::BodyHash => Identity::BodyHash,
-    };
-    Ok(Activation {
-        kind: said.kind.parse().map_err(|error| refused(origin, format!("{error}")))?,
-        payload,
-        identities: said.dedupe.into_iter().map(identity).collect(),
-        occurred_at: said.occurred_at.and_then(|ms| Time::from_millis(i64::try_from(ms).ok()?)),
-    })
+    let kind = said.kind.parse().map_err(|error: InvalidName| unfit(error.to_string()))?;
+    let identities = said.dedupe.into_iter().map(identity).collect::<Result<_, _>>()?;
+    let occurred_at = said.occurred_at.map(instant).transpose()?;
+    Ok(Activation { kind, payload, identities, occurred_at })
 }
 
-fn reply(origin: &Origin, said: source_world::Reply) -> Result<Reply, SandboxError> {
+fn identity(said: source_world::Identity) -> Result<Identity, Rejection> {
+    match said {
+        source_world::Identity::BodyHash => Ok(Identity::BodyHash),
+        source_world::Identity::Id(id) if (1..=IDENTITY_BYTES_MAX).contains(&id.len()) => {
+            Ok(Identity::Id(id))
+        }
+        source_world::Identity::Id(id) => Err(unfit(format!(
+            "an event is recognised by 1 to {IDENTITY_BYTES_MAX} bytes, and not by {}",
+            id.len()
+        ))),
+    }
+}
+
+fn instant(ms: u64) -> Result<Time, Rejection> {
+    let instant = i64::try_from(ms).ok().and_then(Time::from_millis);
+    instant.ok_or_else(|| unfit(format!("an event of {ms} ms after 1970 is none of these years")))
+}
+
+fn unfit(reason: impl AsRef<str>) -> Rejection {
+    Rejection::Unfit(shortened(reason.as_ref(), REASON_BYTES_MAX))
+}
+
+fn reply(said: source_world::Reply) -> Result<Outcome, Rejection> {
     let source_world::Reply { status, content_type, body } = said;
     let media_type =
         content_type.len() <= 255 && content_type.bytes().all(|c| (b' '..=b'~').contains(&c));
     if !(200..300).contains(&status) || body.len() > REPLY_BYTES_MAX || !media_type {
-        return Err(refused(origin, "its reply is not one that a source may give"));
+        return Err(unfit("its reply is not one that a source may give"));
     }
-    Ok(Reply { status, content_type, body })
+    Ok(Outcome::Reply(Reply { status, content_type, body }))
 }
 
 fn rejection_of(rejection: source_world::Rejection) -> Rejection {

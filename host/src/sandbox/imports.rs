@@ -14,10 +14,10 @@ use super::bindings::{envelope, log, request, verify};
 use super::guest::Guest;
 use super::provenance;
 use super::registry::Kind;
-use super::request::Request;
+use super::request::{Proof, Request};
 use crate::model::envelope::Envelope;
 use crate::model::json;
-use crate::model::secret::{Secret, SecretRef};
+use crate::model::secret::Secret;
 use crate::model::signature::{self, Algorithm, Claim, Encoding, Failure, KeyForm};
 
 /// How many claims a source may make of one request; each may cost a pass over the body.
@@ -69,15 +69,14 @@ impl log::Host for Guest {
 #[expect(unreachable_pub, reason = "the generated bindings export it again")]
 pub struct Incoming {
     pub(super) request: Request,
-    pub(super) verified: Option<(String, SecretRef)>,
-    pub(super) failure: Option<Failure>,
+    pub(super) proof: Proof,
     claims: u32,
     json: OnceLock<std::result::Result<Value, request::BodyError>>,
 }
 
 impl Incoming {
     pub(super) fn new(request: Request) -> Self {
-        Self { request, verified: None, failure: None, claims: 0, json: OnceLock::new() }
+        Self { request, proof: Proof::default(), claims: 0, json: OnceLock::new() }
     }
 
     /// The body as JSON, parsed when it is first asked for.
@@ -104,24 +103,25 @@ impl Incoming {
     fn check(&mut self, claim: &verify::Claim) -> std::result::Result<(), Failure> {
         self.claims += 1;
         if self.claims > CLAIMS_MAX {
-            self.verified = None;
-            self.failure = Some(Failure::Malformed);
+            self.proof = Proof { failure: Some(Failure::Malformed), ..Proof::default() };
         }
-        if let Some(failure) = self.failure.filter(|failure| *failure != Failure::NoSecret) {
+        if let Some(failure) = self.proof.failure.filter(|failure| *failure != Failure::NoSecret) {
             return Err(failure);
         }
         let secrets: Vec<Secret> =
             self.request.secrets.iter().map(|known| known.secret.clone()).collect();
-        match signature::check(&claim_on(claim, &self.request.body), &secrets, self.at()) {
+        match signature::check(&claim_on(claim, &self.request.sent), &secrets, self.at()) {
             Ok(index) => {
                 let key_ref = self.request.secrets[index].key_ref.clone();
-                self.verified = Some((claim.scheme.clone(), key_ref));
+                self.proof.verified = Some((claim.scheme.clone(), key_ref));
+                self.proof.signed = texts(claim);
                 Ok(())
             }
             Err(failure) => {
-                self.failure = Some(failure);
+                self.proof.failure = Some(failure);
                 if failure != Failure::NoSecret {
-                    self.verified = None;
+                    self.proof.verified = None;
+                    self.proof.signed.clear();
                 }
                 Err(failure)
             }
@@ -131,6 +131,15 @@ impl Incoming {
     fn at(&self) -> crate::model::time::Time {
         self.request.received_at
     }
+}
+
+/// The parts of a claim's message that are not the body.
+fn texts(claim: &verify::Claim) -> String {
+    let texts = claim.message.iter().filter_map(|part| match part {
+        verify::Part::Text(text) => Some(text.as_str()),
+        verify::Part::Body => None,
+    });
+    texts.collect()
 }
 
 fn claim_on<'m>(claim: &'m verify::Claim, body: &'m [u8]) -> Claim<'m> {

@@ -34,9 +34,10 @@ mod signal;
 mod sources;
 
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::Semaphore;
+use wasmtime::component::Resource;
 
 use crate::config::Limits;
 use crate::metrics::Metrics;
@@ -56,6 +57,7 @@ pub use error::{Limit, LoadError, SandboxError};
 pub use extension::{
     Fetch, Fetched, HttpError, HttpRequest, HttpResponse, Poll, PollRefusal, Polled,
 };
+use imports::Incoming;
 use moment::Moment;
 use pool::Pool;
 pub use registry::Kind;
@@ -204,14 +206,36 @@ impl Sandbox {
             scope,
             text: &config,
             moment: Moment::new(request.received_at, request.id.as_str()),
-            lent: imports::Incoming::new(request),
+            lent: Incoming::new(request),
         };
-        let (answer, incoming) = self
+        // What was verified outlives a call whose answer is too large.
+        let proof = Arc::new(Mutex::new(None));
+        let kept = Arc::clone(&proof);
+        let called = self
             .call(call, |world, store, request, _| {
-                Box::pin(world.hillock_plugin_source().call_receive(store, request))
+                Box::pin(async move {
+                    let lent = Resource::new_borrow(request.rep());
+                    let source = world.hillock_plugin_source();
+                    let answer = source.call_receive(&mut *store, request).await;
+                    if answer.as_ref().is_err_and(call::is_of_the_answer) {
+                        let incoming: &Incoming = store.data().table.get(&lent)?;
+                        *kept.lock().unwrap_or_else(PoisonError::into_inner) =
+                            Some(incoming.proof.clone());
+                    }
+                    answer
+                })
             })
-            .await?;
-        convert::received(&component.origin, incoming, answer)
+            .await;
+        let proof = proof.lock().unwrap_or_else(PoisonError::into_inner).take();
+        match (called, proof) {
+            (Ok((answer, incoming)), _) => {
+                Ok(convert::received(&component.origin, incoming, answer))
+            }
+            (Err(SandboxError::Exceeded { limit: limit @ Limit::Output(_), .. }), Some(proof)) => {
+                Ok(convert::too_much(&component.origin, proof, limit))
+            }
+            (Err(error), _) => Err(error),
+        }
     }
 
     /// Has a filter component decide on an event.

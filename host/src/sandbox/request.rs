@@ -33,7 +33,9 @@ pub struct Request {
     pub headers: Vec<(String, Bytes)>,
     /// The query parameters, decoded.
     pub query: Vec<(String, String)>,
-    /// The raw body.
+    /// The body as it was sent, which is what senders sign.
+    pub sent: Bytes,
+    /// The same without its content coding.
     pub body: Bytes,
     /// The endpoint's configuration, as JSON text.
     pub config: Arc<str>,
@@ -92,6 +94,19 @@ pub enum Rejection {
     Malformed(String),
     /// Its content type is not one that the source reads.
     UnsupportedMediaType(String),
+    /// What the component makes of it is nothing that the host takes.
+    Unfit(String),
+}
+
+/// What the host verified while a component read a request.
+#[derive(Clone, Debug, Default)]
+pub struct Proof {
+    /// The scheme and the secret that a signature was verified with.
+    pub verified: Option<(String, SecretRef)>,
+    /// What was signed beside the body: ids and timestamps.
+    pub signed: String,
+    /// Why verification failed, for the operator.
+    pub failure: Option<Failure>,
 }
 
 /// What a source component made of a request, and what the host verified meanwhile.
@@ -99,10 +114,8 @@ pub enum Rejection {
 pub struct Received {
     /// The component's answer.
     pub answer: Result<Outcome, Rejection>,
-    /// The scheme and the secret that a signature was verified with.
-    pub verified: Option<(String, SecretRef)>,
-    /// Why verification failed, for the operator.
-    pub failure: Option<Failure>,
+    /// What was verified.
+    pub proof: Proof,
     /// The component.
     pub origin: Origin,
 }

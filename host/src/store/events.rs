@@ -1,16 +1,17 @@
 //! The inbox: events, what they are recognised by, and what the triggers decided.
 
+mod accept;
+
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use lz4_flex::block::{compress_prepend_size, decompress_size_prepended};
-use sha2::{Digest, Sha256};
+use lz4_flex::block::decompress_size_prepended;
 
 use super::firing::Firing;
 use super::gatherings::Holding;
-use super::sql::{Bind, Reader, Row, Sql, Tx, binds};
+use super::sql::{Reader, Row, Sql, Tx, binds};
 use super::write::{Write, WriteError};
 use super::{Page, PageRequest, Store, StoreError, tally};
 use crate::metrics::Fact;
@@ -21,24 +22,8 @@ use crate::model::name::{Kind, Name};
 use crate::model::scope::{Reach, Scope};
 use crate::model::text::storable;
 use crate::model::time::{SKEW, Time};
-
-/// An event with all it is recognised by when it comes again.
-#[derive(Clone, Debug)]
-pub struct Delivery {
-    /// The event.
-    pub event: Arc<Event>,
-    /// SHA-256 hashes, any one of which makes a later delivery on the same endpoint a duplicate.
-    pub identities: Vec<[u8; 32]>,
-}
-
-/// What became of a delivery.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Accepted {
-    /// It is in the inbox now.
-    New(EventId),
-    /// It has been there already, as this event.
-    Duplicate(EventId),
-}
+pub(super) use accept::Enter;
+pub use accept::{Accepted, Delivery, Likeness, Meaning, accept};
 
 /// What activation makes of an event.
 #[derive(Clone, Debug)]
@@ -77,6 +62,8 @@ pub struct EventSummary {
     pub activated_at: Option<Time>,
     /// How often it came again, and was recognised.
     pub repeats: u32,
+    /// The event that it reads like and that came within a day of it, by another name.
+    pub repeat_of: Option<EventId>,
 }
 
 /// Which events to list.
@@ -90,70 +77,6 @@ pub struct EventFilter {
 
 /// How far before the present [`waiting`] is asked about, at most.
 const GRACE_MAX: Duration = Duration::from_secs(5);
-
-// One round trip for the event, its body and its identities, or for nothing when an identity is
-// known. On SQLite the statements run in order and the binds are common to all of them; on
-// PostgreSQL a rival's uncommitted identity makes this one wait, fail and be applied again.
-const ACCEPT: Sql = Sql {
-    sqlite: "\
-INSERT INTO events
-       (id, workspace_id, kind, source, producer_id, producer, occurred_at, received_at, origin,
-        verified, depth, causes, traceparent)
-SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13
- WHERE NOT EXISTS (SELECT 1
-                     FROM dedupe
-                    WHERE identity IN (SELECT unhex(value) FROM json_each($16)));
-INSERT INTO bodies (event_seq, body, data)
-SELECT last_insert_rowid(), $14, $15
- WHERE changes() = 1
-RETURNING event_seq AS seq;
-INSERT INTO dedupe (identity, event_seq, seen_at)
-SELECT unhex(value), last_insert_rowid(), $8
-  FROM json_each($16)
- WHERE changes() = 1
-    ON CONFLICT DO NOTHING",
-    postgres: "\
-WITH accepted AS (
-    INSERT INTO events
-           (id, workspace_id, kind, source, producer_id, producer, occurred_at, received_at, origin,
-            verified, depth, causes, traceparent)
-    SELECT $1, $2, $3, $4, $5, $6, $7::bigint, $8::bigint, $9, $10, $11::bigint, $12, $13
-     WHERE NOT EXISTS (SELECT 1
-                         FROM dedupe
-                        WHERE identity IN (SELECT decode(value, 'hex')
-                                             FROM json_array_elements_text($16::json)))
-    RETURNING seq
-), kept AS (
-    INSERT INTO bodies (event_seq, body, data)
-    SELECT seq, $14::bytea, $15::bytea
-      FROM accepted
-), remembered AS (
-    INSERT INTO dedupe (identity, event_seq, seen_at)
-    SELECT DISTINCT decode(value, 'hex'), seq, $8::bigint
-      FROM accepted, json_array_elements_text($16::json)
-)
-SELECT seq FROM accepted",
-};
-
-const RECALL: Sql = Sql {
-    sqlite: "\
-UPDATE events
-   SET repeats = repeats + 1
- WHERE seq = (SELECT event_seq
-                FROM dedupe
-               WHERE identity IN (SELECT unhex(value) FROM json_each($1))
-               LIMIT 1)
-RETURNING id",
-    postgres: "\
-UPDATE events
-   SET repeats = repeats + 1
- WHERE seq = (SELECT event_seq
-                FROM dedupe
-               WHERE identity IN (SELECT decode(value, 'hex')
-                                    FROM json_array_elements_text($1::json))
-               LIMIT 1)
-RETURNING id",
-};
 
 const ACTIVATE: Sql = Sql {
     sqlite: "\
@@ -191,7 +114,7 @@ macro_rules! select_events {
         concat!(
             "\
 SELECT seq, id, workspace_id, kind, source, producer_id, producer, occurred_at, received_at, origin,
-       verified, depth, causes, traceparent, body, data, activated_at, repeats
+       verified, depth, causes, traceparent, body, data, activated_at, repeats, repeat_of
   FROM events
   JOIN bodies ON event_seq = seq
 ",
@@ -252,7 +175,7 @@ macro_rules! select_page {
         concat!(
             "\
 SELECT seq, id, workspace_id, kind, source, producer_id, producer, received_at, verified,
-       activated_at, repeats
+       activated_at, repeats, repeat_of
   FROM events
  WHERE ",
             $scope,
@@ -294,14 +217,6 @@ SELECT event_id AS id, outcome, count(*) AS count
  WHERE event_id IN (SELECT json_array_elements_text($1::json))
  GROUP BY event_id, outcome",
 };
-
-/// Puts deliveries into the inbox, all of them or none, unless they are known.
-///
-/// # Errors
-/// When the store fails; then none of them was accepted.
-pub async fn accept(store: &Store, deliveries: Vec<Delivery>) -> Result<Vec<Accepted>, StoreError> {
-    store.write(Enter::new(&deliveries)).await
-}
 
 /// Records an event's decisions with the runs they lead to, and says how many those are. None when
 /// that was done before.
@@ -436,99 +351,6 @@ pub async fn outcomes(
     Ok(outcomes)
 }
 
-/// Deliveries with everything bound: compressing and hashing are not the writer's to wait for.
-pub(super) struct Enter {
-    bound: Vec<Bound>,
-}
-
-impl Enter {
-    pub(super) fn new(deliveries: &[Delivery]) -> Self {
-        Self { bound: deliveries.iter().map(Bound::new).collect() }
-    }
-}
-
-struct Bound {
-    id: EventId,
-    source: Source,
-    identities: String,
-    binds: [Bind; 16],
-}
-
-impl Write for Enter {
-    type Output = Vec<Accepted>;
-    const DOING: &'static str = "accept an event";
-
-    async fn apply(&self, tx: &mut Tx<'_>) -> Result<Vec<Accepted>, WriteError> {
-        let mut accepted = Vec::with_capacity(self.bound.len());
-        for bound in &self.bound {
-            accepted.push(bound.accept(tx).await?);
-        }
-        Ok(accepted)
-    }
-}
-
-impl Bound {
-    fn new(delivery: &Delivery) -> Self {
-        let event = &*delivery.event;
-        let identities = identities_of(delivery);
-        let json = |value: serde_json::Result<String>| value.unwrap_or_default();
-        let data = match &event.payload {
-            Payload::Body => None,
-            Payload::Json(json) => Some(compress_prepend_size(json)),
-        };
-        let binds = binds![
-            event.id.as_str(),
-            event.scope.workspace_id(),
-            event.kind.as_str(),
-            event.source.as_str(),
-            producer_id(event),
-            match &event.way {
-                Way::Endpoint(arrival) => arrival.slug.as_str(),
-                Way::Producer(producer) => producer.name.as_str(),
-            },
-            event.occurred_at,
-            event.received_at,
-            json(serde_json::to_string(&event.origin)),
-            event.verified.as_ref().map(|verified| json(serde_json::to_string(verified))),
-            event.depth,
-            json(serde_json::to_string(&event.causes)),
-            event.traceparent.as_deref(),
-            compress_prepend_size(&event.body),
-            data.as_deref(),
-            identities.as_str(),
-        ];
-        Self { id: event.id.clone(), source: event.source, identities, binds }
-    }
-
-    async fn accept(&self, tx: &mut Tx<'_>) -> Result<Accepted, WriteError> {
-        let new = tx.row(ACCEPT, &self.binds).await?.is_some();
-        tally::note(Fact::Event { source: self.source, new });
-        if new {
-            return Ok(Accepted::New(self.id.clone()));
-        }
-        let known = tx.row(RECALL, &binds![self.identities.as_str()]).await?;
-        let known = known.ok_or(sqlx::Error::RowNotFound)?;
-        Ok(Accepted::Duplicate(Reader::new("dedupe", &known).text("id")?))
-    }
-}
-
-fn producer_id(event: &Event) -> &str {
-    match &event.way {
-        Way::Endpoint(arrival) => arrival.webhook_id.as_str(),
-        Way::Producer(producer) => &producer.id,
-    }
-}
-
-/// The keys of a delivery's identities on its endpoint, as a JSON array of hexadecimal digits.
-fn identities_of(delivery: &Delivery) -> String {
-    let producer_id = producer_id(&delivery.event);
-    let key = |identity: &[u8; 32]| {
-        let hash = Sha256::new().chain_update(producer_id).chain_update(identity).finalize();
-        hex::encode(&hash[..16])
-    };
-    serde_json::Value::from_iter(delivery.identities.iter().map(key)).to_string()
-}
-
 impl Write for Activation {
     type Output = Option<usize>;
     const DOING: &'static str = "activate an event";
@@ -643,6 +465,7 @@ fn read_summary(row: &Row) -> Result<EventSummary, StoreError> {
         verified: read_verified(&r)?,
         activated_at: r.time_if_any("activated_at")?,
         repeats: r.count("repeats")?,
+        repeat_of: r.text_if_any("repeat_of")?,
     })
 }
 

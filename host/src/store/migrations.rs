@@ -19,25 +19,27 @@ macro_rules! migrations {
     };
 }
 
-const SQLITE: [(i64, &str, &str); 10] = migrations!(
+const SQLITE: [(i64, &str, &str); 11] = migrations!(
     "sqlite": 1 "0001_inbox_runs_queue",
     2 "0002_automations",
     3 "0003_dispatch",
     4 "0004_controllers",
     5 "0005_audit",
     6 "0006_retention",
+    7 "0007_repeats",
     8 "0008_clock",
     9 "0009_histories",
     10 "0010_delivery",
     11 "0011_isolation",
 );
-const POSTGRES: [(i64, &str, &str); 10] = migrations!(
+const POSTGRES: [(i64, &str, &str); 11] = migrations!(
     "postgres": 1 "0001_inbox_runs_queue",
     2 "0002_automations",
     3 "0003_dispatch",
     4 "0004_controllers",
     5 "0005_audit",
     6 "0006_retention",
+    7 "0007_repeats",
     8 "0008_clock",
     9 "0009_histories",
     10 "0010_delivery",

@@ -1,17 +1,21 @@
 //! Source `github`: webhooks of GitHub.
 //!
 //! `X-Hub-Signature-256: sha256=<hex>` is an HMAC-SHA256 over the raw body. Nothing else is signed,
-//! the delivery's id included, and there is no timestamp: an event is recognised by its id and by
-//! its body. The kind is `github.` and the value of `X-GitHub-Event`; `ping` is an event like any
-//! other. Refuses form-encoded deliveries: choose `application/json` in the webhook's settings.
+//! the delivery's id included, and there is no timestamp. An event is recognised by the delivery's
+//! id, and by its body where there is none: GitHub sends equal bodies that are not the same event,
+//! so that the host only marks them. The kind is `github.` and the value of `X-GitHub-Event`; `ping`
+//! is an event like any other. Of a form (the other content type in the webhook's settings), the
+//! field `payload` is the data.
 //!
 //! <https://docs.github.com/en/webhooks/using-webhooks/validating-webhook-deliveries>
 
 use hillock_plugin_sdk::export_source;
 use hillock_plugin_sdk::source::{
-    Activation, Algorithm, Claim, Encoding, Identity, Incoming, Outcome, Part, Rejection, Source,
-    header, json_body, signature_header, signatures, verified,
+    Activation, Algorithm, Claim, Encoding, FORM, Identity, Incoming, Outcome, Part, Payload,
+    Rejection, Source, form_fields, header, json_body, signature_header, signatures, verified,
 };
+
+const JSON: &str = "application/json";
 
 struct Github;
 
@@ -20,11 +24,11 @@ export_source!(Github);
 impl Source for Github {
     fn receive(request: &Incoming) -> Result<Outcome, Rejection> {
         verified(request, &claim(request)?)?;
-        require_json(request)?;
+        let data = data(request)?;
         Ok(Outcome::Activations(vec![Activation {
             kind: kind(header(request, "X-GitHub-Event")?)?,
-            data: json_body(request)?,
-            dedupe: identities(header(request, "X-GitHub-Delivery")?),
+            data,
+            dedupe: vec![identity(header(request, "X-GitHub-Delivery")?)],
             occurred_at: None,
         }]))
     }
@@ -39,12 +43,22 @@ fn claim(request: &Incoming) -> Result<Claim, Rejection> {
     })
 }
 
-fn require_json(request: &Incoming) -> Result<(), Rejection> {
-    match request.content_type() {
-        Some(other) if other != "application/json" => {
-            Err(Rejection::UnsupportedMediaType("application/json".to_owned()))
+fn data(request: &Incoming) -> Result<Payload, Rejection> {
+    match request.content_type().as_deref() {
+        None | Some(JSON) => json_body(request),
+        Some(FORM) => payload(form_fields(request)?).map(Payload::Json),
+        Some(_) => Err(Rejection::UnsupportedMediaType(format!("{JSON} and {FORM}"))),
+    }
+}
+
+fn payload(fields: Vec<(String, String)>) -> Result<String, Rejection> {
+    let mut payloads = fields.into_iter().filter(|(name, _)| name == "payload");
+    match (payloads.next(), payloads.next()) {
+        (Some((_, payload)), None) => Ok(payload),
+        (None, _) => Err(Rejection::Malformed("the form has no field `payload`".to_owned())),
+        (Some(_), Some(_)) => {
+            Err(Rejection::Malformed("the form has the field `payload` twice".to_owned()))
         }
-        _ => Ok(()),
     }
 }
 
@@ -59,8 +73,8 @@ fn kind(event: Option<String>) -> Result<String, Rejection> {
     Ok(format!("github.{event}"))
 }
 
-fn identities(delivery: Option<String>) -> Vec<Identity> {
-    delivery.map(Identity::Id).into_iter().chain([Identity::BodyHash]).collect()
+fn identity(delivery: Option<String>) -> Identity {
+    delivery.map_or(Identity::BodyHash, Identity::Id)
 }
 
 #[cfg(test)]
@@ -72,6 +86,17 @@ mod tests {
         assert_eq!(kind(Some("pull_request".to_owned())).unwrap(), "github.pull_request");
         for bad in [None, Some("Push".to_owned()), Some("a.b".to_owned())] {
             assert!(matches!(kind(bad), Err(Rejection::Malformed(_))));
+        }
+    }
+
+    #[test]
+    fn a_form_has_one_payload() {
+        let fields = |names: &[&str]| -> Vec<(String, String)> {
+            names.iter().map(|name| ((*name).to_owned(), "{}".to_owned())).collect()
+        };
+        assert_eq!(payload(fields(&["a", "payload"])).unwrap(), "{}");
+        for bad in [&[][..], &["Payload"], &["payload", "payload"]] {
+            assert!(matches!(payload(fields(bad)), Err(Rejection::Malformed(_))), "{bad:?}");
         }
     }
 }

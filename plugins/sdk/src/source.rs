@@ -87,6 +87,19 @@ pub fn json_text(request: &Incoming, path: &str) -> Result<Option<String>, Rejec
     request.text(path).map_err(malformed)
 }
 
+/// The media type of what a form posts unless it holds files.
+pub const FORM: &str = "application/x-www-form-urlencoded";
+
+/// The fields of a body of the type [`FORM`], in their order, decoded; malformed when it is empty.
+pub fn form_fields(request: &Incoming) -> Result<Vec<(String, String)>, Rejection> {
+    match request.body_size() {
+        0 => Err(Rejection::Malformed(
+            "the body is empty, and this source expects a form".to_owned(),
+        )),
+        _ => Ok(form_urlencoded::parse(&request.body()).into_owned().collect()),
+    }
+}
+
 fn malformed(error: BodyError) -> Rejection {
     Rejection::Malformed(match error {
         BodyError::Empty => "the body is empty, and this source expects JSON".to_owned(),

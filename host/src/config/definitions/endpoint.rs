@@ -2,13 +2,13 @@
 
 use std::path::Path;
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 
-use super::fields::{Fields, count, flag, json_table, list, text, word};
+use super::fields::{Fields, count, flag, list, table, text, word};
 use super::scope;
-use crate::model::definition::{BODY_BYTES_MAX, Endpoint};
+use crate::model::definition::{BODY_BYTES_MAX, Endpoint, Replay};
 use crate::model::id::WebhookId;
-use crate::model::name::Slug;
+use crate::model::name::{Name, Slug};
 use crate::model::secret::SecretRef;
 
 /// The greatest `body_max` an endpoint may ask for, in bytes: a body is held in memory.
@@ -26,7 +26,10 @@ pub(super) fn parse(
     let secrets = secrets(&mut fields);
     let default = u32::try_from(BODY_BYTES_MAX).unwrap_or(BODY_BYTES_CEILING);
     let body_max = fields.or("body_max", default, count(1, BODY_BYTES_CEILING));
-    let config = fields.or("config", "{}".to_owned(), json_table);
+    let table = fields.or("config", Value::Object(Map::new()), table);
+    let has_secret = secrets.as_ref().is_some_and(|secrets| !secrets.is_empty());
+    let replay =
+        table.as_ref().and_then(|table| replay(&mut fields, source.as_ref(), has_secret, table));
     let enabled = fields.or("enabled", true, flag);
     fields.close();
     let (scope, slug) = (scope?, slug?);
@@ -38,9 +41,33 @@ pub(super) fn parse(
         secrets: secrets?.into_iter().map(|secret| below(folder, secret)).collect(),
         body_bytes_max: body_max? as usize,
         enabled: enabled?,
-        config: config?,
+        config: table?.to_string(),
+        replay: replay?,
         owner: None,
     })
+}
+
+/// The one word of a source's configuration that is the host's. A component of somebody else's may
+/// mean anything by it but `refuse`.
+fn replay(
+    fields: &mut Fields<'_>,
+    source: Option<&Name>,
+    has_secret: bool,
+    config: &Value,
+) -> Option<Replay> {
+    let Some(said) = config.get("replay") else { return Some(Replay::default()) };
+    match source.map(Name::as_str) {
+        Some(known @ ("generic" | "standard-webhooks")) if has_secret => {
+            let reason =
+                format!("has no effect: `{known}` knows deliveries by an id that is signed");
+            fields.problem("config.replay", reason);
+            None
+        }
+        Some("generic" | "github" | "standard-webhooks") => {
+            fields.parsed("config.replay", said, word)
+        }
+        _ => Some(word(said).unwrap_or_default()),
+    }
 }
 
 fn secrets(fields: &mut Fields<'_>) -> Option<Vec<SecretRef>> {

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use serde_json::{Map, Value};
 
-use crate::model::near::nearest;
+use crate::model::near;
 use crate::model::problem::Problems;
 
 /// The fields of one table, those that were read already taken out.
@@ -132,10 +132,7 @@ impl<'p> Fields<'p> {
 
 /// What is wrong with a field that is none of these.
 pub(crate) fn unknown(known: &[&str], name: &str) -> String {
-    match nearest(known.iter().copied(), name) {
-        Some(near) => format!("is unknown; did you mean `{near}`?"),
-        None => format!("is unknown; fields here are {}", known.join(", ")),
-    }
+    near::unknown("fields", known, name)
 }
 
 /// Text.
@@ -207,8 +204,13 @@ pub(crate) fn list<T>(
 
 /// A table, as JSON text.
 pub(crate) fn json_table(value: &Value) -> Result<String, String> {
+    table(value).map(|table| table.to_string())
+}
+
+/// A table.
+pub(crate) fn table(value: &Value) -> Result<Value, String> {
     match value {
-        Value::Object(_) => Ok(value.to_string()),
+        Value::Object(_) => Ok(value.clone()),
         other => Err(format!("is {}, not a table", described(other))),
     }
 }

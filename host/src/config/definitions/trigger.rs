@@ -7,7 +7,9 @@ use serde_json::{Map, Value};
 use super::endpoint::{below, parse_slug};
 use super::fields::{Fields, flag, text, word};
 use super::{demands, firing, prompt, scope};
-use crate::model::definition::{BODY_BYTES_MAX, Demands, Endpoint, Filter, Trigger, Untrusted};
+use crate::model::definition::{
+    BODY_BYTES_MAX, Demands, Endpoint, Filter, Replay, Trigger, Untrusted,
+};
 use crate::model::id::TriggerId;
 use crate::model::name::{Name, Slug};
 use crate::model::scope::Scope;
@@ -110,6 +112,7 @@ fn own_endpoint(
         body_bytes_max: BODY_BYTES_MAX,
         enabled: true,
         config: "{}".to_owned(),
+        replay: Replay::default(),
         owner: None,
     }))
 }

@@ -20,6 +20,7 @@ use super::id::{AgentId, TriggerId, WebhookId};
 use super::name::{Name, Slug};
 use super::scope::Scope;
 use super::secret::SecretRef;
+use super::words::words;
 pub use firing::{
     BACKOFF_MAX, CatchUp, DEFERRED_MAX, FireLimit, Gather, Over, Overlap, Priority, Retry,
     Untrusted,
@@ -239,8 +240,23 @@ pub struct Endpoint {
     pub enabled: bool,
     /// What the source component is told, as JSON text.
     pub config: String,
+    /// What becomes of a delivery that reads like an earlier one and is called otherwise.
+    pub replay: Replay,
     /// The trigger that declares it for itself: only that one fires for its events.
     pub owner: Option<TriggerId>,
+}
+
+words! {
+    /// What becomes of a delivery that reads like an earlier one, where its name is not signed: a
+    /// sender may have said the same twice, or somebody sends again what he has overheard.
+    #[derive(Default)]
+    Replay ("a way to treat replays") {
+        /// It is an event, and says which one it reads like.
+        #[default]
+        Mark = "mark",
+        /// It is refused.
+        Refuse = "refuse",
+    }
 }
 
 impl Endpoint {

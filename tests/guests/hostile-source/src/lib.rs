@@ -4,8 +4,10 @@
 //! of the body; reports come as its data, `{"report": "…"}`, after the same verification.
 //! `unverified` makes the same event as `ok` without asking for verification. The forgeries verify
 //! too and answer with what a source may not: `forge` a host's kind, `forge-kind` a malformed kind,
-//! `forge-data` data that is not JSON, `forge-reply` a status that is no reply's, `forge-many`
-//! 100 000 events.
+//! `forge-kind-long` one of 300 characters, `forge-data` data that is not JSON, `forge-reply` a status
+//! that is no reply's, `forge-more` 1001 events, `forge-many` 100 000, `forge-identities` nine things
+//! to recognise one by, `forge-unnamed` an empty one, `forge-name` one of 1 KiB, `forge-time` an
+//! instant long after all calendars.
 
 use hillock_plugin_sdk::export_source;
 use hillock_plugin_sdk::source::{
@@ -55,22 +57,36 @@ fn forged(mode: &str) -> Result<Outcome, Rejection> {
         "unverified" => one("webhook", Payload::Body),
         "forge" => one("hook.run.completed", Payload::Body),
         "forge-kind" => one("Not A..kind", Payload::Body),
+        "forge-kind-long" => one(&"k".repeat(300), Payload::Body),
+        "forge-more" => many(1001),
+        "forge-many" => many(100_000),
+        "forge-identities" => known_by(vec![Identity::BodyHash; 9]),
+        "forge-unnamed" => known_by(vec![Identity::Id(String::new())]),
+        "forge-name" => known_by(vec![Identity::Id("n".repeat(1024))]),
+        "forge-time" => Outcome::Activations(vec![Activation {
+            occurred_at: Some(u64::MAX),
+            ..event("webhook", Payload::Body)
+        }]),
         "forge-data" => one("webhook", Payload::Json("{not json".to_owned())),
         "forge-reply" => Outcome::Reply(Reply {
             status: 503,
             content_type: "text/plain\r\nSet-Cookie: forged=1".to_owned(),
             body: vec![b'x'; 1024 * 1024],
         }),
-        "forge-many" => {
-            let events = (0..100_000).map(|_| event("webhook", Payload::Body));
-            Outcome::Activations(events.collect())
-        }
         _ => return Err(Rejection::Malformed(format!("no mode `{mode}`"))),
     })
 }
 
 fn reported(report: &str) -> Payload {
     Payload::Json(serde_json::json!({ "report": report }).to_string())
+}
+
+fn many(events: u32) -> Outcome {
+    Outcome::Activations((0..events).map(|_| event("webhook", Payload::Body)).collect())
+}
+
+fn known_by(dedupe: Vec<Identity>) -> Outcome {
+    Outcome::Activations(vec![Activation { dedupe, ..event("webhook", Payload::Body) }])
 }
 
 fn one(kind: &str, data: Payload) -> Outcome {
