@@ -50,7 +50,7 @@ pub use examine::{Examined, examine};
 const HANDING_BACK: Duration = Duration::from_secs(10);
 
 /// How many connections may wait to be taken.
-const BACKLOG: u32 = 1024;
+const BACKLOG: u32 = 4096;
 /// How long the connections of workers have at least for what they have to say to the store.
 const GOODBYES: Duration = Duration::from_secs(5);
 
@@ -201,7 +201,8 @@ impl Host {
             draining: self.draining.clone(),
             stop: self.stop.clone(),
         };
-        self.tasks.spawn(api::serve(listener, api::router(Arc::new(api)), self.stop.clone()));
+        let (router, places) = (api::router(Arc::new(api)), self.config.connections_max);
+        self.tasks.spawn(api::serve(listener, router, places, self.stop.clone()));
         Ok(())
     }
 

@@ -71,6 +71,8 @@ pub struct Config {
     pub drain_grace: Duration,
     /// How many runs may be under way at once; the others wait.
     pub max_concurrent_runs: u32,
+    /// How many connections may wait for their clients; beyond, one gives way.
+    pub connections_max: usize,
     /// What the queue holds, and lets out.
     pub queue: QueueLimits,
     /// How the background loops are driven.
@@ -403,8 +405,9 @@ impl Config {
     /// The sections in which `other` says what takes effect at a start only.
     pub fn restart_needed(&self, other: &Self) -> Vec<&'static str> {
         let server = |config: &Self| {
-            let Self { listen, data_dir, drain_grace, max_concurrent_runs, .. } = config.clone();
-            (listen, data_dir, drain_grace, max_concurrent_runs)
+            let Self { listen, data_dir, drain_grace, .. } = config.clone();
+            let Self { max_concurrent_runs, connections_max, .. } = *config;
+            (listen, data_dir, drain_grace, max_concurrent_runs, connections_max)
         };
         let sections = [
             ("server", server(self) != server(other)),

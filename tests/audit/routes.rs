@@ -14,40 +14,15 @@ use crate::harness::client::Answer;
 use crate::harness::database::Database;
 use crate::harness::host::Host;
 use crate::harness::on_both_databases;
+use crate::harness::routes::{Route, routes};
 
 on_both_databases!(every_route_leaves_its_rows);
 
-/// A method and a path, as the router has it.
-type Route = (String, String);
-
-/// The routes that may change something, out of what the routers say of themselves.
+/// The routes that may change something.
 fn mutating() -> BTreeSet<Route> {
-    let routers = hillock::api::routes().map(|router| format!("{router:?}"));
-    let found: BTreeSet<Route> = routers.iter().flat_map(|text| of_router(text)).collect();
+    let found = routes(&["delete", "patch", "post", "put"]);
     assert!(found.len() > 50, "{found:?}");
     found
-}
-
-fn of_router(text: &str) -> Vec<Route> {
-    let text = text.split("fallback_router").next().unwrap();
-    let entries = || text.split("RouteId(").filter_map(|entry| entry.split_once("): "));
-    let path_of = |id: &str| {
-        let path = entries().find_map(|(other, rest)| {
-            rest.strip_prefix('"').filter(|_| other == id)?.split('"').next()
-        });
-        path.unwrap_or_else(|| panic!("no path of route {id}: {text}")).to_owned()
-    };
-    let endpoints = entries().filter(|(_, rest)| rest.starts_with("MethodRouter("));
-    let mut routes = vec![];
-    for (id, endpoint) in endpoints {
-        for method in ["delete", "patch", "post", "put"] {
-            let (_, handler) = endpoint.split_once(&format!(" {method}: ")).unwrap();
-            if !handler.starts_with("None") {
-                routes.push((method.to_uppercase(), path_of(id)));
-            }
-        }
-    }
-    routes
 }
 
 /// Tries routes one after the other, and notes which.

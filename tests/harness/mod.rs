@@ -11,6 +11,7 @@ pub(crate) mod host;
 pub(crate) mod payloads;
 pub(crate) mod process;
 pub(crate) mod proxy;
+pub(crate) mod routes;
 pub(crate) mod seed;
 pub(crate) mod senders;
 pub(crate) mod turns;

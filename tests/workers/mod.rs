@@ -5,6 +5,7 @@ mod bounds;
 mod health;
 mod life;
 mod link;
+mod manners;
 mod rest;
 mod tokens;
 mod waits;

@@ -9,12 +9,12 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use axum::{Json, Router};
 use futures_util::stream;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use serde_json::Value;
 
 use super::Api;
-use super::extract::Parameters;
-use super::json::{InScope, Listing, Paging, ScopeJson, optional};
+use super::json::{InReach, Listing, Paging, ScopeJson};
+use super::parameters::{Given, Parameters, Query};
 use super::problem::Problem;
 use crate::model::audit::{Digest, Place};
 use crate::model::id::AuditId;
@@ -32,31 +32,17 @@ pub(super) fn routes() -> Router<Arc<Api>> {
     Router::new().route("/api/v1/audit", get(list)).route("/api/v1/audit/export", get(export))
 }
 
-#[derive(Debug, Deserialize)]
-struct FilterQuery {
-    actor: Option<String>,
-    action: Option<String>,
-    object: Option<String>,
-    since: Option<String>,
-    until: Option<String>,
-}
-
-#[derive(Debug, Deserialize)]
+#[derive(Debug)]
 struct ListQuery {
-    #[serde(flatten)]
-    filter: FilterQuery,
-    #[serde(flatten)]
-    scope: InScope,
-    #[serde(flatten)]
+    filter: AuditFilter,
+    reach: InReach,
     paging: Paging,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug)]
 struct ExportQuery {
-    #[serde(flatten)]
-    filter: FilterQuery,
-    #[serde(flatten)]
-    scope: InScope,
+    filter: AuditFilter,
+    reach: InReach,
 }
 
 #[derive(Debug, Serialize)]
@@ -99,9 +85,8 @@ async fn list(
     State(api): State<Arc<Api>>,
     Parameters(query): Parameters<ListQuery>,
 ) -> Result<Json<Listing<RecordJson>>, Problem> {
-    let filter = query.filter.read()?;
-    let (reach, page) = (query.scope.reach()?, query.paging.request()?);
-    let page = audit::list(&api.store, reach, &filter, page).await?;
+    let (reach, page) = (query.reach.reach(), query.paging.request());
+    let page = audit::list(&api.store, reach, &query.filter, page).await?;
     Ok(Json(Listing::page(page, RecordJson::from)))
 }
 
@@ -110,7 +95,7 @@ async fn export(
     State(api): State<Arc<Api>>,
     Parameters(query): Parameters<ExportQuery>,
 ) -> Result<Response, Problem> {
-    let (filter, reach) = (query.filter.read()?, query.scope.reach()?);
+    let (filter, reach) = (query.filter, query.reach.reach());
     let through = audit::newest(&api.store, reach.clone()).await?.unwrap_or(0);
     let export = Export { store: api.store.clone(), reach, filter, after: 0, through };
     let lines = stream::try_unfold(export, async |mut export| {
@@ -145,44 +130,45 @@ impl Export {
     }
 }
 
-impl FilterQuery {
-    fn read(&self) -> Result<AuditFilter, Problem> {
-        let (since, until) = (
-            optional::<Time>("since", self.since.as_deref())?,
-            optional::<Time>("until", self.until.as_deref())?,
-        );
-        if since.zip(until).is_some_and(|(since, until)| until < since) {
-            return Err(Problem::parameter("until", "lies before since"));
-        }
-        Ok(AuditFilter {
-            actor: sought("actor", self.actor.as_deref())?,
-            action: action(self.action.as_deref())?,
-            object: sought("object", self.object.as_deref())?,
+impl Query for ListQuery {
+    fn read(given: &mut Given) -> Self {
+        let filter = AuditFilter::read(given);
+        Self { filter, reach: InReach::read(given), paging: Paging::read(given) }
+    }
+}
+
+impl Query for ExportQuery {
+    fn read(given: &mut Given) -> Self {
+        Self { filter: AuditFilter::read(given), reach: InReach::read(given) }
+    }
+}
+
+impl Query for AuditFilter {
+    fn read(given: &mut Given) -> Self {
+        let (since, until) = given.span("since", "until");
+        Self {
+            actor: given.parsed("actor", sought),
+            action: given.parsed("action", action),
+            object: given.parsed("object", sought),
             since,
             until,
-        })
-    }
-}
-
-/// A word to look for; an empty one is none.
-fn sought(name: &str, text: Option<&str>) -> Result<Option<String>, Problem> {
-    let Some(text) = text.filter(|text| !text.is_empty()) else { return Ok(None) };
-    if text.len() > SOUGHT_BYTES_MAX || text.chars().any(char::is_control) {
-        let reason = format!("is not 1 to {SOUGHT_BYTES_MAX} printable characters");
-        return Err(Problem::parameter(name, reason));
-    }
-    Ok(Some(text.to_owned()))
-}
-
-fn action(text: Option<&str>) -> Result<Option<String>, Problem> {
-    let Some(text) = sought("action", text)? else { return Ok(None) };
-    let word = |word: &str| !word.is_empty() && word.bytes().all(|c| c.is_ascii_lowercase());
-    match text.split_once('.') {
-        Some((kind, verb)) if word(kind) && (verb == "*" || word(verb)) => Ok(Some(text)),
-        _ => {
-            let reason = "is not an action such as task.create, nor a prefix such as task.*";
-            Err(Problem::parameter("action", reason))
         }
+    }
+}
+
+/// A word to look for.
+fn sought(text: &str) -> Result<String, String> {
+    if text.len() > SOUGHT_BYTES_MAX || text.chars().any(char::is_control) {
+        return Err(format!("is not 1 to {SOUGHT_BYTES_MAX} printable characters"));
+    }
+    Ok(text.to_owned())
+}
+
+fn action(text: &str) -> Result<String, String> {
+    let word = |word: &str| !word.is_empty() && word.bytes().all(|c| c.is_ascii_lowercase());
+    match sought(text)?.split_once('.') {
+        Some((kind, verb)) if word(kind) && (verb == "*" || word(verb)) => Ok(text.to_owned()),
+        _ => Err("is not an action such as task.create, nor a prefix such as task.*".to_owned()),
     }
 }
 
@@ -216,12 +202,11 @@ mod tests {
     #[test]
     fn an_action_is_two_words_or_all_below_one() {
         for good in ["task.create", "definition.update", "task.*"] {
-            assert_eq!(action(Some(good)).unwrap().as_deref(), Some(good));
+            assert_eq!(action(good).as_deref(), Ok(good));
         }
-        assert_eq!(action(Some("")).unwrap(), None);
         for bad in ["task", "task.", ".create", "*", "*.create", "task.c%", "Task.create", "a.b.c"]
         {
-            assert!(action(Some(bad)).is_err(), "{bad}");
+            assert!(action(bad).is_err(), "{bad}");
         }
     }
 }

@@ -4,19 +4,22 @@
 use std::sync::Arc;
 
 use axum::extract::{Request, State};
-use axum::http::header::{AUTHORIZATION, WWW_AUTHENTICATE};
+use axum::http::header::WWW_AUTHENTICATE;
 use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 
 use super::problem::Problem;
-use super::{Api, author};
+use super::{Api, author, headers};
 use crate::model::audit::Actor;
 use crate::model::id::{KeyId, WorkerId};
 use crate::model::scope::Scope;
 use crate::model::worker::{Bearer, Dismissal, Pass};
 use crate::store::keys;
 use crate::store::workers::{self, Admission};
+
+/// As people write it, and as it is named to them.
+const AUTHORIZATION: &str = "Authorization";
 
 /// Lets through who has a key, and notes which.
 pub(super) async fn require_key(
@@ -59,7 +62,7 @@ pub(super) async fn admission(
     scope: Scope,
     worker: &WorkerId,
 ) -> Result<(Admission, Actor), Barred> {
-    match bearer(headers) {
+    match bearer(headers)? {
         Some(token) if token.starts_with(Bearer::BOOTSTRAP) => {
             Ok((Admission::Token(Bearer::hash_of(token)), Actor::Worker(worker.clone())))
         }
@@ -72,7 +75,7 @@ pub(super) async fn admission(
 pub(super) struct Barred(Problem);
 
 async fn key(api: &Api, headers: &HeaderMap) -> Result<KeyId, Barred> {
-    let key = bearer(headers).ok_or_else(unauthorized)?;
+    let key = bearer(headers)?.ok_or_else(unauthorized)?;
     match keys::find(&api.store, Bearer::hash_of(key)).await {
         Ok(Some(id)) => Ok(id),
         Ok(None) => Err(unauthorized()),
@@ -81,7 +84,7 @@ async fn key(api: &Api, headers: &HeaderMap) -> Result<KeyId, Barred> {
 }
 
 async fn pass(api: &Api, headers: &HeaderMap) -> Result<(Pass, Actor), Barred> {
-    let Some(credential) = bearer(headers).filter(|bearer| bearer.starts_with(Bearer::CREDENTIAL))
+    let Some(credential) = bearer(headers)?.filter(|bearer| bearer.starts_with(Bearer::CREDENTIAL))
     else {
         return Ok((Pass::Key, Actor::Key(key(api, headers).await?)));
     };
@@ -100,10 +103,12 @@ fn actor(pass: Pass) -> Actor {
     }
 }
 
-fn bearer(headers: &HeaderMap) -> Option<&str> {
-    let value = headers.get(AUTHORIZATION)?.to_str().ok()?;
-    let (scheme, key) = value.split_once(' ')?;
-    scheme.eq_ignore_ascii_case("bearer").then(|| key.trim())
+fn bearer(headers: &HeaderMap) -> Result<Option<&str>, Barred> {
+    let value = headers::only(headers, AUTHORIZATION).map_err(Barred)?;
+    Ok(value.and_then(|value| {
+        let (scheme, key) = value.to_str().ok()?.split_once(' ')?;
+        scheme.eq_ignore_ascii_case("bearer").then(|| key.trim())
+    }))
 }
 
 fn forbidden(why: &Dismissal) -> Problem {

@@ -7,8 +7,8 @@ use axum::extract::State;
 use serde::Serialize;
 
 use super::Api;
-use super::extract::Parameters;
-use super::json::{InScope, ScopeJson};
+use super::json::{InReach, ScopeJson};
+use super::parameters::Parameters;
 use super::problem::Problem;
 use crate::model::name::Name;
 use crate::model::policy::Policy;
@@ -61,9 +61,9 @@ struct ClassJson {
 
 pub(super) async fn list(
     State(api): State<Arc<Api>>,
-    Parameters(scope): Parameters<InScope>,
+    Parameters(query): Parameters<InReach>,
 ) -> Result<Json<ClassesJson>, Problem> {
-    let classes = classes::list(&api.store, scope.reach()?, CLASSES_MAX).await?;
+    let classes = classes::list(&api.store, query.reach(), CLASSES_MAX).await?;
     let now = api.clock.now();
     let items = classes.into_iter().map(|class| shown(&api, class, now));
     Ok(Json(ClassesJson { items: items.collect() }))

@@ -7,12 +7,13 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::routing::{get, post};
 use axum::{Json, Router};
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
 use super::Api;
 use super::author::Acting;
-use super::extract::{Parameters, Segment};
-use super::json::{InScope, Listing, Paging, ScopeJson, optional};
+use super::extract::Segment;
+use super::json::{InReach, InScope, Listing, Paging, ScopeJson};
+use super::parameters::{Given, Parameters, Query};
 use super::problem::Problem;
 use crate::dispatch::waiting::{self, Waiting};
 use crate::model::command::{Command, CommandState, CommandType, OnLost};
@@ -35,20 +36,31 @@ pub(super) fn routes() -> Router<Arc<Api>> {
         .route("/api/v1/commands/{id}/cancel", post(cancel))
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug)]
 struct ListQuery {
-    state: Option<String>,
-    #[serde(rename = "type")]
-    kind: Option<String>,
-    agent: Option<String>,
-    run_id: Option<String>,
-    priority: Option<String>,
+    filter: CommandFilter,
     /// Who has it, or had it last: a worker's identifier or name.
     worker: Option<String>,
-    #[serde(flatten)]
-    scope: InScope,
-    #[serde(flatten)]
+    reach: InReach,
     paging: Paging,
+}
+
+impl Query for ListQuery {
+    fn read(given: &mut Given) -> Self {
+        Self {
+            filter: CommandFilter {
+                state: given.word("state"),
+                kind: given.word("type"),
+                agent: given.word("agent"),
+                priority: given.word("priority"),
+                run_id: given.word("run_id"),
+                worker_id: None,
+            },
+            worker: given.text("worker"),
+            reach: InReach::read(given),
+            paging: Paging::read(given),
+        }
+    }
 }
 
 #[derive(Debug, Serialize)]
@@ -117,15 +129,9 @@ async fn list(
     State(api): State<Arc<Api>>,
     Parameters(query): Parameters<ListQuery>,
 ) -> Result<Json<Listing<CommandJson>>, Problem> {
-    let (reach, page) = (query.scope.reach()?, query.paging.request()?);
-    let filter = CommandFilter {
-        state: optional("state", query.state.as_deref())?,
-        kind: optional("type", query.kind.as_deref())?,
-        agent: optional("agent", query.agent.as_deref())?,
-        run_id: optional("run_id", query.run_id.as_deref())?,
-        priority: optional("priority", query.priority.as_deref())?,
-        worker_id: worker(&api, &reach, query.worker.as_deref()).await?,
-    };
+    let (reach, page) = (query.reach.reach(), query.paging.request());
+    let worker_id = worker(&api, &reach, query.worker.as_deref()).await?;
+    let filter = CommandFilter { worker_id, ..query.filter };
     let page = commands::list(&api.store, reach, &filter, page).await?;
     Ok(Json(Listing::page(page, |command| CommandJson::from(&command))))
 }
@@ -136,7 +142,7 @@ async fn worker(
     reach: &Reach,
     named: Option<&str>,
 ) -> Result<Option<WorkerId>, Problem> {
-    let Some(named) = named.filter(|named| !named.is_empty()) else { return Ok(None) };
+    let Some(named) = named else { return Ok(None) };
     // One that is gone is known by its identifier.
     if let Ok(id) = named.parse() {
         return Ok(Some(id));
@@ -165,7 +171,7 @@ async fn show(
     Segment(id): Segment,
     Parameters(scope): Parameters<InScope>,
 ) -> Result<Json<DetailJson>, Problem> {
-    Ok(Json(detail(&api, &scope.scope()?, &read(&id)?).await?))
+    Ok(Json(detail(&api, &scope.scope(), &read(&id)?).await?))
 }
 
 async fn approve(
@@ -193,7 +199,7 @@ async fn decide(
     Parameters(scope): Parameters<InScope>,
     decision: Decision,
 ) -> Result<Json<DetailJson>, Problem> {
-    let (scope, id) = (scope.scope()?, read(&id)?);
+    let (scope, id) = (scope.scope(), read(&id)?);
     let decided = commands::decide(&store, &scope, &id, decision, api.clock.now()).await?;
     match decided.ok_or_else(missing)? {
         Decided::Done => api.hub.notify(),
@@ -212,7 +218,7 @@ async fn cancel(
     Segment(id): Segment,
     Parameters(scope): Parameters<InScope>,
 ) -> Result<(StatusCode, Json<DetailJson>), Problem> {
-    let (scope, id) = (scope.scope()?, read(&id)?);
+    let (scope, id) = (scope.scope(), read(&id)?);
     let canceling = commands::call_off(&store, &scope, &id, api.clock.now()).await?;
     let status = match canceling.ok_or_else(missing)? {
         Canceling::Ended => StatusCode::OK,

@@ -5,11 +5,12 @@ use std::sync::Arc;
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
 use super::Api;
 use super::author::Acting;
-use super::extract::Parameters;
+use super::json::InScope;
+use super::parameters::{Given, Parameters, Query};
 use super::problem::Problem;
 use crate::controllers::{ReloadError, Reloaded};
 use crate::model::problem::{Problem as Warning, Problems};
@@ -26,11 +27,17 @@ pub(super) struct ReloadedJson {
     warnings: Vec<Warning>,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug)]
 pub(super) struct ReloadQuery {
     /// Whether others may be left without what they name.
-    #[serde(default)]
     force: bool,
+}
+
+impl Query for ReloadQuery {
+    fn read(given: &mut Given) -> Self {
+        let _ = InScope::read(given);
+        Self { force: given.flag("force").unwrap_or(false) }
+    }
 }
 
 pub(super) async fn reload(

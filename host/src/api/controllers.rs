@@ -6,11 +6,13 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::routing::{get, post};
 use axum::{Json, Router};
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
 use super::Api;
 use super::author::Acting;
-use super::extract::{Parameters, Segment};
+use super::extract::Segment;
+use super::json::InScope;
+use super::parameters::{Given, Parameters, Query};
 use super::problem::Problem;
 use crate::controllers::{Ran, RunError};
 use crate::model::controller::{Controller, ControllerName, Items, Pass, PassResult};
@@ -63,10 +65,16 @@ struct PassJson {
     items: Items,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug)]
 struct RunQuery {
-    #[serde(default)]
     dry_run: bool,
+}
+
+impl Query for RunQuery {
+    fn read(given: &mut Given) -> Self {
+        let _ = InScope::read(given);
+        Self { dry_run: given.flag("dry_run").unwrap_or(false) }
+    }
 }
 
 #[derive(Debug, Serialize)]
@@ -76,7 +84,10 @@ enum RanJson {
     Rehearsal { dry_run: bool, items: Items },
 }
 
-async fn list(State(api): State<Arc<Api>>) -> Result<Json<ControllersJson>, Problem> {
+async fn list(
+    State(api): State<Arc<Api>>,
+    _: Parameters<InScope>,
+) -> Result<Json<ControllersJson>, Problem> {
     let controllers = api.controllers.list().await?.into_iter();
     let items = controllers.map(|(name, interval, standing)| ControllerJson {
         name,

@@ -15,15 +15,15 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
-use serde::Deserialize;
 use serde_json::Value;
 
 use self::conditions::IfMatch;
 use self::shape::DefinitionJson;
 use super::Api;
 use super::author::Acting;
-use super::extract::{Body, Parameters, Segment};
-use super::json::{InScope, Listing, Paging, optional};
+use super::extract::{Body, Segment};
+use super::json::{InReach, InScope, Listing, Paging};
+use super::parameters::{Given, Parameters, Query};
 use super::problem::Problem;
 use crate::config::definitions::Declared;
 use crate::model::definition::{DefinitionKind, DefinitionSource};
@@ -53,17 +53,27 @@ pub(super) fn routes() -> Router<Arc<Api>> {
     DefinitionKind::ALL.iter().map(of_kind).fold(Router::new(), Router::merge)
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug)]
 struct ListQuery {
-    source: Option<String>,
-    enabled: Option<String>,
-    agent: Option<String>,
-    /// Of triggers: a kind, or a prefix such as `github.*`.
-    event: Option<String>,
-    #[serde(flatten)]
-    scope: InScope,
-    #[serde(flatten)]
+    filter: DefinitionFilter,
+    reach: InReach,
     paging: Paging,
+}
+
+impl Query for ListQuery {
+    fn read(given: &mut Given) -> Self {
+        Self {
+            filter: DefinitionFilter {
+                source: given.word("source"),
+                enabled: given.flag("enabled"),
+                agent: given.word("agent"),
+                // Of triggers: a kind, or a prefix such as `github.*`.
+                event: given.word("event"),
+            },
+            reach: InReach::read(given),
+            paging: Paging::read(given),
+        }
+    }
 }
 
 async fn list(
@@ -71,14 +81,8 @@ async fn list(
     Extension(kind): Extension<DefinitionKind>,
     Parameters(query): Parameters<ListQuery>,
 ) -> Result<Json<Listing<DefinitionJson>>, Problem> {
-    let filter = DefinitionFilter {
-        source: optional("source", query.source.as_deref())?,
-        enabled: optional("enabled", query.enabled.as_deref())?,
-        agent: optional("agent", query.agent.as_deref())?,
-        event: optional("event", query.event.as_deref())?,
-    };
-    let (reach, page) = (query.scope.reach()?, query.paging.request()?);
-    let page = definitions::list(&api.store, kind, reach, &filter, page).await?;
+    let (reach, page) = (query.reach.reach(), query.paging.request());
+    let page = definitions::list(&api.store, kind, reach, &query.filter, page).await?;
     Ok(Json(Listing::page(page, |stored| DefinitionJson::new(stored, &api.registrar))))
 }
 
@@ -88,7 +92,7 @@ async fn show(
     Segment(id): Segment,
     Parameters(scope): Parameters<InScope>,
 ) -> Result<Response, Problem> {
-    let found = find(&api, kind, &scope.scope()?, &id).await?;
+    let found = find(&api, kind, &scope.scope(), &id).await?;
     Ok(answer(&api, StatusCode::OK, found))
 }
 
@@ -99,7 +103,7 @@ async fn create(
     Parameters(scope): Parameters<InScope>,
     Body(spec): Body,
 ) -> Result<Response, Problem> {
-    let spec = placed(kind, &scope.scope()?, spec).map_err(|problems| invalid(kind, &problems))?;
+    let spec = placed(kind, &scope.scope(), spec).map_err(|problems| invalid(kind, &problems))?;
     let id = api.clock.definition_id(kind);
     let declared = read(&api, kind, &id, spec).await?;
     let created = definitions::create(&store, id, declared, api.clock.now()).await?;
@@ -122,7 +126,7 @@ async fn patch(
     headers: HeaderMap,
     Body(patch): Body,
 ) -> Result<Response, Problem> {
-    let meant = Meant { kind, scope: scope.scope()?, id, if_match: IfMatch::read(&headers)? };
+    let meant = Meant { kind, scope: scope.scope(), id, if_match: IfMatch::read(&headers)? };
     fulfil(&api, &store, meant, Wish::Patch(patch)).await
 }
 
@@ -134,7 +138,7 @@ async fn delete(
     Parameters(scope): Parameters<InScope>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let meant = Meant { kind, scope: scope.scope()?, id, if_match: IfMatch::read(&headers)? };
+    let meant = Meant { kind, scope: scope.scope(), id, if_match: IfMatch::read(&headers)? };
     fulfil(&api, &store, meant, Wish::Delete).await
 }
 
@@ -169,7 +173,7 @@ async fn switch(
     headers: HeaderMap,
     enabled: bool,
 ) -> Result<Response, Problem> {
-    let meant = Meant { kind, scope: scope.scope()?, id, if_match: IfMatch::read(&headers)? };
+    let meant = Meant { kind, scope: scope.scope(), id, if_match: IfMatch::read(&headers)? };
     fulfil(&api, &store, meant, Wish::Switch(enabled)).await
 }
 

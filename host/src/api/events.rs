@@ -5,12 +5,13 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::State;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use serde_json::Value;
 
 use super::Api;
-use super::extract::{Parameters, Segment};
-use super::json::{InScope, Listing, Paging, ScopeJson, optional};
+use super::extract::Segment;
+use super::json::{InReach, InScope, Listing, Paging, ScopeJson};
+use super::parameters::{Given, Parameters, Query};
 use super::problem::Problem;
 use crate::model::decision::{Decision, Outcome};
 use crate::model::envelope::{Arrival, Envelope, Producer, Source, Verified, Way};
@@ -19,15 +20,26 @@ use crate::model::name::{Kind, Name};
 use crate::model::time::Time;
 use crate::store::events::{self, EventFilter, EventSummary};
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug)]
 pub(super) struct ListQuery {
-    kind: Option<String>,
-    endpoint: Option<String>,
-    producer: Option<String>,
-    #[serde(flatten)]
-    scope: InScope,
-    #[serde(flatten)]
+    filter: EventFilter,
+    reach: InReach,
     paging: Paging,
+}
+
+impl Query for ListQuery {
+    fn read(given: &mut Given) -> Self {
+        let kind = given.word("kind");
+        let (endpoint, producer) = (given.word("endpoint"), given.word("producer"));
+        if endpoint.is_some() && producer.is_some() {
+            given.wrong("producer", "stands beside endpoint: an event has one of them");
+        }
+        Self {
+            filter: EventFilter { kind, producer: endpoint.or(producer) },
+            reach: InReach::read(given),
+            paging: Paging::read(given),
+        }
+    }
 }
 
 #[derive(Debug, Serialize)]
@@ -44,6 +56,8 @@ pub(super) struct SummaryJson {
     activated_at: Option<Time>,
     /// How many triggers decided how.
     outcomes: BTreeMap<Outcome, u32>,
+    /// The event that it reads like, and that came within a day of it.
+    repeat_of: Option<EventId>,
 }
 
 #[derive(Debug, Serialize)]
@@ -69,15 +83,8 @@ pub(super) async fn list(
     State(api): State<Arc<Api>>,
     Parameters(query): Parameters<ListQuery>,
 ) -> Result<Json<Listing<SummaryJson>>, Problem> {
-    let filter = EventFilter {
-        kind: optional("kind", query.kind.as_deref())?,
-        producer: match optional("endpoint", query.endpoint.as_deref())? {
-            Some(endpoint) => Some(endpoint),
-            None => optional("producer", query.producer.as_deref())?,
-        },
-    };
-    let (reach, page) = (query.scope.reach()?, query.paging.request()?);
-    let page = events::list(&api.store, reach, &filter, page).await?;
+    let (reach, page) = (query.reach.reach(), query.paging.request());
+    let page = events::list(&api.store, reach, &query.filter, page).await?;
     let ids: Vec<&EventId> = page.items.iter().map(|event| &event.id).collect();
     let outcomes = events::outcomes(&api.store, &ids).await?;
     let summary = |event: EventSummary| {
@@ -94,7 +101,7 @@ pub(super) async fn show(
 ) -> Result<Json<EventJson>, Problem> {
     let missing = || Problem::not_found("event");
     let id: EventId = id.parse().map_err(|_| missing())?;
-    let found = events::find(&api.store, &scope.scope()?, &id).await?;
+    let found = events::find(&api.store, &scope.scope(), &id).await?;
     let not_kept = || Problem::not_kept("event", id.minted_at(), api.clock.now());
     let (summary, event) = found.ok_or_else(not_kept)?;
     let decisions = events::decisions(&api.store, &id).await?;
@@ -134,6 +141,7 @@ impl From<EventSummary> for SummaryJson {
             verified: event.verified,
             activated_at: event.activated_at,
             outcomes: BTreeMap::new(),
+            repeat_of: event.repeat_of,
         }
     }
 }

@@ -11,8 +11,9 @@ use serde_json::{Value, json};
 
 use super::Api;
 use super::author::Acting;
-use super::extract::{Body, Parameters, Segment};
+use super::extract::{Body, Segment};
 use super::json::InScope;
+use super::parameters::Parameters;
 use super::problem::{Problem, admit};
 use crate::activation::{ActivationError, FireError, Occasion, Trial};
 use crate::model::content::Content;
@@ -60,7 +61,7 @@ pub(super) async fn test(
     Parameters(scope): Parameters<InScope>,
     Body(body): Body,
 ) -> Result<Json<TrialJson>, Problem> {
-    let scope = scope.scope()?;
+    let scope = scope.scope();
     let trigger = trigger(&api, &scope, &name)?;
     let envelope = match read(body)? {
         TestBody { event_id: Some(id), envelope: None } => {
@@ -89,7 +90,7 @@ pub(super) async fn fire(
     Parameters(scope): Parameters<InScope>,
     Body(body): Body,
 ) -> Result<(StatusCode, Json<FiredJson>), Problem> {
-    let scope = scope.scope()?;
+    let scope = scope.scope();
     let trigger = trigger(&api, &scope, &name)?;
     let occasion = match read(body)? {
         FireBody { event_id: Some(_), data: Some(_) } => {

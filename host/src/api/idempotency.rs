@@ -5,6 +5,7 @@ use serde_json::Value;
 use sha2::{Digest, Sha256};
 use tokio::sync::{Mutex, MutexGuard};
 
+use super::headers::REPEATED;
 use super::problem::Problem;
 use crate::model::json;
 use crate::model::problem::Problems;
@@ -40,6 +41,10 @@ pub(super) fn key(
     path: &str,
     problems: &mut Problems,
 ) -> Option<String> {
+    if headers.get_all(HEADER).iter().count() > 1 {
+        problems.add(HEADER, REPEATED);
+        return None;
+    }
     let header = headers.get(HEADER).map(|value| value.to_str().map(str::to_owned));
     let key = match (header, field) {
         (Some(Err(_)), _) => {

@@ -10,8 +10,9 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::author::Acting;
-use super::extract::{Body, Parameters, Segment};
+use super::extract::{Body, Segment};
 use super::json::InScope;
+use super::parameters::Parameters;
 use super::problem::Problem;
 use super::{Api, idempotency, problem, tasks};
 use crate::config::definitions::fields::{Fields, text, word};
@@ -90,7 +91,7 @@ async fn give_run(
     Body(body): Body,
 ) -> Result<(StatusCode, Json<GivenJson>), Problem> {
     let id = id.parse().map_err(|_| Problem::not_found("run"))?;
-    give(&api, &store, scope.scope()?, Addressee::Run(id), read(body, &headers)?).await
+    give(&api, &store, scope.scope(), Addressee::Run(id), read(body, &headers)?).await
 }
 
 async fn give_task(
@@ -102,7 +103,7 @@ async fn give_task(
     Body(body): Body,
 ) -> Result<(StatusCode, Json<GivenJson>), Problem> {
     let id = tasks::parse(&id)?;
-    give(&api, &store, scope.scope()?, Addressee::Task(id), read(body, &headers)?).await
+    give(&api, &store, scope.scope(), Addressee::Task(id), read(body, &headers)?).await
 }
 
 async fn give(
@@ -208,7 +209,7 @@ async fn list(
 ) -> Result<Json<InputsJson>, Problem> {
     let missing = || Problem::not_found("run");
     let id: RunId = id.parse().map_err(|_| missing())?;
-    let run = runs::find(&api.store, &scope.scope()?, &id).await?.ok_or_else(missing)?;
+    let run = runs::find(&api.store, &scope.scope(), &id).await?.ok_or_else(missing)?;
     let inputs = inputs::of_run(&api.store, &id).await?;
     let pending = inputs::pending(&api.store, &id).await?;
     Ok(Json(InputsJson {

@@ -9,13 +9,14 @@ use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use serde_json::Value;
 
 use super::Api;
 use super::author::Acting;
-use super::extract::{Body, Parameters, Segment};
-use super::json::{InScope, Listing, Paging, optional};
+use super::extract::{Body, Segment};
+use super::json::{InScope, Listing, Paging};
+use super::parameters::{Given, Parameters, Query};
 use super::problem::{Problem, admit};
 use super::runs::{RunJson, SummaryJson};
 use crate::model::id::JobId;
@@ -29,8 +30,8 @@ use crate::store::runs::{self, RunFilter};
 use crate::store::schedules::{Backfilled, SchedulerState, StoredJob};
 
 /// How many fires a preview has unless the client says otherwise, and at most.
-const PREVIEW: usize = 5;
-const PREVIEW_MAX: usize = 1000;
+const PREVIEW: u32 = 5;
+const PREVIEW_MAX: u32 = 1000;
 
 /// The routes below one job.
 pub(super) fn routes() -> Router<Arc<Api>> {
@@ -42,20 +43,34 @@ pub(super) fn routes() -> Router<Arc<Api>> {
         .route("/api/v1/jobs/{id}/runs", get(history))
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug)]
 struct PreviewQuery {
-    count: Option<String>,
-    #[serde(flatten)]
+    count: usize,
     scope: InScope,
 }
 
-#[derive(Debug, Deserialize)]
+impl Query for PreviewQuery {
+    fn read(given: &mut Given) -> Self {
+        let count = given.count("count", 1..=PREVIEW_MAX).unwrap_or(PREVIEW);
+        Self { count: count as usize, scope: InScope::read(given) }
+    }
+}
+
+#[derive(Debug)]
 struct HistoryQuery {
-    status: Option<String>,
-    #[serde(flatten)]
+    status: Option<RunStatus>,
     scope: InScope,
-    #[serde(flatten)]
     paging: Paging,
+}
+
+impl Query for HistoryQuery {
+    fn read(given: &mut Given) -> Self {
+        Self {
+            status: given.word("status"),
+            scope: InScope::read(given),
+            paging: Paging::read(given),
+        }
+    }
 }
 
 #[derive(Debug, Serialize)]
@@ -108,13 +123,8 @@ async fn preview(
     Segment(id): Segment,
     Parameters(query): Parameters<PreviewQuery>,
 ) -> Result<Json<PreviewJson>, Problem> {
-    let count = optional("count", query.count.as_deref())?.unwrap_or(PREVIEW);
-    if !(1..=PREVIEW_MAX).contains(&count) {
-        let reason = format!("is not a number from 1 to {PREVIEW_MAX}");
-        return Err(Problem::parameter("count", reason));
-    }
     let stored = find(&api, &id, &query.scope).await?;
-    let schedule::Preview { job, next } = schedule::preview(&stored, count, api.clock.now())?;
+    let schedule::Preview { job, next } = schedule::preview(&stored, query.count, api.clock.now())?;
     let next = next.into_iter().map(|fire| NextJson {
         scheduled_at: fire.scheduled_at,
         due_at: fire.due_at,
@@ -179,9 +189,9 @@ async fn history(
     Segment(id): Segment,
     Parameters(query): Parameters<HistoryQuery>,
 ) -> Result<Json<Listing<SummaryJson>>, Problem> {
-    let status: Option<RunStatus> = optional("status", query.status.as_deref())?;
-    let page = query.paging.request()?;
-    let scope = query.scope.scope()?;
+    let status = query.status;
+    let page = query.paging.request();
+    let scope = query.scope.scope();
     let stored = schedule::find(&api.store, &scope, &id).await?;
     let job = stored.map_or_else(|| gone(&id), |stored| Ok(stored.id))?;
     let filter = RunFilter { status, owner_id: Some(job.to_string()), ..RunFilter::default() };
@@ -195,7 +205,7 @@ fn gone(id: &str) -> Result<JobId, Problem> {
 }
 
 async fn find(api: &Api, id: &str, scope: &InScope) -> Result<StoredJob, Problem> {
-    let stored = schedule::find(&api.store, &scope.scope()?, id).await?;
+    let stored = schedule::find(&api.store, &scope.scope(), id).await?;
     stored.ok_or_else(|| Problem::not_found("job"))
 }
 

@@ -1,61 +1,69 @@
 //! The shapes that the resources share on the wire.
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
-use super::problem::Problem;
+use super::parameters::{Given, Query};
 use crate::model::scope::{Reach, Scope};
 use crate::store::{Page, PageRequest};
 
 /// How many rows a page has unless the client says otherwise.
 const LIMIT: u32 = 50;
-
-/// Whose things are meant.
-#[derive(Debug, Default, Deserialize)]
-pub(super) struct InScope {
-    #[serde(default)]
-    workspace: String,
-}
-
 /// What stands for every scope, in listings.
 const EVERYWHERE: &str = "*";
 
-impl InScope {
-    /// The same of a listing: every scope's, where that is asked for. Whoever has a key may see all
-    /// of them.
-    pub(super) fn reach(&self) -> Result<Reach, Problem> {
-        if self.workspace == EVERYWHERE {
-            return Ok(Reach::All);
-        }
-        self.scope().map(Reach::One)
-    }
+/// Whose things are meant. What belongs to the whole host takes it, too, and is the same for all.
+#[derive(Debug)]
+pub(super) struct InScope(Scope);
 
-    pub(super) fn scope(&self) -> Result<Scope, Problem> {
-        Scope::parse(&self.workspace).map_err(|reason| Problem::parameter("workspace", reason))
+impl InScope {
+    pub(super) fn scope(&self) -> Scope {
+        self.0.clone()
+    }
+}
+
+impl Query for InScope {
+    fn read(given: &mut Given) -> Self {
+        Self(given.parsed("workspace", Scope::parse).unwrap_or(Scope::Global))
+    }
+}
+
+/// Whose things are listed: every scope's, where that is asked for. Whoever has a key may see all of
+/// them.
+#[derive(Debug)]
+pub(super) struct InReach(Reach);
+
+impl InReach {
+    pub(super) fn reach(&self) -> Reach {
+        self.0.clone()
+    }
+}
+
+impl Query for InReach {
+    fn read(given: &mut Given) -> Self {
+        let reach = given.parsed("workspace", |text| match text {
+            EVERYWHERE => Ok(Reach::All),
+            text => Scope::parse(text).map(Reach::One),
+        });
+        Self(reach.unwrap_or(Reach::One(Scope::Global)))
     }
 }
 
 /// Which page of a listing is meant.
-#[derive(Debug, Default, Deserialize)]
-pub(super) struct Paging {
-    limit: Option<String>,
-    cursor: Option<String>,
-}
+#[derive(Debug)]
+pub(super) struct Paging(PageRequest);
 
 impl Paging {
-    pub(super) fn request(&self) -> Result<PageRequest, Problem> {
-        let limit = optional("limit", self.limit.as_deref())?.unwrap_or(LIMIT);
-        PageRequest::new(limit, self.cursor.as_deref())
-            .map_err(|reason| Problem::parameter("cursor", reason))
+    pub(super) fn request(&self) -> PageRequest {
+        self.0
     }
 }
 
-/// A parameter as a domain type; an empty one is none.
-pub(super) fn optional<T>(name: &str, text: Option<&str>) -> Result<Option<T>, Problem>
-where
-    T: std::str::FromStr<Err: std::fmt::Display>,
-{
-    let text = text.filter(|text| !text.is_empty());
-    text.map(|text| text.parse().map_err(|reason| Problem::parameter(name, reason))).transpose()
+impl Query for Paging {
+    fn read(given: &mut Given) -> Self {
+        let limit = given.count("limit", 1..=PageRequest::LIMIT_MAX).unwrap_or(LIMIT);
+        let page = given.parsed("cursor", |cursor| PageRequest::new(limit, Some(cursor)));
+        Self(page.unwrap_or_else(|| PageRequest::first(limit)))
+    }
 }
 
 /// A page of a listing.

@@ -7,12 +7,13 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::State;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use serde_json::Value;
 
 use super::Api;
-use super::extract::{Parameters, Segment};
-use super::json::{InScope, optional};
+use super::extract::Segment;
+use super::json::InScope;
+use super::parameters::{Given, Parameters, Query};
 use super::problem::Problem;
 use super::runs::SummaryJson;
 use crate::model::activity::Cursor;
@@ -29,21 +30,41 @@ use crate::store::run_events::StoredEvent;
 /// How many lines or events an answer has at most, and unless the client says otherwise.
 const LIMIT_MAX: u32 = 1000;
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug)]
 pub(super) struct PageQuery {
-    after: Option<String>,
-    limit: Option<String>,
-    #[serde(flatten)]
+    after: i64,
+    limit: u32,
     scope: InScope,
 }
 
-#[derive(Debug, Deserialize)]
+impl Query for PageQuery {
+    fn read(given: &mut Given) -> Self {
+        let after = given.ordinal("after").unwrap_or(0);
+        Self { after, limit: limit(given), scope: InScope::read(given) }
+    }
+}
+
+#[derive(Debug)]
 pub(super) struct ActivityQuery {
-    logs_after: Option<String>,
-    events_after: Option<String>,
-    limit: Option<String>,
-    #[serde(flatten)]
+    logs_after: i64,
+    events_after: i64,
+    limit: u32,
     scope: InScope,
+}
+
+impl Query for ActivityQuery {
+    fn read(given: &mut Given) -> Self {
+        Self {
+            logs_after: given.ordinal("logs_after").unwrap_or(0),
+            events_after: given.ordinal("events_after").unwrap_or(0),
+            limit: limit(given),
+            scope: InScope::read(given),
+        }
+    }
+}
+
+fn limit(given: &mut Given) -> u32 {
+    given.count("limit", 1..=LIMIT_MAX).unwrap_or(LIMIT_MAX)
 }
 
 #[derive(Debug, Serialize)]
@@ -134,8 +155,8 @@ pub(super) async fn logs(
     Segment(id): Segment,
     Parameters(query): Parameters<PageQuery>,
 ) -> Result<Json<LogsJson>, Problem> {
-    let after = Cursor { logs: number("after", query.after.as_deref())?, ..Cursor::default() };
-    let portion = Portion { logs: limit(query.limit.as_deref())?, events: 0 };
+    let after = Cursor { logs: query.after, ..Cursor::default() };
+    let portion = Portion { logs: query.limit, events: 0 };
     let Activity { run, logs, cursor, .. } = read(&api, &id, &query.scope, after, portion).await?;
     let logs = logs.into_iter().map(LineJson::from).collect();
     let (status, log_removed) = (run.status, run.log_removed);
@@ -147,8 +168,8 @@ pub(super) async fn events(
     Segment(id): Segment,
     Parameters(query): Parameters<PageQuery>,
 ) -> Result<Json<EventsJson>, Problem> {
-    let after = Cursor { events: number("after", query.after.as_deref())?, ..Cursor::default() };
-    let portion = Portion { logs: 0, events: limit(query.limit.as_deref())? };
+    let after = Cursor { events: query.after, ..Cursor::default() };
+    let portion = Portion { logs: 0, events: query.limit };
     let Activity { run, events, cursor, .. } =
         read(&api, &id, &query.scope, after, portion).await?;
     let events = events.into_iter().map(EventJson::from).collect();
@@ -161,13 +182,8 @@ pub(super) async fn activity(
     Segment(id): Segment,
     Parameters(query): Parameters<ActivityQuery>,
 ) -> Result<Json<ActivityJson>, Problem> {
-    let after = Cursor {
-        logs: number("logs_after", query.logs_after.as_deref())?,
-        events: number("events_after", query.events_after.as_deref())?,
-        ended: false,
-    };
-    let limit = limit(query.limit.as_deref())?;
-    let portion = Portion { logs: limit, events: limit };
+    let after = Cursor { logs: query.logs_after, events: query.events_after, ended: false };
+    let portion = Portion { logs: query.limit, events: query.limit };
     Ok(Json(read(&api, &id, &query.scope, after, portion).await?.into()))
 }
 
@@ -180,21 +196,10 @@ async fn read(
     portion: Portion,
 ) -> Result<Activity, Problem> {
     let missing = || Problem::not_found("run");
-    let scope = scope.scope()?;
+    let scope = scope.scope();
     let id: RunId = id.parse().map_err(|_| missing())?;
     let not_kept = || Problem::not_kept("run", id.minted_at(), api.clock.now());
     activity::read(&api.store, &scope, &id, after, portion).await?.ok_or_else(not_kept)
-}
-
-/// The number of a line or an event; 0 when there is none.
-fn number(name: &str, text: Option<&str>) -> Result<i64, Problem> {
-    let number: Option<u64> = optional(name, text)?;
-    Ok(i64::try_from(number.unwrap_or(0)).unwrap_or(i64::MAX))
-}
-
-fn limit(text: Option<&str>) -> Result<u32, Problem> {
-    let limit: Option<u32> = optional("limit", text)?;
-    Ok(limit.unwrap_or(LIMIT_MAX).clamp(1, LIMIT_MAX))
 }
 
 impl From<StoredLine> for LineJson {

@@ -8,6 +8,7 @@ mod auth;
 mod author;
 mod body;
 mod classes;
+mod coding;
 mod commands;
 mod config;
 mod controllers;
@@ -16,6 +17,7 @@ mod events;
 mod explain;
 mod extract;
 mod firing;
+mod headers;
 mod health;
 mod idempotency;
 mod inputs;
@@ -25,6 +27,8 @@ mod listener;
 mod logs;
 mod metrics;
 mod owners;
+mod parameters;
+mod places;
 mod problem;
 mod requests;
 mod runs;
@@ -41,7 +45,7 @@ mod workers;
 use std::sync::Arc;
 
 use axum::Router;
-use axum::routing::{any, get, post};
+use axum::routing::{get, post};
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -161,8 +165,8 @@ pub fn router(api: Arc<Api>) -> Router {
         .merge(resources.route_layer(with_key))
         .merge(for_workers.route_layer(as_worker))
         .merge(registration)
-        .route("/webhooks/{last}", any(webhooks::receive))
-        .route("/webhooks/{workspace}/{last}", any(webhooks::receive_in_workspace))
+        .route("/webhooks/{last}", post(webhooks::receive))
+        .route("/webhooks/{workspace}/{last}", post(webhooks::receive_in_workspace))
         .route(protocol::SCHEMA_PATH, get(worker_poll::schema))
         .route("/metrics", get(metrics::scrape))
         .route("/livez", get(health::live))

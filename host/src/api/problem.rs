@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use axum::http::header::{CONTENT_TYPE, RETRY_AFTER};
+use axum::http::header::{ACCEPT_ENCODING, CONTENT_TYPE, RETRY_AFTER};
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
@@ -36,6 +36,8 @@ pub(super) struct Problem {
     http_status: StatusCode,
     #[serde(skip)]
     retry_after_secs: Option<u64>,
+    #[serde(skip)]
+    accept_encoding: Option<&'static str>,
 }
 
 impl Problem {
@@ -49,6 +51,7 @@ impl Problem {
             problems: Vec::new(),
             http_status: status,
             retry_after_secs: None,
+            accept_encoding: None,
         }
     }
 
@@ -70,6 +73,11 @@ impl Problem {
     pub(super) fn retry_after(self, wait: Duration) -> Self {
         let secs = wait.as_millis().div_ceil(1000);
         Self { retry_after_secs: Some(u64::try_from(secs).unwrap_or(u64::MAX)), ..self }
+    }
+
+    /// The answer says which content codings are read.
+    pub(super) fn accepting(self, codings: &'static str) -> Self {
+        Self { accept_encoding: Some(codings), ..self }
     }
 
     /// The body says nothing of the status, so that it is the same whatever the status.
@@ -152,6 +160,9 @@ impl IntoResponse for Problem {
         let mut response = (self.http_status, [(CONTENT_TYPE, content_type)], body).into_response();
         if let Some(secs) = self.retry_after_secs {
             response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(secs));
+        }
+        if let Some(codings) = self.accept_encoding {
+            response.headers_mut().insert(ACCEPT_ENCODING, HeaderValue::from_static(codings));
         }
         response
     }

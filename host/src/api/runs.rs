@@ -5,14 +5,15 @@ use std::sync::Arc;
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use serde_json::Value;
 
 use super::Api;
 use super::author::Acting;
-use super::extract::{Parameters, Segment};
-use super::json::{InScope, Listing, Paging, ScopeJson, optional};
-use super::owners::{self, Meant};
+use super::extract::Segment;
+use super::json::{InReach, InScope, Listing, Paging, ScopeJson};
+use super::owners::{self, Meant, Wanted};
+use super::parameters::{Given, Parameters, Query};
 use super::problem::Problem;
 use super::tasks::session;
 use crate::model::content::Content;
@@ -26,27 +27,36 @@ use crate::store::commands::{self, Canceling};
 use crate::store::events;
 use crate::store::runs::{self, RunFilter};
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug)]
 pub(super) struct ListQuery {
-    status: Option<String>,
-    /// A trigger's or a job's identifier, or the name that one has now.
-    trigger: Option<String>,
-    job: Option<String>,
-    task: Option<String>,
-    /// The identifier of any of these.
-    owner: Option<String>,
-    event_id: Option<String>,
-    agent: Option<String>,
-    /// A session's key or identifier.
-    session: Option<String>,
-    since: Option<String>,
-    until: Option<String>,
-    /// Statuses, kinds of owner (`trigger`, `job`, `task`) and owners' identifiers, with commas.
-    exclude: Option<String>,
-    #[serde(flatten)]
-    scope: InScope,
-    #[serde(flatten)]
+    reach: InReach,
+    wanted: Wanted,
+    /// Without the owner, which may have to be looked for.
+    filter: RunFilter,
     paging: Paging,
+}
+
+impl Query for ListQuery {
+    fn read(given: &mut Given) -> Self {
+        let reach = InReach::read(given);
+        let wanted = owners::wanted(given, &reach.reach());
+        let (since, until) = given.span("since", "until");
+        Self {
+            filter: RunFilter {
+                status: given.word("status"),
+                event_id: given.word("event_id"),
+                agent: given.word("agent"),
+                session: given.parsed("session", |text| session(&reach.reach(), text)),
+                since,
+                until,
+                exclude: given.parsed("exclude", owners::exclude).unwrap_or_default(),
+                ..RunFilter::default()
+            },
+            wanted,
+            reach,
+            paging: Paging::read(given),
+        }
+    }
 }
 
 #[derive(Debug, Serialize)]
@@ -112,25 +122,9 @@ pub(super) async fn list(
     State(api): State<Arc<Api>>,
     Parameters(query): Parameters<ListQuery>,
 ) -> Result<Json<ListJson>, Problem> {
-    let (reach, page) = (query.scope.reach()?, query.paging.request()?);
-    let wishes = [
-        (OwnerKind::Trigger, "trigger", query.trigger.as_deref()),
-        (OwnerKind::Job, "job", query.job.as_deref()),
-        (OwnerKind::Task, "task", query.task.as_deref()),
-    ];
-    let owner = owners::read(&api.store, &reach, wishes, query.owner.as_deref()).await?;
-    let (since, until) = owners::span(query.since.as_deref(), query.until.as_deref())?;
-    let filter = RunFilter {
-        status: optional("status", query.status.as_deref())?,
-        owner_kind: owner.kind,
-        owner_id: owner.id,
-        event_id: optional("event_id", query.event_id.as_deref())?,
-        agent: optional("agent", query.agent.as_deref())?,
-        session: session(&reach, query.session.as_deref())?,
-        since,
-        until,
-        exclude: owners::exclude(query.exclude.as_deref())?,
-    };
+    let (reach, page) = (query.reach.reach(), query.paging.request());
+    let owner = owners::find(&api.store, query.wanted).await?;
+    let filter = RunFilter { owner_kind: owner.kind, owner_id: owner.id, ..query.filter };
     let page = runs::list(&api.store, reach, &filter, page).await?;
     let page = Listing::page(page, |run| SummaryJson::from(&run));
     Ok(Json(ListJson { page, of: owner.meant, note: owner.note }))
@@ -141,7 +135,7 @@ pub(super) async fn show(
     Segment(id): Segment,
     Parameters(scope): Parameters<InScope>,
 ) -> Result<Json<RunJson>, Problem> {
-    let run = find(&api, &id, &scope.scope()?).await?;
+    let run = find(&api, &id, &scope.scope()).await?;
     Ok(Json(shown(&api, run).await?))
 }
 
@@ -151,7 +145,7 @@ pub(super) async fn cancel(
     Segment(id): Segment,
     Parameters(scope): Parameters<InScope>,
 ) -> Result<(StatusCode, Json<RunJson>), Problem> {
-    let scope = scope.scope()?;
+    let scope = scope.scope();
     let run_id = id.parse().map_err(|_| Problem::not_found("run"))?;
     let canceling = commands::cancel(&store, &scope, &run_id, api.clock.now()).await?;
     let status = match canceling.ok_or_else(|| Problem::not_found("run"))? {

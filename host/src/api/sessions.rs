@@ -5,11 +5,12 @@ use std::sync::Arc;
 use axum::extract::State;
 use axum::routing::get;
 use axum::{Json, Router};
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
 use super::Api;
-use super::extract::{Parameters, Segment};
-use super::json::{InScope, Listing, Paging, ScopeJson, optional};
+use super::extract::Segment;
+use super::json::{InReach, InScope, Listing, Paging, ScopeJson};
+use super::parameters::{Given, Parameters, Query};
 use super::problem::Problem;
 use super::runs::SummaryJson as RunSummaryJson;
 use super::tasks::oldest_first;
@@ -28,14 +29,21 @@ pub(super) fn routes() -> Router<Arc<Api>> {
     Router::new().route("/api/v1/sessions", get(list)).route("/api/v1/sessions/{id}", get(show))
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug)]
 struct ListQuery {
-    state: Option<String>,
-    agent: Option<String>,
-    #[serde(flatten)]
-    scope: InScope,
-    #[serde(flatten)]
+    filter: SessionFilter,
+    reach: InReach,
     paging: Paging,
+}
+
+impl Query for ListQuery {
+    fn read(given: &mut Given) -> Self {
+        Self {
+            filter: SessionFilter { state: given.word("state"), agent: given.word("agent") },
+            reach: InReach::read(given),
+            paging: Paging::read(given),
+        }
+    }
 }
 
 #[derive(Debug, Serialize)]
@@ -74,12 +82,8 @@ async fn list(
     State(api): State<Arc<Api>>,
     Parameters(query): Parameters<ListQuery>,
 ) -> Result<Json<Listing<SummaryJson>>, Problem> {
-    let filter = SessionFilter {
-        state: optional("state", query.state.as_deref())?,
-        agent: optional("agent", query.agent.as_deref())?,
-    };
-    let (reach, page) = (query.scope.reach()?, query.paging.request()?);
-    let page = sessions::list(&api.store, reach, &filter, page).await?;
+    let (reach, page) = (query.reach.reach(), query.paging.request());
+    let page = sessions::list(&api.store, reach, &query.filter, page).await?;
     let now = api.clock.now();
     Ok(Json(Listing::page(page, |session| SummaryJson::new(session, now))))
 }
@@ -89,10 +93,9 @@ async fn show(
     Segment(name): Segment,
     Parameters(scope): Parameters<InScope>,
 ) -> Result<Json<SessionJson>, Problem> {
-    let scope = scope.scope()?;
+    let scope = scope.scope();
     let session = find(&api, &scope, &name).await?.ok_or_else(|| Problem::not_found("session"))?;
-    let page = PageRequest::new(RUNS_MAX, None);
-    let page = page.map_err(|reason| Problem::parameter("cursor", reason))?;
+    let page = PageRequest::first(RUNS_MAX);
     let runs = runs::in_session(&api.store, &scope, &session.id, page).await?;
     let runs = oldest_first(&runs.items);
     let summary = SummaryJson::new(session, api.clock.now());

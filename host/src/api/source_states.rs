@@ -10,8 +10,9 @@ use axum::{Json, Router};
 use serde::Serialize;
 
 use super::Api;
-use super::extract::{Parameters, Segment};
+use super::extract::Segment;
 use super::json::{InScope, ScopeJson};
+use super::parameters::Parameters;
 use super::problem::Problem;
 use crate::model::definition::DefinitionKind;
 use crate::model::time::Time;
@@ -50,7 +51,7 @@ async fn show(
     Segment(id): Segment,
     Parameters(scope): Parameters<InScope>,
 ) -> Result<Json<SourceStateJson>, Problem> {
-    let found = definitions::find(&api.store, kind, &scope.scope()?, &id).await?;
+    let found = definitions::find(&api.store, kind, &scope.scope(), &id).await?;
     let definition = found.ok_or_else(|| Problem::not_found(kind.as_str()))?;
     let state = source_states::find(&api.store, &definition.id).await?;
     Ok(Json(SourceStateJson::new(&definition, state)))

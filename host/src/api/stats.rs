@@ -7,8 +7,8 @@ use axum::extract::State;
 use serde::Serialize;
 
 use super::Api;
-use super::extract::Parameters;
-use super::json::InScope;
+use super::json::InReach;
+use super::parameters::Parameters;
 use super::problem::Problem;
 use crate::model::scope::Reach;
 use crate::store::commands::{self, Stats};
@@ -32,9 +32,9 @@ pub(super) struct StatsJson {
 
 pub(super) async fn show(
     State(api): State<Arc<Api>>,
-    Parameters(scope): Parameters<InScope>,
+    Parameters(query): Parameters<InReach>,
 ) -> Result<Json<StatsJson>, Problem> {
-    let reach = scope.reach()?;
+    let reach = query.reach();
     let stats = commands::stats(&api.store, reach.clone()).await?;
     let host_pending_max = api.limits.queue.pending_max;
     let pending_max = match &reach {

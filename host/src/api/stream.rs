@@ -17,17 +17,19 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::extract::State;
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::sse::{Event, KeepAlive, Sse};
 use axum::response::{IntoResponse, Response};
 use futures_util::stream::{self, Stream};
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use tokio::sync::OwnedSemaphorePermit;
 
 use super::Api;
-use super::extract::{Parameters, Segment};
+use super::extract::Segment;
+use super::headers;
 use super::json::InScope;
 use super::logs::{EventJson, LineJson, StandJson};
+use super::parameters::{Given, Parameters, Query};
 use super::problem::Problem;
 use crate::model::activity::Cursor;
 use crate::model::id::RunId;
@@ -48,11 +50,16 @@ const ALIVE: Duration = Duration::from_secs(15);
 /// How long a reader should wait before it comes back.
 const RETRY: Duration = Duration::from_secs(1);
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug)]
 pub(super) struct StreamQuery {
-    last_event_id: Option<String>,
-    #[serde(flatten)]
+    last_event_id: Option<Cursor>,
     scope: InScope,
+}
+
+impl Query for StreamQuery {
+    fn read(given: &mut Given) -> Self {
+        Self { last_event_id: given.word("last_event_id"), scope: InScope::read(given) }
+    }
 }
 
 pub(super) async fn follow(
@@ -62,8 +69,8 @@ pub(super) async fn follow(
     Parameters(query): Parameters<StreamQuery>,
 ) -> Result<Response, Problem> {
     let run_id = id.parse().map_err(|_| Problem::not_found("run"))?;
-    let after = last_read(&headers, query.last_event_id.as_deref())?;
-    follow_run(api, query.scope.scope()?, run_id, after).await
+    let after = last_read(&headers, query.last_event_id)?;
+    follow_run(api, query.scope.scope(), run_id, after).await
 }
 
 /// The stream of one run behind the cursor.
@@ -101,18 +108,13 @@ pub(super) async fn follow_run(
 }
 
 /// How far the client has read, by the header, or the parameter where there is none.
-fn last_read(headers: &HeaderMap, parameter: Option<&str>) -> Result<Cursor, Problem> {
-    let wrong = |name, reason: String| Problem::parameter(name, reason);
-    let (name, text) = match headers.get("last-event-id") {
-        Some(value) => {
-            let name = "Last-Event-ID";
-            (name, value.to_str().map_err(|error| wrong(name, error.to_string()))?)
-        }
-        None => ("last_event_id", parameter.unwrap_or_default()),
-    };
-    match text {
-        "" => Ok(Cursor::default()),
-        text => text.parse().map_err(|reason| Problem::parameter(name, reason)),
+fn last_read(headers: &HeaderMap, parameter: Option<Cursor>) -> Result<Cursor, Problem> {
+    let name = "Last-Event-ID";
+    match headers::only(headers, name)?.map(HeaderValue::to_str) {
+        None => Ok(parameter.unwrap_or_default()),
+        Some(Ok("")) => Ok(Cursor::default()),
+        Some(Ok(text)) => text.parse().map_err(|reason| Problem::parameter(name, reason)),
+        Some(Err(_)) => Err(Problem::parameter(name, "is not text")),
     }
 }
 

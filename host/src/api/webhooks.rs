@@ -9,14 +9,16 @@ use axum::Json;
 use axum::body::{Body, Bytes};
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, Query, Request, State};
-use axum::http::header::CONTENT_TYPE;
-use axum::http::{HeaderMap, Method, StatusCode};
+use axum::http::header::{CONTENT_ENCODING, CONTENT_TYPE};
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use tokio::sync::SemaphorePermit;
 
-use super::problem::{self, Problem};
-use super::{Api, body};
+use super::places::Place;
+use super::problem::Problem;
+use super::{Api, body, coding};
 use crate::ingress::{Address, Answer, Door, IngressError, OpenEndpoint, WebhookRequest};
 use crate::metrics::WebhookOutcome;
 use crate::model::definition::BODY_BYTES_MAX;
@@ -26,6 +28,8 @@ use crate::trace;
 
 /// How much the bodies at hand may hold altogether, in bytes.
 pub(super) const BODY_ROOM_BYTES: usize = 256 * 1024 * 1024;
+/// With less room than this, bodies that are long in coming give way.
+const BODY_ROOM_SCARCE: usize = BODY_ROOM_BYTES / 4;
 
 pub(super) async fn receive(
     State(api): State<Arc<Api>>,
@@ -48,9 +52,6 @@ pub(super) async fn receive_in_workspace(
 
 /// Receives at an address; none is as good as one that nobody has.
 async fn respond(api: &Api, address: Option<Address>, request: Request) -> Response {
-    if request.method() != Method::POST {
-        return problem::method_not_allowed().await.into_response();
-    }
     let (outcome, response) = take(api, address, request).await;
     api.metrics.inbox().webhook(outcome);
     response
@@ -71,7 +72,7 @@ async fn take(api: &Api, address: Option<Address>, request: Request) -> (Webhook
     };
     let bytes_max = endpoint.as_deref().map_or(BODY_BYTES_MAX, OpenEndpoint::body_bytes_max);
     let (parts, body) = request.into_parts();
-    let body = match read(api, body, bytes_max).await {
+    let body = match read(api, &parts, body, bytes_max).await {
         Ok(body) => body,
         Err(problem) => return (WebhookOutcome::Unreadable, problem.into_response()),
     };
@@ -80,7 +81,8 @@ async fn take(api: &Api, address: Option<Address>, request: Request) -> (Webhook
         traceparent: trace::present().map(String::from),
         headers: headers(&parts.headers),
         query: Query::try_from_uri(&parts.uri).map(|Query(query)| query).unwrap_or_default(),
-        body: body.bytes.clone(),
+        sent: body.sent.clone(),
+        body: body.content.clone(),
     };
     let answered = match endpoint {
         Some(endpoint) => {
@@ -99,6 +101,7 @@ fn outcome_of(answer: &Answer) -> WebhookOutcome {
     match answer {
         Answer::Accepted(_) => WebhookOutcome::Accepted,
         Answer::Known(_) => WebhookOutcome::Duplicate,
+        Answer::Repeated(_) => WebhookOutcome::Repeated,
         Answer::Nothing => WebhookOutcome::Nothing,
         Answer::Reply(_) => WebhookOutcome::Reply,
         Answer::Unauthorized => WebhookOutcome::Unauthorized,
@@ -108,19 +111,30 @@ fn outcome_of(answer: &Answer) -> WebhookOutcome {
 
 /// A body, and the room it takes for as long as its request is at hand.
 struct Whole<'a> {
-    bytes: Bytes,
+    sent: Bytes,
+    content: Bytes,
     _room: SemaphorePermit<'a>,
 }
 
-/// Takes room as the body arrives: what a sender only announces costs nothing.
-async fn read(api: &Api, body: Body, bytes_max: usize) -> Result<Whole<'_>, Problem> {
+/// Takes room as the body arrives and unfolds: what a sender only announces costs nothing.
+async fn read<'a>(
+    api: &'a Api,
+    parts: &Parts,
+    body: Body,
+    bytes_max: usize,
+) -> Result<Whole<'a>, Problem> {
     let mut room = room_for(api, 0)?;
-    let take = |bytes| {
+    let place = parts.extensions.get::<Arc<Place>>();
+    let mut take = |bytes| {
         room.merge(room_for(api, bytes)?);
+        if let Some(place) = place {
+            place.took(bytes, api.body_room.available_permits() < BODY_ROOM_SCARCE);
+        }
         Ok(())
     };
-    let bytes = body::read(body, bytes_max, take).await?;
-    Ok(Whole { bytes, _room: room })
+    let sent = body::read(body, bytes_max, &mut take).await?;
+    let content = coding::decoded(&parts.headers, &sent, bytes_max, take)?;
+    Ok(Whole { sent, content, _room: room })
 }
 
 fn room_for(api: &Api, bytes: usize) -> Result<SemaphorePermit<'_>, Problem> {
@@ -130,11 +144,12 @@ fn room_for(api: &Api, bytes: usize) -> Result<SemaphorePermit<'_>, Problem> {
     })
 }
 
+/// The headers that say something of what the source reads: the content has no coding any more.
 fn headers(headers: &HeaderMap) -> Vec<(String, Bytes)> {
     let owned = |(name, value): (&axum::http::HeaderName, &axum::http::HeaderValue)| {
         (name.as_str().to_owned(), Bytes::copy_from_slice(value.as_bytes()))
     };
-    headers.iter().map(owned).collect()
+    headers.iter().filter(|(name, _)| *name != CONTENT_ENCODING).map(owned).collect()
 }
 
 #[derive(Debug, Serialize)]
@@ -156,6 +171,7 @@ fn answer(answer: Answer) -> Response {
     match answer {
         Answer::Accepted(ids) => (StatusCode::ACCEPTED, Json(Receipt::from(ids))).into_response(),
         Answer::Known(ids) => (StatusCode::OK, Json(Receipt::from(ids))).into_response(),
+        Answer::Repeated(ids) => repeated(&ids),
         Answer::Nothing => StatusCode::NO_CONTENT.into_response(),
         Answer::Reply(reply) => reply_of(reply),
         Answer::Unauthorized => hidden(StatusCode::UNAUTHORIZED),
@@ -174,6 +190,15 @@ fn answer(answer: Answer) -> Response {
         .detail(format!("it reads {wanted}"))
         .into_response(),
     }
+}
+
+/// Said aloud, since the sender may have meant it.
+fn repeated(ids: &[EventId]) -> Response {
+    let ids: Vec<&str> = ids.iter().map(EventId::as_str).collect();
+    let title = "the same body has come before, and this endpoint takes it once a day";
+    Problem::new(StatusCode::CONFLICT, "repeated", title)
+        .detail(format!("it came as {}", ids.join(", ")))
+        .into_response()
 }
 
 fn reply_of(reply: Reply) -> Response {

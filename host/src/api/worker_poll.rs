@@ -10,8 +10,9 @@ use axum::http::StatusCode;
 
 use super::Api;
 use super::author::Acting;
-use super::body;
+use super::parameters::Parameters;
 use super::problem::Problem;
+use super::{body, coding};
 use crate::dispatch::link::{Link, LinkError};
 use crate::dispatch::poll::PollError;
 use crate::dispatch::protocol::{MESSAGE_BYTES_MAX, Poll, Polled, ToHost, WAIT_MS_MAX};
@@ -24,6 +25,7 @@ pub(super) async fn poll(
     State(api): State<Arc<Api>>,
     Acting(store): Acting,
     Extension(pass): Extension<Pass>,
+    _: Parameters<()>,
     request: Request,
 ) -> Result<Json<Polled>, Problem> {
     let Poll { place, messages, wait_ms } = read(request).await?;
@@ -37,12 +39,14 @@ pub(super) async fn poll(
 }
 
 /// What both sides say, as a JSON Schema.
-pub(super) async fn schema() -> Json<serde_json::Value> {
+pub(super) async fn schema(_: Parameters<()>) -> Json<serde_json::Value> {
     Json(schema::schema())
 }
 
 async fn read(request: Request) -> Result<Poll, Problem> {
-    let bytes = body::read(request.into_body(), MESSAGE_BYTES_MAX, |_| Ok(())).await?;
+    let (parts, body) = request.into_parts();
+    let sent = body::read(body, MESSAGE_BYTES_MAX, |_| Ok(())).await?;
+    let bytes = coding::decoded(&parts.headers, &sent, MESSAGE_BYTES_MAX, |_| Ok(()))?;
     let poll: Poll = json::read(&bytes).map_err(|error| {
         let title = "the body is not a poll of the worker protocol";
         Problem::new(StatusCode::BAD_REQUEST, "malformed_poll", title).detail(error)

@@ -13,14 +13,15 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use serde_json::json;
 
 use super::Api;
 use super::auth::{self, Barred};
 use super::author::{Acting, Sent};
-use super::extract::{Body, Parameters, Segment};
-use super::json::{InScope, Listing, Paging, ScopeJson, optional};
+use super::extract::{Body, Segment};
+use super::json::{InReach, InScope, Listing, Paging, ScopeJson};
+use super::parameters::{Given, Parameters, Query};
 use super::problem::Problem;
 use crate::dispatch::attendance;
 use crate::dispatch::protocol::{REGISTER_PATH, Served};
@@ -34,6 +35,9 @@ use crate::model::time::Time;
 use crate::model::worker::{AdminState, Approval, Bearer, Dismissal, Health, Worker};
 use crate::store::Store;
 use crate::store::workers::{self, Change, Named, NewWorker, Refusal, WorkerFilter};
+
+/// The largest body of a registration, in bytes: it is read before its sender is known.
+const REGISTRATION_BYTES_MAX: usize = 16 * 1024;
 
 /// The routes for who has a key.
 pub(super) fn routes() -> Router<Arc<Api>> {
@@ -63,15 +67,25 @@ pub(super) fn registration() -> Router<Arc<Api>> {
     Router::new().route(REGISTER_PATH, post(register))
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug)]
 struct ListQuery {
-    health: Option<String>,
-    approval: Option<String>,
-    admin_state: Option<String>,
-    #[serde(flatten)]
-    scope: InScope,
-    #[serde(flatten)]
+    filter: WorkerFilter,
+    reach: InReach,
     paging: Paging,
+}
+
+impl Query for ListQuery {
+    fn read(given: &mut Given) -> Self {
+        Self {
+            filter: WorkerFilter {
+                health: given.word("health"),
+                approval: given.word("approval"),
+                admin_state: given.word("admin_state"),
+            },
+            reach: InReach::read(given),
+            paging: Paging::read(given),
+        }
+    }
 }
 
 #[derive(Debug, Serialize)]
@@ -97,13 +111,8 @@ async fn list(
     State(api): State<Arc<Api>>,
     Parameters(query): Parameters<ListQuery>,
 ) -> Result<Json<Listing<WorkerJson>>, Problem> {
-    let filter = WorkerFilter {
-        health: optional("health", query.health.as_deref())?,
-        approval: optional("approval", query.approval.as_deref())?,
-        admin_state: optional("admin_state", query.admin_state.as_deref())?,
-    };
-    let (reach, page) = (query.scope.reach()?, query.paging.request()?);
-    let page = workers::list(&api.store, reach, &filter, page).await?;
+    let (reach, page) = (query.reach.reach(), query.paging.request());
+    let page = workers::list(&api.store, reach, &query.filter, page).await?;
     Ok(Json(Listing::page(page, WorkerJson::from)))
 }
 
@@ -112,7 +121,7 @@ async fn show(
     Segment(id): Segment,
     Parameters(scope): Parameters<InScope>,
 ) -> Result<Json<WorkerJson>, Problem> {
-    Ok(Json(find(&api, &scope.scope()?, &id).await?.into()))
+    Ok(Json(find(&api, &scope.scope(), &id).await?.into()))
 }
 
 async fn register(
@@ -120,9 +129,9 @@ async fn register(
     Sent(place): Sent,
     Parameters(scope): Parameters<InScope>,
     headers: HeaderMap,
-    Body(body): Body,
+    Body(body): Body<REGISTRATION_BYTES_MAX>,
 ) -> Result<Response, Response> {
-    let scope = scope.scope().map_err(Problem::into_response)?;
+    let scope = scope.scope();
     let id = api.clock.worker_id();
     let admission = auth::admission(&api, &headers, scope, &id).await;
     let (admission, actor) = admission.map_err(Barred::into_response)?;
@@ -151,7 +160,7 @@ async fn change(
     Segment(id): Segment,
     Parameters(scope): Parameters<InScope>,
 ) -> Result<Json<WorkerJson>, Problem> {
-    let scope = scope.scope()?;
+    let scope = scope.scope();
     let id = find(&api, &scope, &id).await?.id;
     let changed = workers::change(&store, &scope, &id, wish, api.clock.now()).await?;
     changed.map_err(refused)?;
@@ -169,7 +178,7 @@ async fn rotate(
     Segment(id): Segment,
     Parameters(scope): Parameters<InScope>,
 ) -> Result<Response, Problem> {
-    let scope = scope.scope()?;
+    let scope = scope.scope();
     let id = find(&api, &scope, &id).await?.id;
     let credential = Bearer::credential(api.clock.random());
     let (hash, prefix, now) = (credential.hash(), credential.prefix(), api.clock.now());
@@ -185,7 +194,7 @@ async fn health_check(
     Segment(id): Segment,
     Parameters(scope): Parameters<InScope>,
 ) -> Result<Response, Problem> {
-    tell(&api, &store, &scope.scope()?, &id, Control::HealthCheck).await
+    tell(&api, &store, &scope.scope(), &id, Control::HealthCheck).await
 }
 
 async fn patch(
@@ -195,7 +204,7 @@ async fn patch(
     Parameters(scope): Parameters<InScope>,
     Body(body): Body,
 ) -> Result<Response, Problem> {
-    let (scope, capacity) = (scope.scope()?, asked::capacity(&body)?);
+    let (scope, capacity) = (scope.scope(), asked::capacity(&body)?);
     let control = Control::ConfigUpdate { capacity: Some(capacity) };
     tell(&api, &store, &scope, &id, control).await
 }

@@ -15,8 +15,8 @@ use crate::model::time::Time;
 /// Which page of a listing.
 #[derive(Clone, Debug, Default, clap::Args, Serialize)]
 pub struct Paging {
-    /// How many at most.
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    /// How many at most; no page has more than 200
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=200))]
     #[serde(skip_serializing_if = "Option::is_none")]
     limit: Option<u32>,
     /// Where the page before ended.

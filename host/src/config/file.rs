@@ -31,6 +31,8 @@ const STORE_URL: &str = "sqlite://hillock.db";
 const DRAIN_GRACE: Duration = Duration::from_secs(30);
 /// How many runs may be under way for each of the machine's cores.
 const RUNS_PER_CORE: u32 = 5;
+/// More than the slow clients that one machine can open without trouble.
+const CONNECTIONS_MAX: u32 = 16_384;
 
 /// The settings. Definitions are read apart.
 pub(super) struct File {
@@ -95,6 +97,7 @@ struct ServerTable {
     data_dir: Option<PathBuf>,
     drain_grace: Option<String>,
     max_concurrent_runs: Option<u32>,
+    connections_max: Option<u32>,
 }
 
 #[derive(Default, Deserialize)]
@@ -237,6 +240,12 @@ impl File {
             RUNS_PER_CORE * cores(),
             problems,
         );
+        let connections_max = at_least_one(
+            "server.connections_max",
+            self.server.connections_max,
+            CONNECTIONS_MAX,
+            problems,
+        );
         let (worker, places) = worker.unzip();
         let config = Config {
             path: path.to_owned(),
@@ -253,6 +262,7 @@ impl File {
             worker,
             drain_grace,
             max_concurrent_runs,
+            connections_max: connections_max as usize,
             queue,
             controllers,
             retention,

@@ -41,6 +41,8 @@ use crate::model::run::{Ending, LogLine, RunEvent, Terms};
 
 /// The version of these messages. A host refuses a worker that speaks another.
 pub const VERSION: u32 = 2;
+/// What workers ask for is below this.
+pub const WORKERS_PATH: &str = "/api/v1/workers/";
 /// Where a worker connects by WebSocket.
 pub const PATH: &str = "/api/v1/workers/connect";
 /// Where a worker polls that cannot.

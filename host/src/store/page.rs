@@ -3,9 +3,6 @@
 use super::StoreError;
 use super::sql::{Reader, Row};
 
-/// The most rows a page may have.
-const LIMIT_MAX: u32 = 200;
-
 /// Which page of a listing.
 #[derive(Clone, Copy, Debug)]
 pub struct PageRequest {
@@ -19,16 +16,23 @@ pub struct PageRequest {
 pub struct InvalidCursor;
 
 impl PageRequest {
+    /// The most rows a page may have.
+    pub const LIMIT_MAX: u32 = 200;
+
     /// At most `limit` rows (1 to 200), after the page whose `next_cursor` this is.
     ///
     /// # Errors
     /// When the cursor is none.
     pub fn new(limit: u32, cursor: Option<&str>) -> Result<Self, InvalidCursor> {
-        let before = match cursor {
-            None => i64::MAX,
-            Some(cursor) => i64::from_str_radix(cursor, 16).map_err(|_| InvalidCursor)?,
-        };
-        Ok(Self { before, limit: limit.clamp(1, LIMIT_MAX) })
+        let first = Self::first(limit);
+        let Some(cursor) = cursor else { return Ok(first) };
+        let before = i64::from_str_radix(cursor, 16).map_err(|_| InvalidCursor)?;
+        Ok(Self { before, ..first })
+    }
+
+    /// The first page, of at most `limit` rows (1 to 200).
+    pub fn first(limit: u32) -> Self {
+        Self { before: i64::MAX, limit: limit.clamp(1, Self::LIMIT_MAX) }
     }
 
     pub(super) fn before(self) -> i64 {

@@ -8,12 +8,13 @@ use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use axum::routing::{get, post};
 use axum::{Json, Router};
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use serde_json::Value;
 
 use super::author::Acting;
-use super::extract::{Body, Parameters, Segment};
-use super::json::{InScope, Listing, Paging, ScopeJson, optional};
+use super::extract::{Body, Segment};
+use super::json::{InReach, InScope, Listing, Paging, ScopeJson};
+use super::parameters::{Given, Parameters, Query};
 use super::problem::Problem;
 use super::runs::SummaryJson as RunSummaryJson;
 use super::{Api, idempotency, problem};
@@ -43,19 +44,28 @@ pub(super) fn routes() -> Router<Arc<Api>> {
         .route("/api/v1/tasks/{id}/result", get(result))
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug)]
 struct ListQuery {
-    status: Option<String>,
-    agent: Option<String>,
-    /// A session's key or identifier.
-    session: Option<String>,
-    label: Option<String>,
-    /// `false` unless it is said; `all` for both.
-    archived: Option<String>,
-    #[serde(flatten)]
-    scope: InScope,
-    #[serde(flatten)]
+    filter: TaskFilter,
+    reach: InReach,
     paging: Paging,
+}
+
+impl Query for ListQuery {
+    fn read(given: &mut Given) -> Self {
+        let reach = InReach::read(given);
+        Self {
+            filter: TaskFilter {
+                status: given.word("status"),
+                agent: given.word("agent"),
+                session: given.parsed("session", |text| session(&reach.reach(), text)),
+                label: given.text("label"),
+                archived: given.parsed("archived", archived).unwrap_or(Some(false)),
+            },
+            reach,
+            paging: Paging::read(given),
+        }
+    }
 }
 
 #[derive(Debug, Serialize)]
@@ -115,7 +125,7 @@ async fn create(
     headers: HeaderMap,
     Body(body): Body,
 ) -> Result<(StatusCode, Json<CreatedJson>), Problem> {
-    let (scope, now) = (scope.scope()?, api.clock.now());
+    let (scope, now) = (scope.scope(), api.clock.now());
     let (id, known) = (api.clock.task_id(), api.catalog.now());
     let asked = draft::read(body, &headers, scope.clone(), id.clone(), &known, now);
     let asked = asked.map_err(|problems| invalid(&problems))?;
@@ -154,38 +164,29 @@ async fn list(
     State(api): State<Arc<Api>>,
     Parameters(query): Parameters<ListQuery>,
 ) -> Result<Json<Listing<SummaryJson>>, Problem> {
-    let reach = query.scope.reach()?;
-    let filter = TaskFilter {
-        status: optional("status", query.status.as_deref())?,
-        agent: optional("agent", query.agent.as_deref())?,
-        session: session(&reach, query.session.as_deref())?,
-        label: query.label.filter(|label| !label.is_empty()),
-        archived: archived(query.archived.as_deref())?,
-    };
-    let page = tasks::list(&api.store, reach, &filter, query.paging.request()?).await?;
+    let (reach, page) = (query.reach.reach(), query.paging.request());
+    let page = tasks::list(&api.store, reach, &query.filter, page).await?;
     Ok(Json(Listing::page(page, |task| SummaryJson::from(&task))))
 }
 
 /// The session with this identifier, or with this key in the one scope that is looked at.
-pub(super) fn session(reach: &Reach, text: Option<&str>) -> Result<Option<SessionId>, Problem> {
-    let Some(text) = text.filter(|text| !text.is_empty()) else { return Ok(None) };
+pub(super) fn session(reach: &Reach, text: &str) -> Result<SessionId, String> {
     if let Ok(id) = text.parse() {
-        return Ok(Some(id));
+        return Ok(id);
     }
-    let Reach::One(scope) = reach else {
-        let reason = "is not a session's identifier: a key is one workspace's own";
-        return Err(Problem::parameter("session", reason));
-    };
-    let key = optional("session", Some(text))?;
-    Ok(key.map(|key| SessionRef::of(scope, key).id))
+    match reach {
+        Reach::One(scope) => Ok(SessionRef::of(scope, text.parse()?).id),
+        Reach::All => Err("is not a session's identifier: a key is one workspace's own".to_owned()),
+    }
 }
 
-fn archived(text: Option<&str>) -> Result<Option<bool>, Problem> {
+/// None for both.
+fn archived(text: &str) -> Result<Option<bool>, String> {
     match text {
-        None | Some("" | "false") => Ok(Some(false)),
-        Some("true") => Ok(Some(true)),
-        Some("all") => Ok(None),
-        Some(_) => Err(Problem::parameter("archived", "is not true, false or all")),
+        "true" => Ok(Some(true)),
+        "false" => Ok(Some(false)),
+        "all" => Ok(None),
+        _ => Err(format!("`{text}` is not true, false or all")),
     }
 }
 
@@ -194,7 +195,7 @@ async fn show(
     Segment(id): Segment,
     Parameters(scope): Parameters<InScope>,
 ) -> Result<Json<TaskJson>, Problem> {
-    let task = find(&api, &id, &scope.scope()?).await?;
+    let task = find(&api, &id, &scope.scope()).await?;
     Ok(Json(shown(&api, task).await?))
 }
 
@@ -204,7 +205,7 @@ async fn cancel(
     Segment(id): Segment,
     Parameters(scope): Parameters<InScope>,
 ) -> Result<(StatusCode, Json<TaskJson>), Problem> {
-    let (scope, task_id) = (scope.scope()?, parse(&id)?);
+    let (scope, task_id) = (scope.scope(), parse(&id)?);
     let canceling = tasks::cancel(&store, &scope, &task_id, api.clock.now()).await?;
     let status = match canceling.ok_or_else(missing)? {
         TaskCanceling::Ended => StatusCode::OK,
@@ -226,7 +227,7 @@ async fn archive(
     Segment(id): Segment,
     Parameters(scope): Parameters<InScope>,
 ) -> Result<Json<TaskJson>, Problem> {
-    let (scope, task_id) = (scope.scope()?, parse(&id)?);
+    let (scope, task_id) = (scope.scope(), parse(&id)?);
     let archiving = tasks::archive(&store, &scope, &task_id, api.clock.now()).await?;
     match archiving.ok_or_else(missing)? {
         Archiving::Archived => {
@@ -243,7 +244,7 @@ async fn unarchive(
     Segment(id): Segment,
     Parameters(scope): Parameters<InScope>,
 ) -> Result<Json<TaskJson>, Problem> {
-    let (scope, task_id) = (scope.scope()?, parse(&id)?);
+    let (scope, task_id) = (scope.scope(), parse(&id)?);
     if !tasks::unarchive(&store, &scope, &task_id, api.clock.now()).await? {
         return Err(missing());
     }
@@ -257,7 +258,7 @@ async fn result(
     Segment(id): Segment,
     Parameters(scope): Parameters<InScope>,
 ) -> Result<Json<ResultJson>, Problem> {
-    let task = find(&api, &id, &scope.scope()?).await?;
+    let task = find(&api, &id, &scope.scope()).await?;
     if !task.status.is_terminal() {
         return Err(under_way().detail(format!("it is {}", task.status)));
     }
@@ -295,8 +296,7 @@ async fn find(api: &Api, id: &str, scope: &Scope) -> Result<Task, Problem> {
 }
 
 async fn shown(api: &Api, task: Task) -> Result<TaskJson, Problem> {
-    let page = PageRequest::new(RUNS_MAX, None);
-    let page = page.map_err(|reason| Problem::parameter("cursor", reason))?;
+    let page = PageRequest::first(RUNS_MAX);
     let runs = runs::of_task(&api.store, &task.made.scope, &task.made.id, page).await?;
     Ok(TaskJson {
         summary: SummaryJson::from(&task),

@@ -7,13 +7,14 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{delete, get};
 use axum::{Json, Router};
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
 use super::asked;
 use crate::api::Api;
 use crate::api::author::Acting;
-use crate::api::extract::{Body, Parameters, Segment};
+use crate::api::extract::{Body, Segment};
 use crate::api::json::{InScope, Listing, Paging, ScopeJson};
+use crate::api::parameters::{Given, Parameters, Query};
 use crate::api::problem::Problem;
 use crate::model::id::BootstrapId;
 use crate::model::time::Time;
@@ -27,12 +28,16 @@ pub(super) fn routes() -> Router<Arc<Api>> {
         .route("/api/v1/workers/tokens/{id}", delete(revoke))
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug)]
 struct ListQuery {
-    #[serde(flatten)]
     scope: InScope,
-    #[serde(flatten)]
     paging: Paging,
+}
+
+impl Query for ListQuery {
+    fn read(given: &mut Given) -> Self {
+        Self { scope: InScope::read(given), paging: Paging::read(given) }
+    }
 }
 
 #[derive(Debug, Serialize)]
@@ -62,7 +67,7 @@ async fn create(
     Parameters(scope): Parameters<InScope>,
     Body(body): Body,
 ) -> Result<Response, Problem> {
-    let asked = asked::token(&body, &scope.scope()?)?;
+    let asked = asked::token(&body, &scope.scope())?;
     let (token, now) = (Bearer::bootstrap(api.clock.random()), api.clock.now());
     let new = NewToken {
         id: api.clock.bootstrap_id(),
@@ -84,7 +89,7 @@ async fn list(
     State(api): State<Arc<Api>>,
     Parameters(query): Parameters<ListQuery>,
 ) -> Result<Json<Listing<TokenJson>>, Problem> {
-    let (scope, page) = (query.scope.scope()?, query.paging.request()?);
+    let (scope, page) = (query.scope.scope(), query.paging.request());
     let page = workers::list_tokens(&api.store, &scope, page).await?;
     Ok(Json(Listing::page(page, TokenJson::from)))
 }
@@ -96,7 +101,7 @@ async fn revoke(
     Parameters(scope): Parameters<InScope>,
 ) -> Result<Json<TokenJson>, Problem> {
     let missing = || Problem::not_found("bootstrap token");
-    let (scope, id) = (scope.scope()?, id.parse().map_err(|_| missing())?);
+    let (scope, id) = (scope.scope(), id.parse().map_err(|_| missing())?);
     let revoked = workers::revoke_token(&store, &scope, &id, api.clock.now()).await?;
     Ok(Json(revoked.ok_or_else(missing)?.into()))
 }
