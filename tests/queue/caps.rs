@@ -37,10 +37,17 @@ async fn a_full_workspace_takes_nothing_and_loses_nothing(database: Database) {
 
     let event = host.read(&format!("events/{waiting}?workspace=acme")).await;
     assert!(event["activated_at"].is_null(), "{event}");
+    let why = "2 commands wait already (workspace acme)";
+    let explain = format!("events/{waiting}/explain?workspace=acme");
+    assert_eq!(host.read(&explain).await["held_up_by"], why);
+    let mut command = folder.hillock(&["--workspace", "acme", "event", "explain", &waiting]);
+    let told = String::from_utf8(command.output().await.unwrap().stdout).unwrap();
+    assert!(told.contains(&format!("held up    {why}: it goes on when there is room")), "{told}");
     let oldest = commands(&host, "acme").await.pop().unwrap();
     let canceled = host.post(&format!("commands/{}/cancel?workspace=acme", id(&oldest))).await;
     assert_eq!(canceled.status, 200, "{canceled:?}");
     host.decided_in(&waiting, "acme").await;
+    assert!(host.read(&explain).await["held_up_by"].is_null());
     assert_eq!(commands(&host, "acme").await.len(), 3);
     let stats = host.read("stats?workspace=acme").await;
     assert_eq!((&stats["pending"], &stats["canceled"]), (&json!(2), &json!(1)));

@@ -8,8 +8,9 @@ use serde::Serialize;
 
 use super::Api;
 use super::events::{DecisionJson, SummaryJson};
-use super::extract::{Parameters, Segment};
+use super::extract::Segment;
 use super::json::InScope;
+use super::parameters::Parameters;
 use super::problem::Problem;
 use crate::model::decision::Decision;
 use crate::model::definition::{Definitions, Trigger};
@@ -30,6 +31,8 @@ pub(super) struct ExplanationJson {
     causes: Vec<String>,
     /// How often it came again, and was recognised.
     repeats: u32,
+    /// Why it goes no further at present, where it waits for anything but its turn.
+    held_up_by: Option<String>,
     considered: Vec<ConsideredJson>,
     /// Triggers of the same scope, as they are defined now, that had no part in it.
     not_considered: Vec<NotConsideredJson>,
@@ -67,11 +70,16 @@ pub(super) async fn explain(
 ) -> Result<Json<ExplanationJson>, Problem> {
     let missing = || Problem::not_found("event");
     let id: EventId = id.parse().map_err(|_| missing())?;
-    let scope = scope.scope()?;
+    let scope = scope.scope();
     let not_kept = || Problem::not_kept("event", id.minted_at(), api.clock.now());
     let (summary, event) = events::find(&api.store, &scope, &id).await?.ok_or_else(not_kept)?;
     let decisions = events::decisions(&api.store, &id).await?;
     let held = gatherings::holding(&api.store, &scope, &id).await?;
+    let is_due = held.iter().any(|(_, until)| *until <= api.clock.now());
+    let held_up_by = match summary.activated_at {
+        Some(_) if !is_due => None,
+        _ => api.activator.has_room(&scope).await?.err().map(|full| full.to_string()),
+    };
     let is_activated = summary.activated_at.is_some();
     let not_considered = not_considered(&api.catalog.now(), &event, &decisions, is_activated);
     let event_json = SummaryJson::of(summary.clone(), &decisions);
@@ -97,6 +105,7 @@ pub(super) async fn explain(
         depth,
         causes,
         repeats,
+        held_up_by,
         considered,
         not_considered,
     }))

@@ -26,6 +26,8 @@ pub struct Explanation {
     depth: u32,
     causes: Vec<Plain>,
     repeats: u32,
+    repeat_of: Option<EventId>,
+    held_up_by: Option<Plain>,
     considered: Vec<Considered>,
     not_considered: Vec<NotConsidered>,
 }
@@ -75,7 +77,7 @@ impl Explanation {
     /// The whole of it as text.
     pub fn text(&self) -> String {
         let workspace = self.workspace_id.as_ref();
-        let top = fields([
+        let mut top = vec![
             ("event", self.id.to_string()),
             ("kind", self.kind.to_string()),
             ("workspace", workspace.map_or_else(|| NONE.to_owned(), Name::to_string)),
@@ -86,8 +88,10 @@ impl Explanation {
             ("again", again(self.repeats)),
             ("caused by", self.past()),
             ("activated", self.activation()),
-        ]);
-        top + &self.considered() + &self.not_considered()
+        ];
+        top.extend(self.repeat_of.as_ref().map(|earlier| ("repeat of", repeat_of(earlier))));
+        top.extend(self.held_up_by.as_ref().map(|why| ("held up", held_up(why))));
+        fields(top) + &self.considered() + &self.not_considered()
     }
 
     fn way(&self) -> String {
@@ -145,6 +149,14 @@ impl Explanation {
         let rows = self.not_considered.iter().map(row);
         section("Triggers that did not", table(["TRIGGER", "WHY"], rows))
     }
+}
+
+fn repeat_of(earlier: &EventId) -> String {
+    format!("{earlier}: the same kind and body, by another id")
+}
+
+fn held_up(why: &Plain) -> String {
+    format!("{}: it goes on when there is room", why.line())
 }
 
 fn again(repeats: u32) -> String {
@@ -262,5 +274,11 @@ mod tests {
         let waiting = explanation(json!({"considered": [], "activated_at": null}));
         assert!(waiting.contains("not yet: it waits in the inbox\n"), "{waiting}");
         assert!(waiting.contains("considered it\nnone yet\n"), "{waiting}");
+        let full = json!({"activated_at": null, "held_up_by": "9 commands wait already (global)"});
+        let wanted = "held up    9 commands wait already (global): it goes on when there is room\n";
+        assert!(explanation(full).contains(wanted));
+        let repeat = explanation(json!({"repeat_of": ID}));
+        let wanted = format!("repeat of  {ID}: the same kind and body, by another id\n");
+        assert!(repeat.contains(&wanted), "{repeat}");
     }
 }
