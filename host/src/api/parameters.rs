@@ -14,8 +14,8 @@ use url::form_urlencoded;
 
 use super::headers::REPEATED;
 use super::problem::Problem;
-use crate::model::problem::Problems;
 use crate::model::near::unknown;
+use crate::model::problem::Problems;
 use crate::model::time::Time;
 
 /// The parameters of a route.
