@@ -20,7 +20,7 @@ use crate::model::content::Content;
 use crate::model::definition::{Assignment, Priority, Retry};
 use crate::model::id::{EventId, FireId, JobId, RunId, TaskId, TriggerId};
 use crate::model::name::Name;
-use crate::model::run::{Interaction, Owner, OwnerKind, Run, RunStatus, Stages, Terms};
+use crate::model::run::{Interaction, Owner, Run, RunStatus, Stages, Terms};
 use crate::model::scope::Scope;
 use crate::model::time::Time;
 use crate::store::commands::{self, Canceling};
