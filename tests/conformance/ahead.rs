@@ -10,11 +10,11 @@ use hillock::model::id::{ExtensionId, ReplicaId, TriggerId};
 use hillock::model::run::{Ending, NewRun};
 use hillock::model::scope::Scope;
 use hillock::model::time::Time;
-use hillock::store::{Store, commands};
 use hillock::store::controllers::{self, Begin, Turn};
 use hillock::store::events::{self, Activation, activate};
 use hillock::store::gatherings::{Holding, complete};
 use hillock::store::source_states::{self, SourceState};
+use hillock::store::{Store, commands};
 
 use super::fixture::*;
 use crate::harness::claims;
