@@ -20,13 +20,8 @@ async fn a_crash_says_what_the_component_said() {
     let id = host.deliver("open", Delivery::new(&[], b"{}")).await.event_id(202);
     let event = host.decided(&id).await;
     let reason = event["decisions"][0]["reason"].as_str().unwrap();
-    assert!(
-        reason.ends_with(
-            "a hostile component panics | note: run with `RUST_BACKTRACE=1` \
-                              environment variable to display a backtrace"
-        ),
-        "{reason}"
-    );
+    let crashed = reason.starts_with("component `hostile-filter` crashed: ");
+    assert!(crashed && reason.contains("a hostile component panics"), "{reason}");
     for command in ["show", "explain"] {
         let mut command = folder.hillock(&["event", command, &id]);
         let shown = command.env("HILLOCK_URL", &host.url).output().await.unwrap();

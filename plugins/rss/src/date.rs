@@ -254,7 +254,7 @@ impl Found {
         };
         let time = NaiveTime::from_hms_nano_opt(hour, minute, second, nanos)?;
         let east = TimeDelta::minutes(self.zone_minutes.unwrap_or(0).into());
-        Some(date.and_time(time).and_utc().checked_sub_signed(east)?)
+        date.and_time(time).and_utc().checked_sub_signed(east)
     }
 }
 
