@@ -8,7 +8,7 @@ CREATE UNIQUE INDEX definitions_webhooks ON definitions (webhook_id) WHERE webho
 -- Why a command is to stop, for when it has.
 ALTER TABLE commands ADD COLUMN cancel_reason TEXT;
 
-CREATE INDEX runs_by_time ON runs (created_at);
+CREATE INDEX runs_by_time ON runs (created_at, seq);
 CREATE INDEX runs_of_agent ON runs (agent, seq);
 CREATE INDEX commands_of_worker ON commands (worker_id, seq) WHERE worker_id IS NOT NULL;
 CREATE INDEX commands_by_priority ON commands (priority, seq) WHERE priority <> 500;

@@ -295,7 +295,8 @@ impl<'s> Cell<'s> {
         let found = commands::find(self.store, &Scope::Global, &self.id).await.unwrap().unwrap();
         let Run { status, ended_at, .. } = run(self.store, &self.run_id).await;
         let wanted = match found.state {
-            Blocked | Pending | Sent | Acknowledged => RunStatus::Scheduled,
+            Blocked => RunStatus::Blocked,
+            Pending | Sent | Acknowledged => RunStatus::Scheduled,
             Running => RunStatus::Running,
             Completed => RunStatus::Completed,
             Failed | Expired => RunStatus::Failed,

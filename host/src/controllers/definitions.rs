@@ -219,6 +219,10 @@ impl Registrar {
     ) -> Result<Synced, ReloadError> {
         let invalid = |problems| ConfigError::Invalid { path: config.path.clone(), problems };
         let (declared, now) = (config.declared.clone(), self.clock.now());
+        // Whoever sees a new definition finds where it stands, too.
+        let places: HashMap<String, String> =
+            config.declared.iter().map(|one| (one.id(), one.path.clone())).collect();
+        self.places.write().unwrap_or_else(PoisonError::into_inner).extend(places.clone());
         let synced = match by {
             None => definitions::sync(&self.store, declared, now).await?.map_err(invalid)?,
             Some((store, force)) => {
@@ -229,7 +233,6 @@ impl Registrar {
                 })?
             }
         };
-        let places = config.declared.iter().map(|one| (one.id(), one.path.clone())).collect();
         *self.places.write().unwrap_or_else(PoisonError::into_inner) = places;
         for left in &synced.left_behind {
             tracing::warn!("{left}, which is configured no more");

@@ -227,7 +227,7 @@ macro_rules! select_page {
                    ELSE coalesce((SELECT first.seq
                                     FROM runs first
                                    WHERE first.created_at >= $9 - 3600000
-                                   ORDER BY first.created_at
+                                   ORDER BY first.created_at, first.seq
                                    LIMIT 1), 9223372036854775807) END
    AND seq <= CASE WHEN $10",
             $number,
@@ -235,7 +235,7 @@ macro_rules! select_page {
                    ELSE coalesce((SELECT last.seq
                                     FROM runs last
                                    WHERE last.created_at < $10 + 3600000
-                                   ORDER BY last.created_at DESC
+                                   ORDER BY last.created_at DESC, last.seq DESC
                                    LIMIT 1), -1) END
    AND ($11",
             $text,
