@@ -255,7 +255,7 @@ async fn one_fault_hides_no_other() {
         "server.lissten",
         "triggers[0].filter.date.action",
         "triggers[0].priority",
-        "triggers[0].prompt.1:8",
+        "triggers[0].prompt.1:1",
         "triggers[0].retry.base_delay",
         "triggers[1].enabled",
         "triggers[2].agent",
@@ -456,7 +456,7 @@ async fn a_component_that_is_too_large_for_the_engine_is_named() {
     assert!(!serving.ended().await.success());
     let said = serving.written();
     for wanted in
-        ["the component `", "needs more than it may have: ", "1048576", "sandbox.memory_bytes"]
+        ["the component `", "needs more than it may have: ", "0x100000", "sandbox.memory_bytes"]
     {
         assert!(said.contains(wanted), "{said}");
     }

@@ -79,7 +79,7 @@ async fn tables_that_change_are_told_of_with_a_way_back() {
     let host = folder.serve().await;
     let said = host.process.written();
     let at = |text: &str| said.find(text).unwrap_or_else(|| panic!("{text}: {said}"));
-    assert!(at("hillock backup FILE") < at("ready on"), "{said}");
+    assert!(at("hillock backup FILE") < at("definitions: "), "{said}");
     assert!(version(store(&folder)).await > 1);
     // A new store has nothing to be kept.
     let fresh = contract_folder().await;
