@@ -234,7 +234,7 @@ async fn a_feed_is_read_as_it_is() {
     // RFC 822 does not know, an item without anything but words, two with one link, and a script that
     // a server appends.
     let document = b"<rss xmlns='http://backend.userland.com/RSS2'><channel><title>T</title>\
-        <item><title>It\x92s Q&A &eacute; &amp;amp; <b>so</b></title><link>/1</link>\
+        <item><title>It\x92s Q&A &eacute; &amp;amp; &lt;b>so&lt;/b></title><link>/1</link>\
         <pubDate>Thu, 30 Apr 2026 08:57:00 CEST</pubDate></item>\
         <item><description>only words</description></item>\
         <item><title>a</title><link>/2</link></item><item><title>b</title><link>/2</link></item>\
