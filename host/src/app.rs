@@ -114,7 +114,7 @@ impl Host {
         look(&config.store_url).await?;
         let sandbox = open_sandbox(&config, &data_dir, metrics.clone()).await?;
         let checker = Checker::new(Arc::clone(&sandbox));
-        refuse(&config, checker.problems(&config.declared).await)?;
+        refuse(&config, checker.problems(&config.declared, &config.prompts).await)?;
         let store = open_store(&config, metrics.clone()).await?;
         // Only now: a sender is to be refused rather than kept waiting.
         let listener = socket.listen(BACKLOG).with_context(|| {

@@ -9,6 +9,7 @@ mod controllers;
 pub mod definitions;
 mod file;
 pub mod programs;
+mod prompts;
 mod queue;
 mod retention;
 pub mod secrets;
@@ -23,6 +24,7 @@ use std::time::Duration;
 use crate::environment;
 use crate::model::definition::{Agent, Definitions, Plugin};
 use crate::model::problem::Problems;
+use crate::model::prompts::Prompts;
 use crate::model::routing::Offer;
 pub use automations::to_json;
 pub use controllers::ControllerSettings;
@@ -63,6 +65,8 @@ pub struct Config {
     pub audit: AuditLimits,
     /// What is defined in files.
     pub declared: Vec<Declared>,
+    /// The parts of prompts that have a name.
+    pub prompts: Prompts,
     /// The operator's own components.
     pub plugins: Vec<Plugin>,
     /// What this process's worker runs, if it has one.
@@ -476,7 +480,9 @@ impl Draft {
             Err(syntax) => (None, Some(syntax)),
         };
         let others = automations::read(folder, &mut problems);
-        let passed_over = others.passed_over.clone();
+        let mut passed_over = others.passed_over.clone();
+        let table = main.as_mut().and_then(|main| main.remove("prompts"));
+        let prompts = prompts::read(table, folder, &mut problems, &mut passed_over);
         let automations = automations::parse(main.as_mut(), others, folder, &mut problems);
         let broken = automations.broken.clone();
         let read = main.map(|main| {
@@ -484,7 +490,7 @@ impl Draft {
             file.into_config(path, folder, overrides, automations, &mut problems)
         });
         let (config, programs_at) = read.unzip();
-        let config = config.map(|config| Config { passed_over, ..config });
+        let config = config.map(|config| Config { passed_over, prompts, ..config });
         let programs_at = programs_at.unwrap_or_default();
         Self { path: path.to_owned(), problems, config, broken, programs_at, syntax }
     }

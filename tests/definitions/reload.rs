@@ -72,7 +72,7 @@ async fn a_broken_file_changes_nothing(database: Database) {
         (
             good.replace("prompt = \"x\"", "prompt = \"{{#if}}\"")
                 .replace("verification = \"none\"", "secret_ref = \"env:NOT_THERE\""),
-            vec!["endpoints[0].secret_ref", "triggers[0].prompt.1:8"],
+            vec!["endpoints[0].secret_ref", "triggers[0].prompt.1:1"],
         ),
         (
             good.replace("agent = \"a\"", "agent = \"b\"").replace("\"open\"", "\"a--b\""),

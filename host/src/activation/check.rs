@@ -8,6 +8,7 @@ use crate::model::definition::{Definition, Definitions, Endpoint, Hook, Trigger}
 use crate::model::name::Name;
 use crate::model::near::guess;
 use crate::model::problem::{Problem, Problems};
+use crate::model::prompts::Prompts;
 use crate::model::redaction::Redaction;
 use crate::model::scope::Scope;
 use crate::sandbox::{Kind, Sandbox, SandboxError};
@@ -27,9 +28,32 @@ impl Checker {
         self.0.redact(redaction);
     }
 
-    /// Everything that they find wrong with what is declared.
-    pub async fn problems(&self, declared: &[Declared]) -> Problems {
-        problems(declared, &self.0).await
+    /// Everything that they find wrong with what is declared, and with the partials that it puts
+    /// into prompts.
+    pub async fn problems(&self, declared: &[Declared], prompts: &Prompts) -> Problems {
+        let mut problems = Problems::default();
+        report("prompts", self.0.check_prompts(prompts).await, &mut problems);
+        for one in declared {
+            definition(&one.path, &one.definition, prompts, &self.0, &mut problems).await;
+        }
+        problems
+    }
+
+    /// Everything that they find wrong with a trigger's prompt, with these partials in it.
+    pub async fn prompt_problems(&self, path: &str, one: &Trigger, prompts: &Prompts) -> Problems {
+        let mut problems = Problems::default();
+        template(path, one, prompts, &self.0, &mut problems).await;
+        problems
+    }
+
+    /// The partials that are in effect.
+    pub fn prompts(&self) -> Arc<Prompts> {
+        self.0.prompts()
+    }
+
+    /// Brings others into effect.
+    pub fn replace_prompts(&self, prompts: Prompts) {
+        self.0.replace_prompts(prompts);
     }
 
     /// The components that definitions name and that are not there.
@@ -65,31 +89,23 @@ impl Checker {
     }
 
     /// The same, of what is left of definitions that are wrong already.
-    pub async fn problems_beside(&self, broken: &[Broken]) -> Problems {
+    pub async fn problems_beside(&self, broken: &[Broken], prompts: &Prompts) -> Problems {
         let mut all = Problems::default();
         for broken in broken {
             let one = &broken.declared;
             let mut found = Problems::default();
-            definition(&one.path, &one.definition, &self.0, &mut found).await;
+            definition(&one.path, &one.definition, prompts, &self.0, &mut found).await;
             all.append(broken.meant(found));
         }
         all
     }
 }
 
-/// Everything that components find wrong with what is declared.
-pub async fn problems(declared: &[Declared], sandbox: &Sandbox) -> Problems {
-    let mut problems = Problems::default();
-    for one in declared {
-        definition(&one.path, &one.definition, sandbox, &mut problems).await;
-    }
-    problems
-}
-
 /// Notes what components find wrong with one definition.
 pub async fn definition(
     path: &str,
     definition: &Definition,
+    prompts: &Prompts,
     sandbox: &Sandbox,
     problems: &mut Problems,
 ) {
@@ -100,7 +116,7 @@ pub async fn definition(
                 source(path, endpoint, sandbox, problems);
             }
             filter(path, trigger, sandbox, problems).await;
-            template(path, trigger, sandbox, problems).await;
+            template(path, trigger, prompts, sandbox, problems).await;
         }
         Definition::Hook(one) => hook(path, one, sandbox, problems).await,
         Definition::Observer(one) => {
@@ -158,10 +174,17 @@ async fn filter(path: &str, trigger: &Trigger, sandbox: &Sandbox, problems: &mut
     }
 }
 
-async fn template(path: &str, trigger: &Trigger, sandbox: &Sandbox, problems: &mut Problems) {
+async fn template(
+    path: &str,
+    trigger: &Trigger,
+    prompts: &Prompts,
+    sandbox: &Sandbox,
+    problems: &mut Problems,
+) {
     let template = &trigger.template;
     if expect(sandbox, &format!("{path}.template"), template, Kind::PromptTemplate, problems) {
-        let found = sandbox.check_template(template, &trigger.prompt, &trigger.scope).await;
+        let Trigger { prompt, scope, .. } = trigger;
+        let found = sandbox.check_template(template, prompt, prompts, scope).await;
         report(&format!("{path}.prompt"), found, problems);
     }
 }

@@ -15,7 +15,7 @@ use crate::egress::{Network, System};
 use crate::model::definition::{Agent, Definition, Plugin};
 use crate::model::name::Name;
 use crate::model::problem::Problems;
-use crate::sandbox::{LoadError, Sandbox};
+use crate::sandbox::{LoadError, Sandbox, WITH_PARTIALS};
 use crate::store::backup;
 
 /// What was found beside what is wrong in the files themselves.
@@ -53,7 +53,11 @@ pub async fn examine(draft: &mut Draft) -> anyhow::Result<Examined> {
 async fn ask_components(draft: &mut Draft, config: &Config) -> anyhow::Result<()> {
     let broken = draft.broken.iter().map(|broken| &broken.declared);
     let all = config.declared.iter().chain(broken);
-    let wanted: HashSet<Name> = all.flat_map(|one| one.definition.components()).cloned().collect();
+    let mut wanted: HashSet<Name> =
+        all.flat_map(|one| one.definition.components()).cloned().collect();
+    if !config.prompts.is_empty() {
+        wanted.extend(WITH_PARTIALS.parse::<Name>());
+    }
     if wanted.is_empty() && config.plugins.is_empty() {
         return Ok(());
     }
@@ -70,8 +74,8 @@ async fn ask_components(draft: &mut Draft, config: &Config) -> anyhow::Result<()
     let unloaded: Vec<&Plugin> =
         faults.iter().filter_map(|(i, _)| config.plugins.get(*i)).collect();
     let checker = Checker::new(std::sync::Arc::new(sandbox));
-    let mut found = checker.problems(&config.declared).await;
-    found.append(checker.problems_beside(&draft.broken).await);
+    let mut found = checker.problems(&config.declared, &config.prompts).await;
+    found.append(checker.problems_beside(&draft.broken, &config.prompts).await);
     for problem in found.iter() {
         // That it is not there is said where it is defined.
         let names =

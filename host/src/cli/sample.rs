@@ -14,6 +14,7 @@ use crate::model::definition::Plugin;
 use crate::model::envelope::Envelope;
 use crate::model::json;
 use crate::model::problem::Problem;
+use crate::model::prompts::Prompts;
 use crate::model::sample::{self, Defaults};
 use crate::sandbox::{LoadError, Sandbox};
 
@@ -82,15 +83,17 @@ pub fn invalid<'p>(
 /// # Errors
 /// When hillock.toml is wrong, or a component cannot be loaded.
 pub async fn components(globals: &Globals) -> anyhow::Result<Sandbox> {
-    let (limits, plugins, data_dir) = match globals.found_config()? {
-        Some(config) => (config.limits, config.plugins, config.data_dir),
+    let (limits, plugins, data_dir, prompts) = match globals.found_config()? {
+        Some(config) => (config.limits, config.plugins, config.data_dir, config.prompts),
         None => {
             let data_dir = globals.data_dir.clone().unwrap_or_else(default_data_dir);
-            (Limits::default(), vec![], data_dir)
+            (Limits::default(), vec![], data_dir, Prompts::default())
         }
     };
     // Compiling takes its time.
-    tokio::task::spawn_blocking(move || open(limits, &plugins, &data_dir)).await?
+    let sandbox = tokio::task::spawn_blocking(move || open(limits, &plugins, &data_dir)).await??;
+    sandbox.replace_prompts(prompts);
+    Ok(sandbox)
 }
 
 /// Keeps what is compiled in the data folder, unless that is somebody else's.

@@ -74,7 +74,10 @@ async fn render(globals: &Globals, which: &Render) -> anyhow::Result<Rendered> {
     let text = String::from_utf8(input::read(file)?).with_context(|| name.clone())?;
     let envelope = sample.read(globals)?;
     let sandbox = sample::components(globals).await?;
-    let problems = sandbox.check_template(template, &text, &envelope.event().scope).await?;
+    let problems = {
+        let (prompts, scope) = (sandbox.prompts(), &envelope.event().scope);
+        sandbox.check_template(template, &text, &prompts, scope).await?
+    };
     if !problems.is_empty() {
         return Err(sample::invalid(&name, "", &problems));
     }

@@ -23,6 +23,7 @@ use crate::environment;
 use crate::model::definition::{Agent, Definition, DefinitionKind};
 use crate::model::name::InvalidName;
 use crate::model::problem::Problems;
+use crate::model::prompts::Prompts;
 use crate::model::routing::Offer;
 use crate::model::scope::Scope;
 
@@ -82,7 +83,8 @@ impl File {
             worker: file.contains_key("worker").then(|| section(file, "worker", problems)),
         };
         let lists = DefinitionKind::ALL.iter().map(|(_, _, plural)| *plural);
-        let known: Vec<&str> = SECTIONS.into_iter().chain(lists).chain(["plugins"]).collect();
+        let known: Vec<&str> =
+            SECTIONS.into_iter().chain(lists).chain(["plugins", "prompts"]).collect();
         for name in file.keys() {
             problems.add(name, unknown(&known, name));
         }
@@ -258,6 +260,7 @@ impl File {
             logs,
             audit,
             declared,
+            prompts: Prompts::default(),
             plugins,
             worker,
             drain_grace,

@@ -26,6 +26,7 @@ use crate::config::{Config, ConfigError, Draft, secrets};
 use crate::model::definition::{DefinitionKind, Definitions, Plugin};
 use crate::model::name::Name;
 use crate::model::problem::Problems;
+use crate::model::prompts::Prompts;
 use crate::model::redaction::Redaction;
 use crate::model::secret::Secret;
 use crate::store::definitions::{self, Counts, Dependant, LeftBehind, Synced, Unsynced};
@@ -237,6 +238,8 @@ impl Registrar {
         for left in &synced.left_behind {
             tracing::warn!("{left}, which is configured no more");
         }
+        // Before the definitions that may name them.
+        self.checker.replace_prompts(config.prompts.clone());
         // Though nothing may have changed in the store, secrets are read again.
         self.load(&mut *self.loaded.lock().await).await?;
         tracing::info!("definitions: {}", synced.counts);
@@ -249,11 +252,32 @@ impl Registrar {
 
     /// Holds what files say against this machine and the components they name.
     async fn complete(&self, draft: &mut Draft) {
+        let mut prompts = self.checker.prompts();
         if let Some(config) = &draft.config {
+            prompts = Arc::new(config.prompts.clone());
             draft.problems.append(secrets::missing(&config.declared));
-            draft.problems.append(self.checker.problems(&config.declared).await);
+            draft.problems.append(self.checker.problems(&config.declared, &prompts).await);
+            draft.problems.append(self.of_partials(config).await);
         }
-        draft.problems.append(self.checker.problems_beside(&draft.broken).await);
+        draft.problems.append(self.checker.problems_beside(&draft.broken, &prompts).await);
+    }
+
+    /// Holds the partials of a configuration against the triggers in effect that it does not
+    /// declare itself.
+    async fn of_partials(&self, config: &Config) -> Problems {
+        let mut problems = Problems::default();
+        if *self.checker.prompts() == config.prompts {
+            return problems;
+        }
+        for trigger in &self.catalog.now().triggers {
+            let declared = self.place(&trigger.id.to_string()).is_some();
+            if !declared && Prompts::is_named_in(&trigger.prompt) {
+                let path = format!("prompts: the trigger `{}`", trigger.name);
+                let found = self.checker.prompt_problems(&path, trigger, &config.prompts).await;
+                problems.append(found);
+            }
+        }
+        problems
     }
 
     /// A definition that somebody wants to make, or to have say something else, in its own words:
@@ -277,7 +301,9 @@ impl Registrar {
         specs::resolve(&path, &definition, &self.catalog.now(), &mut problems);
         let declared = Declared { path, kind, spec, definition };
         problems.append(secrets::missing(std::slice::from_ref(&declared)));
-        problems.append(self.checker.problems(std::slice::from_ref(&declared)).await);
+        problems.append(
+            self.checker.problems(std::slice::from_ref(&declared), &self.checker.prompts()).await,
+        );
         Ok(problems.unless_any(declared))
     }
 
@@ -294,7 +320,8 @@ impl Registrar {
         let mut found = Problems::default();
         specs::resolve(path, &broken.declared.definition, &self.catalog.now(), &mut found);
         let mut found = broken.meant(found);
-        found.append(self.checker.problems_beside(std::slice::from_ref(&broken)).await);
+        let prompts = self.checker.prompts();
+        found.append(self.checker.problems_beside(std::slice::from_ref(&broken), &prompts).await);
         found
     }
 

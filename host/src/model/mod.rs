@@ -23,6 +23,7 @@ pub mod name;
 pub mod near;
 pub mod policy;
 pub mod problem;
+pub mod prompts;
 pub mod queue;
 pub mod redaction;
 pub mod routing;

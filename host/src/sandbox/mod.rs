@@ -34,7 +34,7 @@ mod signal;
 mod sources;
 
 use std::path::Path;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use tokio::sync::Semaphore;
 use wasmtime::component::Resource;
@@ -46,6 +46,7 @@ use crate::model::definition::Plugin;
 use crate::model::envelope::{Envelope, Origin};
 use crate::model::name::Name;
 use crate::model::problem::Problem;
+use crate::model::prompts::{Composed, Prompts};
 use crate::model::redaction::Redaction;
 use crate::model::scope::Scope;
 use bindings::{
@@ -73,6 +74,13 @@ const CALLS_MAX: usize = 64;
 /// How many calls may be in guests that wait for the network, beside the others: they must not
 /// keep anybody else waiting.
 const WAITING_CALLS_MAX: usize = 32;
+
+/// The component whose templates put partials in. Others may mean anything by `{{>`.
+pub const WITH_PARTIALS: &str = "handlebars";
+
+fn takes_partials(template: &Name) -> bool {
+    template.as_str() == WITH_PARTIALS
+}
 
 /// What a filter says of an event.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -107,6 +115,7 @@ pub struct Sandbox {
     observers: Pool<ObserverSource>,
     extensions: Pool<ExtensionSource>,
     pre_fire_hooks: Pool<PreFireHook>,
+    prompts: RwLock<Arc<Prompts>>,
     metrics: Metrics,
     secrets: Secrets,
 }
@@ -152,6 +161,7 @@ impl Sandbox {
             observers: Pool::default(),
             extensions: Pool::default(),
             pre_fire_hooks: Pool::default(),
+            prompts: RwLock::default(),
             metrics: Metrics::default(),
             secrets: Secrets::default(),
         };
@@ -161,6 +171,16 @@ impl Sandbox {
     /// The names of all components, also of those that nobody wanted.
     pub fn names(&self) -> impl Iterator<Item = &Name> {
         self.registry.names()
+    }
+
+    /// The partials that templates can put in.
+    pub fn prompts(&self) -> Arc<Prompts> {
+        Arc::clone(&self.prompts.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Replaces them. Who has begun to render with the old ones ends with them.
+    pub fn replace_prompts(&self, prompts: Prompts) {
+        *self.prompts.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(prompts);
     }
 
     /// From now on, takes out of what crashed components say what this one knows.
@@ -272,6 +292,9 @@ impl Sandbox {
         envelope: &Envelope,
     ) -> Result<Rendered, SandboxError> {
         let (scope, moment) = (&envelope.event().scope, Moment::of(envelope));
+        let prompts = self.prompts();
+        let composed = takes_partials(template).then(|| prompts.compose(text));
+        let text = composed.as_ref().map_or(text, |composed| &*composed.text);
         let call = self.template_call(template, text, scope, moment, envelope.clone())?;
         let origin = call.origin();
         let ((answer, content), _) = self
@@ -305,11 +328,53 @@ impl Sandbox {
         Ok(convert::problems(diagnostics))
     }
 
-    /// What a template component finds wrong with a template.
+    /// What a template component finds wrong with a template, and with those of these partials that
+    /// it puts in.
     ///
     /// # Errors
     /// When the component crashes or exceeds a limit.
     pub async fn check_template(
+        &self,
+        template: &Name,
+        text: &str,
+        prompts: &Prompts,
+        scope: &Scope,
+    ) -> Result<Vec<Problem>, SandboxError> {
+        if !takes_partials(template) {
+            return self.check_text(template, text, scope).await;
+        }
+        self.check_composed(template, &prompts.compose(text), scope).await
+    }
+
+    /// What is wrong with partials, whoever puts them in.
+    ///
+    /// # Errors
+    /// When the component that reads them crashes or exceeds a limit.
+    pub async fn check_prompts(&self, prompts: &Prompts) -> Result<Vec<Problem>, SandboxError> {
+        match (prompts.alone(), WITH_PARTIALS.parse()) {
+            (Some(all), Ok(template)) => self.check_composed(&template, &all, &Scope::Global).await,
+            _ => Ok(Vec::new()),
+        }
+    }
+
+    async fn check_composed(
+        &self,
+        template: &Name,
+        composed: &Composed<'_>,
+        scope: &Scope,
+    ) -> Result<Vec<Problem>, SandboxError> {
+        let of_partial = |Problem { path, reason }| match composed.in_partial(&path) {
+            Some((name, at)) => Problem {
+                path: String::new(),
+                reason: format!("the partial `{name}`, at {at}: {reason}"),
+            },
+            None => Problem { path, reason },
+        };
+        let found = self.check_text(template, &composed.text, scope).await?;
+        Ok(found.into_iter().map(of_partial).collect())
+    }
+
+    async fn check_text(
         &self,
         template: &Name,
         text: &str,

@@ -12,6 +12,7 @@ use super::signal::{Draft, Notebook, Notice, Observation, PreFire, Signal, State
 use super::{Sandbox, SandboxError};
 use crate::model::name::Name;
 use crate::model::problem::Problem;
+use crate::model::prompts::Prompts;
 use crate::model::scope::Scope;
 
 impl Sandbox {
@@ -170,7 +171,9 @@ impl Sandbox {
         match kind {
             Kind::WebhookSource => self.component(component)?.source().map(|_| Vec::new()),
             Kind::Filter => self.check_filter(component, config, scope).await,
-            Kind::PromptTemplate => self.check_template(component, config, scope).await,
+            Kind::PromptTemplate => {
+                self.check_template(component, config, &Prompts::default(), scope).await
+            }
             Kind::HookSource => checked!(hillock_plugin_hook of hook in hooks),
             Kind::ObserverSource => checked!(hillock_plugin_observer of observer in observers),
             Kind::ExtensionSource => checked!(hillock_plugin_extension of extension in extensions),
