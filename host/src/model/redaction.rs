@@ -41,6 +41,8 @@ pub const SECRET_BYTES_MIN: usize = 8;
 
 /// How the host's own keys and tokens begin.
 const KEY_PREFIXES: [&str; 2] = ["hlk_", "hlk-"];
+/// In the place of a mark: what begins like a key.
+const KEY: usize = usize::MAX;
 /// How many characters of a key follow at least. What is shown of a token is shorter.
 const KEY_CHARACTERS_MIN: usize = 16;
 /// How much white space and how many escapes may stand within a secret, as a multiple of its length.
@@ -63,7 +65,7 @@ struct Wanted {
     plain: Set,
     /// The forms of every secret, folded.
     folded: Set,
-    /// What stands in the place of each secret; the first, of a key.
+    /// What stands in the place of secrets; the first, of a key.
     marks: Vec<String>,
 }
 
@@ -107,17 +109,21 @@ impl Redaction {
     fn new<'s>(secrets: impl Iterator<Item = (String, &'s [u8])>) -> Result<Self, TooMany> {
         let mut marks = vec![REDACTED.to_owned()];
         let mut plain: Vec<_> =
-            KEY_PREFIXES.iter().map(|key| (key.as_bytes().to_vec(), 0)).collect();
+            KEY_PREFIXES.iter().map(|key| (key.as_bytes().to_vec(), KEY)).collect();
         let mut folded = Vec::new();
         for (mark, secret) in secrets {
+            let known = marks.iter().position(|known| *known == mark);
+            let place = known.unwrap_or(marks.len());
+            if known.is_none() {
+                marks.push(mark);
+            }
             for form in forms::of(secret) {
                 let fold = fold::whole(&form);
                 if fold.len() >= SECRET_BYTES_MIN {
-                    folded.push((fold, marks.len()));
+                    folded.push((fold, place));
                 }
-                plain.push((form, marks.len()));
+                plain.push((form, place));
             }
-            marks.push(mark);
         }
         let (plain, folded) = (Set::of(plain)?, Set::of(folded)?);
         Ok(Self(Some(Arc::new(Wanted { plain, folded, marks }))))
@@ -132,7 +138,7 @@ impl Redaction {
             return text;
         }
         let mut clean = Vec::with_capacity(text.len());
-        wanted.blot(text.as_bytes(), &found, 0..text.len(), &mut clean, false);
+        wanted.blot(text.as_bytes(), &found, 0..text.len(), &mut clean, None);
         Cow::Owned(lossy(clean))
     }
 
@@ -169,13 +175,13 @@ impl Wanted {
         (SPREAD * self.plain.longest.max(self.folded.longest)).max(KEPT_MIN)
     }
 
-    /// Where secrets stand, in order; those that overlap or touch are one.
+    /// Where secrets stand, in order; those that overlap are one, and so are equals that touch.
     fn found(&self, text: &[u8]) -> Vec<Found> {
         let mut found: Vec<Found> = self
             .plain
             .matches(text)
             .filter_map(|(range, mark)| match mark {
-                0 => Some((key(text, &range).filter(|key| key.whole)?.range, 0)),
+                KEY => Some((key(text, &range).filter(|key| key.whole)?.range, 0)),
                 _ => Some((range, mark)),
             })
             .map(Found::of)
@@ -187,36 +193,35 @@ impl Wanted {
     }
 
     /// Writes a span of the text with marks in place of what was found; line ends stay. `marked`
-    /// says whether what was written before ends with a mark, and the answer whether this does.
+    /// says with which mark what was written before ends, and the answer with which this does.
     fn blot(
         &self,
         text: &[u8],
         found: &[Found],
         span: Range<usize>,
         to: &mut Vec<u8>,
-        mut marked: bool,
-    ) -> bool {
+        mut marked: Option<usize>,
+    ) -> Option<usize> {
         let mut at = span.start;
         let within = |found: &&Found| found.range.end > span.start && found.range.start < span.end;
         for Found { range, mark, .. } in found.iter().filter(within) {
             let (start, end) = (range.start.max(span.start), range.end.min(span.end));
-            marked &= start == at;
+            marked = marked.filter(|_| start == at);
             to.extend_from_slice(&text[at..start]);
             for line in text[start..end].split_inclusive(|byte| *byte == b'\n') {
-                if !marked && !line.trim_ascii().is_empty() {
+                if marked != Some(*mark) && !line.trim_ascii().is_empty() {
                     to.extend_from_slice(self.marks[*mark].as_bytes());
-                    marked = true;
+                    marked = Some(*mark);
                 }
                 if let Some(line) = line.strip_suffix(b"\n") {
                     to.extend_from_slice(if line.ends_with(b"\r") { b"\r\n" } else { b"\n" });
-                    marked = false;
+                    marked = None;
                 }
             }
             at = end;
         }
-        marked &= at == span.end;
         to.extend_from_slice(&text[at..span.end]);
-        marked
+        marked.filter(|_| at == span.end)
     }
 }
 
@@ -230,7 +235,8 @@ impl Found {
 fn merged(mut found: Vec<Found>) -> Vec<Found> {
     found.sort_by_key(|found| found.range.start);
     found.dedup_by(|next, kept| {
-        let together = next.range.start <= kept.range.end;
+        let apart = if next.mark == kept.mark { kept.range.end + 1 } else { kept.range.end };
+        let together = next.range.start < apart;
         if together {
             kept.range.end = kept.range.end.max(next.range.end);
             if next.longest > kept.longest {

@@ -416,6 +416,7 @@ async fn what_a_worker_cannot_take_it_says_at_once() {
     };
     peer.say(run).await;
     let error = "the worker `tester` has no program for this agent".to_owned();
+    peer.acknowledged(&stranger).await;
     peer.finished(&stranger, Ending::failed(error)).await;
 }
 
@@ -820,6 +821,7 @@ async fn a_policy_that_cannot_be_enforced_fails_its_command() {
     ] {
         peer.say(under(order(&held, "exit 0"), policy(&asked))).await;
         let error = format!("the worker `tester` cannot enforce {unmet}");
+        peer.acknowledged(&held).await;
         peer.finished(&held, Ending::failed(error)).await;
         peer.settle(&held).await;
     }

@@ -1,6 +1,6 @@
 //! A stream of bytes, redacted as it comes, before anything is cut.
 
-use super::{KEY_CHARACTERS_MIN, Redaction, SECRET_BYTES_MIN, Wanted, fold, key};
+use super::{KEY, KEY_CHARACTERS_MIN, Redaction, SECRET_BYTES_MIN, Wanted, fold, key};
 
 /// One stream. What may be the beginning of a secret is held back until it is known; behind the end
 /// of a line only when that much of it is there that it can hardly be anything else, for nobody
@@ -11,14 +11,14 @@ pub struct Strand<'r> {
     text: Vec<u8>,
     /// How much of the text has left. It is kept for what goes on from it.
     left: usize,
-    /// Whether what has left ends with a mark.
-    marked: bool,
+    /// With which mark what has left ends.
+    marked: Option<usize>,
 }
 
 impl<'r> Strand<'r> {
     /// The beginning of a stream.
     pub fn new(redaction: &'r Redaction) -> Self {
-        Self { redaction, text: Vec::new(), left: 0, marked: false }
+        Self { redaction, text: Vec::new(), left: 0, marked: None }
     }
 
     /// What may leave, now that `bytes` have come.
@@ -70,7 +70,7 @@ impl Wanted {
         let spelt = self.folded.open_at(&folded.bytes, |at, _| {
             !crosses(source(at)) || folded.bytes.len() - at >= SECRET_BYTES_MIN
         });
-        let keys = self.plain.matches(text).filter(|(_, mark)| *mark == 0);
+        let keys = self.plain.matches(text).filter(|(_, mark)| *mark == KEY);
         let key = keys
             .filter_map(|(prefix, _)| key(text, &prefix))
             .find(|key| key.range.end == text.len() && key.range.len() < 64 * KEY_CHARACTERS_MIN);

@@ -193,7 +193,8 @@ fn a_whole_line_is_not_held_back() {
     assert_eq!(strand.push(b"n\n"), b"hun\n");
     // This may be nothing else.
     assert_eq!(strand.push(b"hunter2-hun\n"), b"");
-    assert_eq!(strand.push(b"ter2\n"), b"[redacted:TOKEN]\n[redacted:TOKEN]\n");
+    assert_eq!(strand.push(b"ter2\n"), b"", "it may be the longer one");
+    assert_eq!(strand.push(b"no\n"), b"[redacted:TOKEN]\n[redacted:TOKEN]\nno\n");
     assert_eq!(strand.push(b"hunter2-hun\n"), b"");
     assert_eq!(strand.push(b"dred\n"), b"hunter2-hun\ndred\n");
 }

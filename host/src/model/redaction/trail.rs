@@ -2,7 +2,7 @@
 //! back. What a portion ends with is taken out when that much of a secret is there that its
 //! rest, which the next portion may bring, must not be all that was missing.
 
-use super::{Found, Redaction, SECRET_BYTES_MIN, Wanted, fold, key, lossy, merged};
+use super::{Found, KEY, Redaction, SECRET_BYTES_MIN, Wanted, fold, key, lossy, merged};
 
 /// How much of a secret is taken out before a place where a line was cut, in bytes.
 const CUT_BYTES_MIN: usize = 4;
@@ -38,7 +38,7 @@ impl Redaction {
                 |found: &Found| found.range.start < span.end && span.start < found.range.end;
             if found.iter().any(touches) {
                 let mut clean = Vec::with_capacity(line.len());
-                wanted.blot(&text, &found, span, &mut clean, false);
+                wanted.blot(&text, &found, span, &mut clean, None);
                 **line = lossy(clean);
             }
         }
@@ -58,14 +58,12 @@ impl Wanted {
             false => length - at >= SECRET_BYTES_MIN && 2 * (length - at) >= shortest,
         });
         let begun = begun.map(|at| folded.source(&(at..at + 1)).start);
-        let mut keys = self.plain.matches(text).filter(|(_, mark)| *mark == 0);
+        let mut keys = self.plain.matches(text).filter(|(_, mark)| *mark == KEY);
         let key = keys.find_map(|(prefix, _)| {
             key(text, &prefix).filter(|key| open && key.range.end == text.len())
         });
         for start in begun.into_iter().chain(key.map(|key| key.range.start)) {
-            let mark = if begun == Some(start) { 1 } else { 0 };
-            let mark = mark.min(self.marks.len() - 1);
-            found.push(Found { range: start..text.len(), mark, longest: 0 });
+            found.push(Found { range: start..text.len(), mark: 0, longest: 0 });
         }
         merged(found)
     }
