@@ -43,8 +43,14 @@ async fn decided(host: &Host, event: &str, outcome: &str) {
     .await;
 }
 
+/// What the runs were asked, in the order they were made.
 async fn prompts(host: &Host) -> Vec<Value> {
-    host.items("runs").await.iter().rev().map(|run| run["prompt"].clone()).collect()
+    let mut prompts = vec![];
+    for run in host.items("runs").await.iter().rev() {
+        let run = host.read(&format!("runs/{}", run["id"].as_str().unwrap())).await;
+        prompts.push(run["prompt"].clone());
+    }
+    prompts
 }
 
 async fn what_is_over_waits_and_fires_in_order(database: Database) {

@@ -109,7 +109,8 @@ UPDATE commands
    SET due_at = CASE WHEN attempt = 1 OR due_at IS NULL THEN due_at
                      WHEN due_at > created_at THEN $1 + due_at - created_at
                      ELSE $1 END,
-       expires_at = CASE WHEN attempt = 1 AND due_at IS NOT NULL THEN expires_at
+       expires_at = CASE WHEN queue_timeout_ms = 0 THEN expires_at
+                         WHEN attempt = 1 AND due_at IS NOT NULL THEN expires_at
                          WHEN expires_at > created_at THEN $1 + expires_at - created_at
                          ELSE $1 END,
        created_at = $1
