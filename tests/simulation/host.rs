@@ -175,8 +175,8 @@ impl World {
         let now = self.now(replica);
         for claim in claims {
             let standing = self.book.standing(&claim.worker_id, &claim.id, &claim.token, now);
-            let (id, current) = (claim.id.clone(), standing == Standing::Current);
-            self.must(current, || format!("{id} was claimed, and its token is {standing:?}"));
+            let (id, unseen) = (claim.id.clone(), standing == Standing::Unseen);
+            self.must(unseen, || format!("{id} was claimed, and its token is {standing:?}"));
             let memory = &mut self.replicas[replica].memory;
             let link =
                 memory.links.values_mut().find(|it| it.presence.worker_id == claim.worker_id);
