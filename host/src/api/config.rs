@@ -24,6 +24,7 @@ pub(super) struct ReloadedJson {
     /// Who names what is configured no more.
     left_behind: Vec<LeftBehind>,
     /// What is no error, and may not be meant so.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     warnings: Vec<Warning>,
 }
 
