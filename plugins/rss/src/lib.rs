@@ -55,6 +55,8 @@ use text::Text;
 /// The most data of one poll's events, in bytes; at least one event is made. The host takes twice
 /// as much from a call.
 const DATA_BYTES_MAX: usize = 2 * 1024 * 1024;
+/// How much of a feed is made readable in one poll, in bytes: that costs most of the fuel.
+const READ_BYTES_MAX: usize = 512 * 1024;
 /// The longest summary, in bytes; everything else is shorter.
 const SUMMARY_BYTES_MAX: usize = 16 * 1024;
 const LINE_BYTES_MAX: usize = 2 * 1024;
@@ -164,18 +166,19 @@ fn news(
     let seen = seen.unwrap_or_default();
     let compared = seen.compare(feed.items.iter().rev());
     let oldest_first = compared.new.iter().filter(|_| !skips).take(config.max_items);
-    let events = oldest_first.map(|new| {
-        let item = &feed.items[feed.items.len() - 1 - new.at];
-        event(extension, config, &feed, item, &new.key)
-    });
-    let mut room = DATA_BYTES_MAX;
     let mut activations: Vec<Activation> = Vec::new();
-    for event in events {
-        let left = room.checked_sub(event.data.len());
-        if left.is_none() && !activations.is_empty() {
+    let (mut read, mut data) = (0, 0);
+    for new in oldest_first {
+        let item = &feed.items[feed.items.len() - 1 - new.at];
+        read += item.summary.as_ref().map_or(0, |summary| summary.raw().len());
+        if read > READ_BYTES_MAX && !activations.is_empty() {
             break;
         }
-        room = left.unwrap_or(0);
+        let event = event(extension, config, &feed, item, &new.key);
+        data += event.data.len();
+        if data > DATA_BYTES_MAX && !activations.is_empty() {
+            break;
+        }
         activations.push(event);
     }
     let taken = if skips { compared.new.len() } else { activations.len() };

@@ -12,7 +12,7 @@
 //! This is the first net; the host's own, by an event's dedupe key, is the second. What version
 //! 0.1.0 kept (`seen`, 500 identities) is taken over.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::BTreeMap;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64;
@@ -45,7 +45,7 @@ struct Print {
 }
 
 /// Fingerprints of what it says; 0 of what it does not.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 struct Rest {
     /// 48 bits, as the next.
     title: u64,
@@ -156,7 +156,7 @@ impl Seen {
             items.map(|item| (Print::of(item), item.id.clone())).collect();
         let mut found: Vec<Option<usize>> =
             items.iter().map(|(print, id)| index.alike(print, id.means)).collect();
-        let met: HashSet<usize> = found.iter().flatten().copied().collect();
+        let met = self.marked(found.iter().flatten());
         for ((print, id), found) in items.iter().zip(&mut found) {
             if found.is_none() {
                 *found = index.left(print, id.means, &met);
@@ -172,16 +172,23 @@ impl Seen {
         Comparison { prints: items.into_iter().map(|(print, _)| print).collect(), found, new }
     }
 
+    /// Which of those seen are these.
+    fn marked<'f>(&self, found: impl Iterator<Item = &'f usize>) -> Vec<bool> {
+        let mut marked = vec![false; self.0.len()];
+        found.for_each(|at| marked[*at] = true);
+        marked
+    }
+
     /// What has been seen now: of the new items, those before `taken`.
     pub(crate) fn after(&self, comparison: &Comparison, taken: usize) -> Self {
-        let met: HashSet<usize> = comparison.found.iter().flatten().copied().collect();
-        let gone = self.0.iter().enumerate().filter(|(at, _)| !met.contains(at));
-        let mut prints: Vec<Print> = gone.map(|(_, print)| *print).collect();
-        let taken: HashSet<usize> = comparison.new[..taken].iter().map(|new| new.at).collect();
-        let mut added = HashSet::new();
+        let met = self.marked(comparison.found.iter().flatten());
+        let gone = self.0.iter().zip(&met).filter(|(_, met)| !**met);
+        let mut prints: Vec<Print> = gone.map(|(print, _)| *print).collect();
+        let mut taken = comparison.new[..taken].iter().map(|new| new.at).peekable();
+        let mut left = met;
         for (at, print) in comparison.prints.iter().enumerate() {
-            let is_known = comparison.found[at].is_some_and(|known| added.insert(known));
-            if is_known || taken.contains(&at) {
+            let known = comparison.found[at].is_some_and(|known| std::mem::take(&mut left[known]));
+            if known || taken.next_if_eq(&at).is_some() {
                 prints.push(*print);
             }
         }
@@ -203,15 +210,15 @@ pub(crate) struct Comparison {
 /// Fingerprints by what they have in common.
 #[derive(Default)]
 struct Index {
-    by_id: HashMap<u64, usize>,
-    by_all: HashMap<(u64, Rest), usize>,
-    by_title: HashMap<(u64, u64), usize>,
-    by_text: HashMap<(u64, u64), usize>,
-    by_date: HashMap<(u64, u16), Vec<usize>>,
+    by_id: BTreeMap<u64, usize>,
+    by_all: BTreeMap<(u64, Rest), usize>,
+    by_title: BTreeMap<(u64, u64), usize>,
+    by_text: BTreeMap<(u64, u64), usize>,
+    by_date: BTreeMap<(u64, u16), Vec<usize>>,
     /// Those of which nothing but the identity is known.
-    bare: HashMap<u64, Vec<usize>>,
+    bare: BTreeMap<u64, Vec<usize>>,
     /// Those of which more is known.
-    full: HashMap<u64, Vec<usize>>,
+    full: BTreeMap<u64, Vec<usize>>,
 }
 
 impl Index {
@@ -257,7 +264,7 @@ impl Index {
 
     /// One that may be the same, since it is no other: the item was edited, or it is so long ago
     /// that only the identity is left.
-    fn left(&mut self, print: &Print, means: Means, met: &HashSet<usize>) -> Option<usize> {
+    fn left(&mut self, print: &Print, means: Means, met: &[bool]) -> Option<usize> {
         let Print { id, rest } = *print;
         let date = rest.unwrap_or_default().date;
         let edited = match means {
@@ -281,8 +288,8 @@ impl Index {
 }
 
 /// Takes the last that was not met.
-fn pop(left: &mut Vec<usize>, met: &HashSet<usize>) -> Option<usize> {
-    std::iter::from_fn(|| left.pop()).find(|at| !met.contains(at))
+fn pop(left: &mut Vec<usize>, met: &[bool]) -> Option<usize> {
+    std::iter::from_fn(|| left.pop()).find(|at| !met[*at])
 }
 
 /// What version 0.1.0 kept; nothing where that makes no sense.
