@@ -119,7 +119,15 @@ def admin_key_by_a_hard_link():
     return holds("hard")
 
 @way
-def data_folder(): return [name for name in os.listdir(DATA) if name != "work"]
+def data_folder():
+    # Its own context may be there, and nothing else.
+    return [name for name in os.listdir(DATA) if name not in ("work", "context")]
+
+@way
+def contexts_of_others():
+    own = os.path.realpath(os.environ["HILLOCK_CONTEXT_DIR"])
+    folders = glob.glob(DATA + "/context/*") + glob.glob("/tmp/hillock-run-*")
+    return first(os.path.realpath(folder) != own and os.listdir(folder) and folder for folder in folders)
 
 @way
 def store(): return first(holds(STORE + end) for end in ["", "-wal", "-shm", ".lock"]) or (

@@ -38,6 +38,8 @@ const FILE_PRIVILEGES: [&str; 8] = [
 ];
 /// What it takes to become another user.
 const TO_BECOME: [&str; 2] = ["CAP_SETGID", "CAP_SETUID"];
+/// Where the machine's own settings are, below `/proc`.
+const SETTINGS: [&str; 6] = ["acpi", "bus", "fs", "irq", "sys", "sysrq-trigger"];
 /// Devices that programs compute with, by the beginnings of their names.
 const DEVICES: [&str; 7] = ["accel", "dri", "fuse", "kfd", "kvm", "net", "nvidia"];
 
@@ -120,6 +122,9 @@ impl Cage {
         // After the files, of which the root may be out of sight.
         argv.extend(["--dev", "/dev", "--proc", "/proc"].map(OsString::from));
         argv.extend(devices());
+        if geteuid().is_root() && self.account.is_none() {
+            argv.extend(closed_to_root());
+        }
         argv.extend(["--unshare-pid", "--unshare-ipc", "--cap-drop", "ALL"].map(OsString::from));
         argv.extend(
             self.privileges().iter().flat_map(|one| ["--cap-add", *one].map(OsString::from)),
@@ -150,6 +155,16 @@ impl Cage {
         argv.push("--".into());
         argv
     }
+}
+
+/// The machine's own settings, which root may change without any privilege: what the kernel starts as
+/// root at a crash, for one (`core_pattern`).
+fn closed_to_root() -> Vec<OsString> {
+    let bound = |name: &&str| {
+        let path = format!("/proc/{name}");
+        ["--ro-bind-try".to_owned(), path.clone(), path].map(OsString::from)
+    };
+    SETTINGS.iter().flat_map(bound).collect()
 }
 
 fn devices() -> Vec<OsString> {
@@ -190,8 +205,11 @@ mod tests {
     fn around(cage: &Cage, means: &Means) -> Result<String, String> {
         let argv = cage.around(&["agent".to_owned(), "$HOME `x`".to_owned()], means)?;
         let said = argv.iter().map(|word| word.to_str().unwrap()).collect::<Vec<_>>().join(" ");
-        let devices = devices().join(std::ffi::OsStr::new(" ")).into_string().unwrap();
-        Ok(if devices.is_empty() { said } else { said.replace(&format!("{devices} "), "") })
+        let of_machine = [devices(), closed_to_root()].into_iter().filter(|some| !some.is_empty());
+        Ok(of_machine.fold(said, |said, some| {
+            let some = some.join(std::ffi::OsStr::new(" ")).into_string().unwrap();
+            said.replace(&format!("{some} "), "")
+        }))
     }
 
     #[test]

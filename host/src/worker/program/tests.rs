@@ -352,6 +352,7 @@ async fn a_program_knows_which_run_it_is() {
         "HILLOCK_AGENT=triager".to_owned(),
         "HILLOCK_ATTEMPT=2".to_owned(),
         format!("HILLOCK_COMMAND_ID={}", order.held.command_id),
+        "HILLOCK_DISPATCH=3".to_owned(),
         format!("HILLOCK_RUN_ID={}", order.run_id),
         "HILLOCK_WORKSPACE_ID=acme".to_owned(),
     ];
