@@ -55,7 +55,8 @@ async fn what_is_sent_is_what_is_seen(database: Database) {
     let told = host.get(&format!("runs/{run_id}/events")).await.body;
     assert!(told.contains("\"id\":12345678901234567890123,\"b\":1.50,\"a\":-0"), "{told}");
     // As the program shows it.
-    let said = folder.hillock(&["event", "show", &id, "--json"]).output().await.unwrap();
+    let mut show = folder.hillock(&["event", "show", &id, "--json"]);
+    let said = show.env("HILLOCK_URL", &host.url).output().await.unwrap();
     let said = String::from_utf8(said.stdout).unwrap();
     assert!(said.contains("\"n\": 123456789012345678901"), "{said}");
 }

@@ -9,6 +9,7 @@ use crate::harness::database::Database;
 use crate::harness::folder::SECRET;
 use crate::harness::on_both_databases;
 use crate::harness::senders::{generic, github_signed, now, standard};
+use crate::harness::wait;
 
 on_both_databases!(
     equal_bodies_are_not_equal_events,
@@ -47,7 +48,8 @@ async fn equal_bodies_are_not_equal_events(database: Database) {
     for (event, (id, wanted)) in listed.iter().rev().zip(&repeat_of) {
         assert_eq!((&event["id"], &event["repeat_of"]), (&json!(id), wanted));
     }
-    let shown = folder.hillock(&["event", "show", &second]).output().await.unwrap();
+    let mut show = folder.hillock(&["event", "show", &second]);
+    let shown = show.env("HILLOCK_URL", &host.url).output().await.unwrap();
     let shown = String::from_utf8(shown.stdout).unwrap();
     assert!(shown.contains(&format!("repeat of  {first}\n")), "{shown}");
 
@@ -78,7 +80,11 @@ async fn an_endpoint_may_refuse_what_reads_the_same(database: Database) {
     assert_eq!(folder.database.count("events").await, 2);
     assert_eq!(host.read(&format!("events/{first}/explain")).await["repeats"], 2);
     folder.advance(Duration::from_secs(25 * 60 * 60));
-    let next_day = deliver("push", "d-4").await.event_id(202);
+    let next_day = wait::until("the next day", async || {
+        let answer = deliver("push", "d-4").await;
+        (answer.status == 202).then(|| answer.event_id(202))
+    })
+    .await;
     assert_eq!(host.read(&format!("events/{next_day}")).await["repeat_of"], Value::Null);
 }
 

@@ -41,7 +41,9 @@ async fn a_full_workspace_takes_nothing_and_loses_nothing(database: Database) {
     let explain = format!("events/{waiting}/explain?workspace=acme");
     assert_eq!(host.read(&explain).await["held_up_by"], why);
     let mut command = folder.hillock(&["--workspace", "acme", "event", "explain", &waiting]);
-    let told = String::from_utf8(command.output().await.unwrap().stdout).unwrap();
+    let told =
+        String::from_utf8(command.env("HILLOCK_URL", &host.url).output().await.unwrap().stdout)
+            .unwrap();
     assert!(told.contains(&format!("held up    {why}: it goes on when there is room")), "{told}");
     let oldest = commands(&host, "acme").await.pop().unwrap();
     let canceled = host.post(&format!("commands/{}/cancel?workspace=acme", id(&oldest))).await;
