@@ -32,6 +32,8 @@ const MARKS: [&str; 6] = [
     "a-key-of-another-host",
     "a-secret-in-another-folder",
 ];
+/// Where programs are that every user can run.
+const EVERYBODYS_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 /// How many ways there are at least.
 const WAYS_MIN: usize = 40;
 
@@ -83,12 +85,15 @@ impl Scene {
             let place = self.places.path().join(name);
             fs::create_dir(&place).unwrap();
             set_mode(&place, 0o700);
+            // Not by its command, whose arguments everybody on the machine may read.
+            fs::write(place.join("mine"), MARKS[5]).unwrap();
+            set_mode(&place.join("mine"), 0o600);
             let owner = match self.means {
                 Means::NotRoot => HOST,
                 means if means.has_users() => user,
                 _ => continue,
             };
-            chown(&place, Some(owner), Some(owner)).unwrap();
+            give(&place, owner);
         }
         fs::write(self.places.path().join("attack.py"), ATTACK).unwrap();
         set_mode(&self.places.path().join("attack.py"), 0o644);
@@ -126,7 +131,7 @@ impl Scene {
         command.args(["-c", "exec 9<hillock.toml; exec \"$@\"", "sh"]).arg(program);
         command.args(["serve", "--config", "hillock.toml"]).env_clear().kill_on_drop(true);
         let path = match self.means {
-            Means::Users => path_without_bubblewrap(self.places.path()),
+            Means::Users => path_without_bubblewrap(self.places.path(), EVERYBODYS_PATH),
             _ => std::env::var("PATH").unwrap(),
         };
         let folder = self.folder.path();
@@ -182,14 +187,13 @@ command = ["python3", {attack:?}]
 [[worker.agents]]
 name = "other"
 dir = {other:?}
-command = ["sh", "-c", "echo {folders_mark} > mine; echo ready; exec sleep 600"]
+command = ["sh", "-c", "echo ready; exec sleep 600"]
 env = ["OTHER_TOKEN"]
 {others_user}"#,
         mark = MARKS[2],
         agent = place("agent"),
         attack = place("attack.py"),
         other = place("other"),
-        folders_mark = MARKS[5],
         agents_user = users(AGENT),
         others_user = users(OTHER),
     )
@@ -273,7 +277,7 @@ async fn a_hostile_program_gets_nothing_as_another_user_within_bubblewrap() {
 async fn what_cannot_be_withheld_is_said_at_the_start() {
     let places = TempDir::new().unwrap();
     let config = "[worker]\nISOLATION\nagents = [{ name = \"agent\", command = [\"cat\"] }]\n";
-    let path = path_without_bubblewrap(places.path());
+    let path = path_without_bubblewrap(places.path(), &std::env::var("PATH").unwrap());
     let auto = config.replace("ISOLATION", "");
     let folder = Folder::new(Database::sqlite(), &auto).await.env("PATH", &path);
     let mut host = folder.serve().await;

@@ -39,11 +39,11 @@ pub(crate) fn given(variable: &str) -> Vec<i32> {
     pids.filter(has).collect()
 }
 
-/// A folder for programs on this machine's `PATH`, without bubblewrap.
-fn path_without_bubblewrap(folder: &Path) -> String {
+/// A folder with the programs of this `PATH`, without bubblewrap.
+fn path_without_bubblewrap(folder: &Path, path: &str) -> String {
     let bin = folder.join("bin");
     fs::create_dir(&bin).unwrap();
-    for place in std::env::split_paths(&std::env::var_os("PATH").unwrap()) {
+    for place in std::env::split_paths(path) {
         let names = fs::read_dir(place).into_iter().flatten().flatten();
         for file in names.filter(|file| file.file_name() != "bwrap") {
             let _ = std::os::unix::fs::symlink(file.path(), bin.join(file.file_name()));

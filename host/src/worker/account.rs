@@ -1,11 +1,14 @@
 //! The user that programs run as, where that is another than the worker's.
 
 use std::ffi::OsString;
+use std::fs;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
 use nix::unistd::{Gid, Uid, User, geteuid};
 
 use super::environment::Variables;
+use crate::environment;
 
 /// A user of this machine.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -93,12 +96,30 @@ impl Account {
     /// What its programs find in their environment.
     pub(super) fn variables(&self) -> Variables {
         let name = self.name.clone().unwrap_or_else(|| self.uid.to_string());
-        vec![
+        let mut variables: Variables = vec![
             ("HOME".to_owned(), self.home().into()),
             ("USER".to_owned(), name.clone().into()),
             ("LOGNAME".to_owned(), name.into()),
             ("SHELL".to_owned(), self.shell.clone().into()),
-        ]
+        ];
+        variables.extend(self.path().map(|path| ("PATH".to_owned(), path)));
+        variables
+    }
+
+    /// The folders of the worker's `PATH` that it can enter: programs in others are not its own to run.
+    fn path(&self) -> Option<OsString> {
+        let path = environment::var_os("PATH")?;
+        std::env::join_paths(std::env::split_paths(&path).filter(|folder| self.enters(folder))).ok()
+    }
+
+    /// Whether it can enter a folder, by the modes of all that are on the way; its further groups are
+    /// not looked at.
+    pub(super) fn enters(&self, folder: &Path) -> bool {
+        let enters = |folder: &Path| {
+            fs::metadata(folder)
+                .is_ok_and(|meta| self.may_read(meta.uid(), meta.gid(), meta.mode() << 2))
+        };
+        folder.canonicalize().is_ok_and(|folder| folder.ancestors().all(enters))
     }
 
     /// Whether it may read a file or folder that has this owner, group and mode; its further groups

@@ -180,13 +180,9 @@ fn name(uid: Uid) -> String {
 /// What of these an account reaches, by the modes of the files and of the folders on the way.
 fn seen(account: &Account, private: &Private) -> Vec<String> {
     let reaches = |path: &Path| {
-        let mode = |path: &Path| fs::metadata(path).map(|m| (m.uid(), m.gid(), m.mode()));
-        let enters = |folder: &Path| {
-            mode(folder).is_ok_and(|(owner, group, mode)| account.may_read(owner, group, mode << 2))
-        };
-        let reads =
-            mode(path).is_ok_and(|(owner, group, mode)| account.may_read(owner, group, mode));
-        reads && path.ancestors().skip(1).all(enters)
+        let meta = fs::metadata(path);
+        let reads = meta.is_ok_and(|meta| account.may_read(meta.uid(), meta.gid(), meta.mode()));
+        reads && path.parent().is_none_or(|folder| account.enters(folder))
     };
     let all = private.closed.iter().chain(&private.files);
     let real = all.filter_map(|path: &PathBuf| path.canonicalize().ok());
