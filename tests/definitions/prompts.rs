@@ -93,7 +93,7 @@ async fn partials_are_put_in_checked_and_read_again(database: Database) {
     .await;
 
     // Without a host, too.
-    folder.write("event.json", "{\"kind\":\"x\"}");
+    folder.write("event.json", "{\"kind\":\"x\",\"data\":{}}");
     folder.write("prompt.hbs", "{{> hello}}");
     let args = ["template", "render", "prompt.hbs", "--envelope", "event.json"];
     let said = folder.hillock(&args).output().await.unwrap();
