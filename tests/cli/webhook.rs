@@ -19,8 +19,12 @@ async fn a_file_is_signed_sent_and_followed() {
     assert!(first.stdout.starts_with("202 Accepted: accepted as evt_"), "{first:?}");
     assert!(first.stdout.contains("triage-new-issues  fired run_"), "{first:?}");
     assert!(first.stdout.ends_with("Crash when a webhook's body is empty\ntriaged\n"), "{first:?}");
-    let again = ask(&folder, &host, &send).await.good();
+    let same = [&send[..], &["--delivery", "d-1"]].concat();
+    let again = ask(&folder, &host, &same).await.good();
     assert!(again.starts_with("200 OK: already known as evt_"), "{again}");
+    // By another name, it is another event.
+    let anew = ask(&folder, &host, &send).await.good();
+    assert!(anew.starts_with("202 Accepted: accepted as evt_"), "{anew}");
 }
 
 #[tokio::test]
