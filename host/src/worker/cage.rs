@@ -4,7 +4,7 @@
 //! ```text
 //! env --ignore-signal=TERM bwrap …          the jailer outlives the asking to end
 //!   env --default-signal=TERM               the program hears it
-//!     setpriv --reuid=… --no-new-privs      another user than the worker's
+//!     setpriv --reuid=… --no-new-privs      another user than the worker's, who goes to its folder
 //!       prlimit --as=… --core=0             limits, which the program cannot raise again
 //!         the program and its arguments
 //! ```
@@ -91,7 +91,10 @@ impl Cage {
             None => return Err("this worker has no working bubblewrap".to_owned()),
         };
         match (&self.account, &means.setpriv) {
-            (Some(account), Some(setpriv)) => argv.extend(account.become_by(setpriv)),
+            (Some(account), Some(setpriv)) => {
+                argv.extend(account.become_by(setpriv));
+                argv.extend(self.enter(means));
+            }
             (Some(_), None) => return Err("this worker has no setpriv".to_owned()),
             (None, _) => {}
         }
@@ -116,7 +119,7 @@ impl Cage {
         // What is below /sys can stop and end processes of others.
         argv.extend(["--bind", "/", "/", "--ro-bind-try", "/sys", "/sys"].map(OsString::from));
         argv.extend(self.sight.iter().flat_map(Sight::arguments));
-        if let Some(work) = &self.work {
+        if let (Some(work), None) = (&self.work, &self.account) {
             argv.extend([OsString::from("--chdir"), work.into()]);
         }
         // After the files, of which the root may be out of sight.
@@ -134,6 +137,16 @@ impl Cage {
         }
         argv.extend(["--".into(), env.into(), "--default-signal=TERM".into()]);
         argv
+    }
+
+    /// How another user's program gets to where it works: root has no privilege to go there first.
+    fn enter(&self, means: &Means) -> Vec<OsString> {
+        let (Some(work), Some(bubblewrap)) = (&self.work, &means.bubblewrap) else {
+            return Vec::new();
+        };
+        let mut change = OsString::from("--chdir=");
+        change.push(work);
+        vec![OsString::from(&bubblewrap.env), change]
     }
 
     /// Where the worker is root. The namespace that others make gives none that counts.
