@@ -28,7 +28,8 @@ async fn a_socket_takes_over_from_a_poll_and_the_other_way_round() {
     assert_eq!(socket.hear().await, None, "its connection is closed");
     drop(socket);
     let finished = ToHost::Finished { held: held.clone(), ending: Ending::Completed };
-    assert_eq!(poller.poll(vec![finished], WAIT_MS).await, [ToWorker::Settled { held }]);
+    let words = vec![ToHost::Acknowledged { held: held.clone() }, finished];
+    assert_eq!(poller.poll(words, WAIT_MS).await, [ToWorker::Settled { held }]);
     host.run_with_status(&second, "completed").await;
     // The socket's closing has not taken the place away.
     run(&host, "third").await;
@@ -60,6 +61,7 @@ async fn a_command_in_flight_on_a_replaced_connection_comes_again() {
     let again = order(new.hear().await);
     assert_eq!(again.command_id, first.command_id);
     assert_ne!(again.token, first.token);
+    new.say(&ToHost::Acknowledged { held: again.clone() }).await;
     for (held, wanted) in [(first, "refused"), (again, "settled")] {
         new.say(&ToHost::Finished { held, ending: Ending::Completed }).await;
         let answer = serde_json::to_value(new.hear().await).unwrap();
@@ -83,6 +85,7 @@ async fn a_hosts_crashes_are_not_held_against_a_run() {
         socket = Socket::greeted(&host, &worker, &[]).await;
     }
     let held = order(socket.hear().await);
+    socket.say(&ToHost::Acknowledged { held: held.clone() }).await;
     socket.say(&ToHost::Finished { held, ending: Ending::Completed }).await;
     host.run_with_status(&run, "completed").await;
 }

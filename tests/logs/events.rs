@@ -20,6 +20,7 @@ async fn events_are_told_and_mean_something(database: Database) {
     let mut link = Link::greeted(&host).await;
     let run = run(&host).await;
     let held = link.order().await;
+    link.say(&ToHost::Acknowledged { held: held.clone() }).await;
     link.say(&ToHost::Started { held: held.clone() }).await;
     let mut stream = Stream::open(&host, &run, None).await;
     let question = json!({ "type": "waiting_for_input", "prompt": "Which one?" });
@@ -65,6 +66,7 @@ async fn a_stale_token_tells_nothing(database: Database) {
     let mut link = Link::greeted(&host).await;
     let run = run(&host).await;
     let held = link.order().await;
+    link.say(&ToHost::Acknowledged { held: held.clone() }).await;
     link.say(&ToHost::Started { held: held.clone() }).await;
     host.run_with_status(&run, "running").await;
     let stale = Held { token: Token::mint([9; 32]), ..held.clone() };

@@ -184,11 +184,11 @@ impl Worker {
         Duration::from_millis(self.dice.random_range(0..LATE_MS))
     }
 
-    /// All the words of honest work, or most of them: who finishes has begun.
+    /// All the words of honest work, or most of them: who finishes has begun, if it has acknowledged.
     fn finish(&mut self, line: &mut Line, held: &Held) {
         let late = self.late();
+        line.say(ToHost::Acknowledged { held: held.clone() }, Duration::ZERO);
         if self.dice.random_bool(0.8) {
-            line.say(ToHost::Acknowledged { held: held.clone() }, Duration::ZERO);
             line.say(ToHost::Started { held: held.clone() }, late / 2);
         }
         if self.dice.random_bool(0.3) {

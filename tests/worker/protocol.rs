@@ -106,6 +106,7 @@ async fn only_the_current_token_changes_anything() {
         assert!(matches!(answer, Some(ToWorker::Refused { .. })), "{forged:?}: {answer:?}");
     }
     assert_eq!(host.logs(&run).await, []);
+    link.say(&ToHost::Acknowledged { held: held.clone() }).await;
     link.say(&ToHost::Finished { held, ending: Ending::Completed }).await;
     assert!(matches!(link.hear().await, Some(ToWorker::Settled { .. })));
     host.run_with_status(&run, "completed").await;
@@ -120,6 +121,7 @@ async fn what_is_said_twice_is_stored_once() {
     let run = run(&host).await;
     let held = link.order().await;
     for _ in 0..2 {
+        link.say(&ToHost::Acknowledged { held: held.clone() }).await;
         link.say(&ToHost::Started { held: held.clone() }).await;
         let lines = vec![line("one"), line("two")];
         link.say(&ToHost::Logs { held: held.clone(), first: 1, lines }).await;

@@ -42,6 +42,7 @@ async fn a_worker_joins_works_and_is_sent_away(database: Database) {
     assert_eq!(member.make(&host, "approve").await["approval"], "approved");
     let held = link.order().await;
     assert_eq!(member.row(&host).await["active"], 1);
+    link.say(&ToHost::Acknowledged { held: held.clone() }).await;
     link.say(&ToHost::Started { held: held.clone() }).await;
     host.run_with_status(&id, "running").await;
 
@@ -74,6 +75,7 @@ async fn what_a_revoked_worker_had_goes_to_another_at_once(database: Database) {
     let mut link = Link::welcome(&host, &member.credential, &introduction).await;
     let id = run(&host, "agent").await;
     let held = link.order().await;
+    link.say(&ToHost::Acknowledged { held: held.clone() }).await;
     link.say(&ToHost::Started { held: held.clone() }).await;
     host.run_with_status(&id, "running").await;
 

@@ -144,6 +144,7 @@ impl Link {
 
     /// Ends a command well.
     pub(super) async fn finish(&mut self, held: &Held) {
+        self.say(&ToHost::Acknowledged { held: held.clone() }).await;
         self.say(&ToHost::Started { held: held.clone() }).await;
         self.say(&ToHost::Finished { held: held.clone(), ending: Ending::Completed }).await;
         match self.hear().await {
