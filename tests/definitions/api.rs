@@ -155,7 +155,7 @@ async fn everything_wrong_is_said_at_once() {
         "triggers",
         json!({ "name": "t", "event": "x", "agent": "b", "endpoint": "shut", "prompt": "{{#if}}",
                 "filter": { "date.x": "y" } }),
-        &["trigger.agent", "trigger.endpoint", "trigger.filter.date.x", "trigger.prompt.1:8"],
+        &["trigger.agent", "trigger.endpoint", "trigger.filter.date.x", "trigger.prompt.1:1"],
     )
     .await;
     check("triggers", json!([1]), &["trigger"]).await;

@@ -145,7 +145,9 @@ async fn warm_cache() -> &'static Path {
         let kept = Path::new(env!("CARGO_TARGET_TMPDIR")).join("cache");
         copy_files(&kept, &folder.data_dir().join("cache"));
         let mut serving = folder.start("127.0.0.1:0");
-        wait::until("the first host to have compiled its components", async || {
+        // An unoptimised build compiles them for minutes on a machine that is busy otherwise.
+        let patience = Duration::from_secs(300);
+        wait::within(patience, "the first host to have compiled its components", async || {
             assert!(!serving.has_ended(), "the first host does not start");
             folder.data_dir().join("address").exists().then_some(())
         })
