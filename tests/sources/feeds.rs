@@ -9,7 +9,7 @@ use super::{data, instant, state, state_where, texts, worked};
 use crate::harness::database::Database;
 use crate::harness::folder::Folder;
 use crate::harness::host::Host;
-use crate::harness::on_both_databases;
+use crate::harness::{on_both_databases, wait};
 
 const NEWS: &str = "extensions/news";
 const INTERVAL: Duration = Duration::from_secs(5 * 60);
@@ -274,9 +274,10 @@ async fn of_a_long_feed_every_item_is_an_event_once() {
     let folder = Folder::new(Database::sqlite(), &feed.extension("")).await.with_clock();
     let host = folder.serve().await;
     feed.was_asked(5).await;
-    let first = worked(&host, NEWS, &Value::Null).await;
     let wanted: Vec<String> = (0..90).map(|item| item.to_string()).collect();
-    assert_eq!(items(&host).await, wanted);
+    wait::until("an event of each item", async || (items(&host).await == wanted).then_some(()))
+        .await;
+    let first = worked(&host, NEWS, &Value::Null).await;
     poll(&folder, &host, &first).await;
     assert_eq!(items(&host).await, wanted);
     // What was to be read again was not asked for with what says that nothing has changed.

@@ -71,7 +71,7 @@ fn forged(mode: &str) -> Result<Outcome, Rejection> {
         "forge-reply" => Outcome::Reply(Reply {
             status: 503,
             content_type: "text/plain\r\nSet-Cookie: forged=1".to_owned(),
-            body: vec![b'x'; 1024 * 1024],
+            body: vec![b'x'; 512 * 1024],
         }),
         _ => return Err(Rejection::Malformed(format!("no mode `{mode}`"))),
     })
