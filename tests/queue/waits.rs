@@ -86,7 +86,10 @@ async fn who_called_it_off_is_said(database: Database) {
 }
 
 async fn what_begins_again_says_so_in_its_log(database: Database) {
-    let script = Value::from("echo tried; [ -e again ] || { touch again; exit 1; }");
+    // The other run of the event has the same program in the same folder.
+    let script = Value::from(
+        "echo tried; tried=tried-$HILLOCK_RUN_ID; [ -e $tried ] || { touch $tried; exit 1; }",
+    );
     let worker = format!(
         "[[worker.agents]]\nname = \"agent\"\ndir = \".\"\n\
          command = [\"sh\", \"-c\", {script}]\n\
@@ -105,7 +108,10 @@ async fn what_begins_again_says_so_in_its_log(database: Database) {
     let run = host.run_with_status(run, "completed").await;
     let logs = host.logs(id(&run)).await;
     let streams: Vec<&str> = logs.iter().map(|(stream, _)| stream.as_str()).collect();
-    assert!(logs.iter().any(|(stream, text)| stream == "host" && text.contains("attempt 2")));
+    assert!(
+        logs.iter().any(|(stream, text)| stream == "host" && text.contains("attempt 2")),
+        "{logs:?}"
+    );
     assert_eq!(streams.iter().filter(|stream| **stream == "host").count(), 1, "{logs:?}");
 }
 
