@@ -83,7 +83,8 @@ async fn one_that_is_switched_off_is_not_driven(database: Database) {
     let folder = Folder::new(database, &off).await;
     let host = folder.serve().await;
     let listed = host.read("controllers").await;
-    let names = listed["items"].as_array().unwrap().iter().map(|one| one["name"].clone());
-    assert!(!names.collect::<Vec<_>>().contains(&json!("run-recovery")), "{listed}");
+    let off = listed["items"].as_array().unwrap().iter().filter(|one| one["enabled"] == false);
+    let off: Vec<_> = off.map(|one| (&one["name"], &one["passes"])).collect();
+    assert_eq!(off, [(&json!("run-recovery"), &json!(0))], "{listed}");
     assert_eq!(host.post("controllers/run-recovery/run").await.problem(404), "not_found");
 }
