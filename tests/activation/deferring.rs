@@ -72,7 +72,7 @@ async fn what_is_over_waits_and_fires_in_order(database: Database) {
     let text = host.http.get(format!("{}/metrics", host.url)).bearer_auth(&host.key).send().await;
     let text = text.unwrap().text().await.unwrap();
     assert!(text.contains("hillock_decisions_total{outcome=\"deferred\"} 3\n"), "{text}");
-    assert!(text.contains("hillock_deferred_fires 3\n"), "{text}");
+    assert!(text.contains("hillock_deferred_fires 3.0\n"), "{text}");
     let log = folder.read("serve.log").unwrap();
     let lines = log.lines().filter(|line| line.contains("fire_limit"));
     assert_eq!(lines.count(), 1, "the first is said: {log}");

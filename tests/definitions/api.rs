@@ -163,7 +163,7 @@ async fn everything_wrong_is_said_at_once() {
         "jobs",
         json!({ "name": "j", "agent": "b", "prompt": "x",
                 "schedule": { "cron": "61 * * * *", "timezone": "Nowhere" } }),
-        &["job.schedule.cron", "job.schedule.timezone"],
+        &["job.agent", "job.schedule.cron", "job.schedule.timezone"],
     )
     .await;
     check(

@@ -75,6 +75,10 @@ impl Scene {
         folder.write("inbox.secret", MARKS[1]);
         folder.write("creds/key", MARKS[3]);
         folder.write(".local/share/hillock/admin.key", MARKS[4]);
+        if means.has_users() {
+            // As the warning at the start asks of who relies on users alone.
+            set_mode(folder.path(), 0o700);
+        }
         let scene = Self { folder, places, means };
         scene.make_places();
         scene
