@@ -10,7 +10,7 @@ use flate2::bufread::{DeflateDecoder, MultiGzDecoder, ZlibDecoder};
 use super::problem::Problem;
 
 /// What [`decoded`] reads, as `Accept-Encoding` says it.
-const READ: &str = "gzip, deflate";
+pub(super) const READ: &str = "gzip, deflate";
 /// How much is unfolded at a time, in bytes.
 const PIECE_BYTES: usize = 16 * 1024;
 
@@ -117,7 +117,7 @@ fn unread(said: &str) -> Problem {
     let title = "this content coding is not read here";
     Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_encoding", title)
         .detail(format!("`Content-Encoding` says {said}; read are {READ}, one at a time"))
-        .accepting(READ)
+        .telling_codings()
 }
 
 fn broken(error: io::Error) -> Problem {

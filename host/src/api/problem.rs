@@ -37,7 +37,7 @@ pub(super) struct Problem {
     #[serde(skip)]
     retry_after_secs: Option<u64>,
     #[serde(skip)]
-    accept_encoding: Option<&'static str>,
+    tells_codings: bool,
 }
 
 impl Problem {
@@ -51,7 +51,7 @@ impl Problem {
             problems: Vec::new(),
             http_status: status,
             retry_after_secs: None,
-            accept_encoding: None,
+            tells_codings: false,
         }
     }
 
@@ -76,8 +76,8 @@ impl Problem {
     }
 
     /// The answer says which content codings are read.
-    pub(super) fn accepting(self, codings: &'static str) -> Self {
-        Self { accept_encoding: Some(codings), ..self }
+    pub(super) fn telling_codings(self) -> Self {
+        Self { tells_codings: true, ..self }
     }
 
     /// The body says nothing of the status, so that it is the same whatever the status.
@@ -161,8 +161,9 @@ impl IntoResponse for Problem {
         if let Some(secs) = self.retry_after_secs {
             response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(secs));
         }
-        if let Some(codings) = self.accept_encoding {
-            response.headers_mut().insert(ACCEPT_ENCODING, HeaderValue::from_static(codings));
+        if self.tells_codings {
+            let codings = HeaderValue::from_static(super::coding::READ);
+            response.headers_mut().insert(ACCEPT_ENCODING, codings);
         }
         response
     }

@@ -247,7 +247,7 @@ pub async fn put_right(
         let rows = store.read("look for a wrong clock", *look, &binds![now + SKEW]).await?;
         let any = rows.iter().any(|row| row.get::<i64>("ahead").is_ok_and(|ahead| ahead > 0));
         if any {
-            right.insert(*what, store.write(PutAllRight { sql: *sql, now }).await?);
+            right.insert(*what, store.write(PutAllRight { sql, now }).await?);
         }
     }
     right.retain(|_, count| *count > 0);

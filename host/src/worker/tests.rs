@@ -555,7 +555,7 @@ async fn a_worker_says_what_it_could_not_deliver() {
     drop(peer);
     host.stop.cancel();
     let (mut peer, active) = host.greeted().await;
-    assert_eq!(active, [held.clone()]);
+    assert_eq!(active, std::slice::from_ref(&held));
     // It is never welcomed.
     assert_eq!(peer.word().await, None);
     let error = host.ended().await.unwrap_err().to_string();

@@ -52,7 +52,7 @@ impl<'p> Fields<'p> {
 
     /// Whether a field that was read had been there, right or wrong.
     pub(crate) fn was_given(&self, name: &str) -> bool {
-        self.given.iter().any(|given| *given == name)
+        self.given.contains(&name)
     }
 
     /// A field as it stands.

@@ -129,7 +129,10 @@ async fn a_feed_makes_each_event_once() {
     assert_eq!(ids().await, Ok((vec![], 60)));
     assert_eq!(ids().await, Ok((ids_of(&["3"]), 300)));
     let failed = ids().await.unwrap_err();
-    assert!(matches!(&failed, PollRefusal::Failed(why) if why.contains("<html>")), "{failed}");
+    assert!(
+        matches!(&failed, PollRefusal::Failed(why) if why.contains("it is an HTML page")),
+        "{failed}"
+    );
     let asked = server.asked();
     assert!(asked.iter().all(|head| head.contains("x-key: key s3cret")), "{asked:?}");
     let conditional: Vec<bool> =
