@@ -162,13 +162,13 @@ async fn a_stopping_host_lets_those_that_poll_go_first() {
     let mut host = folder.serve().await;
     let pollers =
         [Poller::greeted(&host).await, Poller::greeted(&host).await, Poller::greeted(&host).await];
-    let polls = pollers
-        .map(|poller| tokio::spawn(async move { poller.exchange(vec![], WAIT_MS).await.status }));
+    let mut polls = tokio::task::JoinSet::new();
+    for poller in pollers {
+        polls.spawn(async move { poller.exchange(vec![], WAIT_MS).await.status });
+    }
     run(&host, "work").await;
     assert!(host.process.stop().await.success());
-    for poll in polls {
-        poll.await.unwrap();
-    }
+    polls.join_all().await;
     let written = host.process.written();
     assert!(!written.contains("nobody was told") && !written.contains("put back"), "{written}");
     let gone = "workers WHERE health = 'offline' AND connection IS NULL";

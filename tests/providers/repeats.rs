@@ -94,7 +94,7 @@ async fn rivals_that_read_the_same_see_each_other(database: Database) {
     let beside = super::folder(Database::sqlite()).await.beside(&folder);
     let (one, two) = (folder.serve().await, beside.serve().await);
     let posts = (0..12).map(async |n: u32| {
-        let host = if n % 2 == 0 { &one } else { &two };
+        let host = if n.is_multiple_of(2) { &one } else { &two };
         // Six names, each at both.
         let delivery = github_signed(SECRET, "push", &format!("d-{}", n / 2), b"{}");
         host.deliver("github", delivery).await.status
@@ -107,7 +107,7 @@ async fn rivals_that_read_the_same_see_each_other(database: Database) {
     assert_eq!((events.len(), unmarked), (6, 1));
 
     let posts = (0..12).map(async |n: u32| {
-        let host = if n % 2 == 0 { &one } else { &two };
+        let host = if n.is_multiple_of(2) { &one } else { &two };
         let delivery = github_signed(SECRET, "push", &format!("d-{n}"), b"{}");
         host.deliver("once", delivery).await.status
     });
