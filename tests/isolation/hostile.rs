@@ -285,8 +285,11 @@ async fn what_cannot_be_withheld_is_said_at_the_start() {
     let auto = config.replace("ISOLATION", "");
     let folder = Folder::new(Database::sqlite(), &auto).await.env("PATH", &path);
     let mut host = folder.serve().await;
-    let said = host.process.written();
-    assert!(said.contains("programs of `agent` can be administrators of this host"), "{said}");
+    let said = wait::until("what programs can do to be said", async || {
+        let said = host.process.written();
+        said.contains("programs of `agent` can be administrators of this host").then_some(said)
+    })
+    .await;
     assert!(said.contains("admin.key"), "{said}");
     assert!(host.process.stop().await.success());
 
