@@ -85,8 +85,8 @@ const NEVER: [(&str, &str); 14] = [
     (
         "what was handed over to a task ends with it",
         "SELECT r.id FROM runs r JOIN tasks t ON t.id = r.task_id
-          WHERE (r.status = 'delegated')
-             <> (t.status IN ('queued', 'running', 'waiting', 'sleeping'))",
+          WHERE r.status = 'delegated'
+            AND t.status NOT IN ('queued', 'running', 'waiting', 'sleeping')",
     ),
     (
         "nothing goes out more than three times",

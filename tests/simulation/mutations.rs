@@ -39,7 +39,7 @@ const MUTATIONS: [Mutation; 16] = [
         what: "a command that has ended ends otherwise",
         sql: "UPDATE commands SET state = 'failed'
                WHERE id = (SELECT min(id) FROM commands WHERE state = 'completed')",
-        seen: Some("had ended"),
+        seen: Some("and now is"),
         found: None,
     },
     Mutation {
