@@ -243,7 +243,7 @@ def services_of_the_machine():
 def sockets_without_a_file():
     for line in open("/proc/net/unix").read().splitlines()[1:]:
         name = line.split()[-1]
-        if "hillock" in name:
+        if name.startswith("@") and "hillock" in name:
             return name
 
 @way

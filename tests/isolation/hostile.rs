@@ -19,9 +19,7 @@ use crate::harness::process::Process;
 use crate::harness::wait;
 
 const ATTACK: &str = include_str!("attack.py");
-/// Users that nobody is.
-const AGENT: u32 = 65_501;
-const OTHER: u32 = 65_502;
+/// A user that nobody is.
 const HOST: u32 = 65_503;
 /// What must not be found, beside the host's own.
 const MARKS: [&str; 6] = [
@@ -54,6 +52,12 @@ impl Means {
     fn has_users(self) -> bool {
         matches!(self, Self::Users | Self::Both)
     }
+
+    /// Users that nobody is, the agent's and the other's; not those of a test beside this one, whose
+    /// program would be the agent's own.
+    fn users(self) -> [u32; 2] {
+        if self == Self::Users { [65_501, 65_502] } else { [65_504, 65_505] }
+    }
 }
 
 /// A host with two agents, whose folders are elsewhere.
@@ -85,7 +89,7 @@ impl Scene {
     }
 
     fn make_places(&self) {
-        for (name, user) in [("agent", AGENT), ("other", OTHER)] {
+        for (name, user) in ["agent", "other"].into_iter().zip(self.means.users()) {
             let place = self.places.path().join(name);
             fs::create_dir(&place).unwrap();
             set_mode(&place, 0o700);
@@ -173,6 +177,7 @@ fn config(places: &Path, means: Means) -> String {
         true => format!("user = {user}\n"),
         false => String::new(),
     };
+    let [agents, others] = means.users();
     let place = |name: &str| places.join(name).display().to_string();
     format!(
         r#"
@@ -198,8 +203,8 @@ env = ["OTHER_TOKEN"]
         agent = place("agent"),
         attack = place("attack.py"),
         other = place("other"),
-        agents_user = users(AGENT),
-        others_user = users(OTHER),
+        agents_user = users(agents),
+        others_user = users(others),
     )
 }
 
