@@ -13,6 +13,7 @@ mod start;
 mod streams;
 mod template;
 mod terminal;
+mod waiting;
 mod webhook;
 mod workers;
 

@@ -1,7 +1,6 @@
 //! Commands: where each of them stands, what it waits for, and what people decide of it.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use axum::extract::State;
 use axum::http::StatusCode;
@@ -15,7 +14,8 @@ use super::extract::Segment;
 use super::json::{InReach, InScope, Listing, Paging, ScopeJson};
 use super::parameters::{Given, Parameters, Query};
 use super::problem::Problem;
-use crate::dispatch::waiting::{self, Waiting};
+use super::waiting::WaitingJson;
+use crate::dispatch::waiting;
 use crate::model::command::{Command, CommandState, CommandType, OnLost};
 use crate::model::definition::Priority;
 use crate::model::id::{CommandId, RunId, SessionId, WorkerId};
@@ -103,26 +103,6 @@ struct DetailJson {
     routing: Option<Routing>,
     /// None once it is out, or over.
     waiting: Option<WaitingJson>,
-}
-
-#[derive(Debug, Serialize)]
-struct WaitingJson {
-    position: Option<u32>,
-    total: u32,
-    /// The greater it is the sooner; none for those that have waited longest, which go first.
-    score: Option<i64>,
-    workers: u32,
-    mean_duration_ms: u64,
-    /// No command of its class has completed yet.
-    assumed_duration: bool,
-    estimated_wait_ms: Option<u64>,
-    reasons: Vec<ReasonJson>,
-}
-
-#[derive(Debug, Serialize)]
-struct ReasonJson {
-    code: &'static str,
-    detail: String,
 }
 
 async fn list(
@@ -286,25 +266,4 @@ impl From<&Command> for CommandJson {
             error: command.error.clone(),
         }
     }
-}
-
-impl From<Waiting> for WaitingJson {
-    fn from(waiting: Waiting) -> Self {
-        let reason =
-            |reason: &waiting::Reason| ReasonJson { code: reason.code(), detail: reason.detail() };
-        Self {
-            position: waiting.position,
-            total: waiting.total,
-            score: waiting.score,
-            workers: waiting.workers,
-            mean_duration_ms: millis(waiting.takes),
-            assumed_duration: waiting.assumed,
-            estimated_wait_ms: waiting.estimate().map(millis),
-            reasons: waiting.reasons.iter().map(reason).collect(),
-        }
-    }
-}
-
-fn millis(span: Duration) -> u64 {
-    u64::try_from(span.as_millis()).unwrap_or(u64::MAX)
 }

@@ -37,6 +37,7 @@ mod source_states;
 mod stats;
 mod stream;
 mod tasks;
+mod waiting;
 mod webhooks;
 mod worker_poll;
 mod worker_socket;

@@ -16,16 +16,18 @@ use super::owners::{self, Meant, Wanted};
 use super::parameters::{Given, Parameters, Query};
 use super::problem::Problem;
 use super::tasks::session;
+use super::waiting::{ReasonJson, WaitingJson};
+use crate::dispatch::waiting::{self, Attendance};
 use crate::model::content::Content;
-use crate::model::definition::{Assignment, Priority, Retry};
+use crate::model::definition::{Agent, Assignment, Priority, Retry};
 use crate::model::id::{EventId, FireId, JobId, RunId, TaskId, TriggerId};
 use crate::model::name::Name;
 use crate::model::run::{Interaction, Owner, Run, RunStatus, Stages, Terms};
 use crate::model::scope::Scope;
 use crate::model::time::Time;
-use crate::store::commands::{self, Canceling};
-use crate::store::events;
+use crate::store::commands::{self, Canceling, CommandFilter};
 use crate::store::runs::{self, RunFilter};
+use crate::store::{PageRequest, events};
 
 #[derive(Debug)]
 pub(super) struct ListQuery {
@@ -104,13 +106,29 @@ pub(super) struct RunJson {
     terms: Terms,
     interaction: Interaction,
     result: Option<Value>,
+    /// None once a worker has it, or it is over.
+    waiting: Option<WaitingJson>,
+}
+
+/// A run as listings have it.
+#[derive(Debug, Serialize)]
+pub(super) struct ListedJson {
+    #[serde(flatten)]
+    summary: SummaryJson,
+    /// None unless nobody takes what its agent is to do.
+    waiting: Option<AbsenceJson>,
+}
+
+#[derive(Debug, Serialize)]
+struct AbsenceJson {
+    reasons: Vec<ReasonJson>,
 }
 
 /// A page of runs, and whose they are where that was said by a name.
 #[derive(Debug, Serialize)]
 pub(super) struct ListJson {
     #[serde(flatten)]
-    page: Listing<SummaryJson>,
+    page: Listing<ListedJson>,
     #[serde(skip_serializing_if = "Option::is_none")]
     of: Option<Meant>,
     /// That nobody has the name.
@@ -126,7 +144,11 @@ pub(super) async fn list(
     let owner = owners::find(&api.store, query.wanted).await?;
     let filter = RunFilter { owner_kind: owner.kind, owner_id: owner.id, ..query.filter };
     let page = runs::list(&api.store, reach, &filter, page).await?;
-    let page = Listing::page(page, |run| SummaryJson::from(&run));
+    let attendance = match page.items.iter().any(|run| waits(run.status)) {
+        true => Some(Attendance::look(&api.store).await?),
+        false => None,
+    };
+    let page = Listing::page(page, |run| listed(&run, attendance.as_ref()));
     Ok(Json(ListJson { page, of: owner.meant, note: owner.note }))
 }
 
@@ -176,7 +198,31 @@ async fn shown(api: &Api, run: Run) -> Result<RunJson, Problem> {
         Some(event) => !events::is_kept(&api.store, &run.made.scope, event).await?,
         None => false,
     };
-    Ok(RunJson::new(run, event_removed))
+    let waiting = if waits(run.status) { waiting_of(api, &run).await? } else { None };
+    Ok(RunJson { waiting, ..RunJson::new(run, event_removed) })
+}
+
+fn waits(status: RunStatus) -> bool {
+    matches!(status, RunStatus::Scheduled | RunStatus::Blocked)
+}
+
+/// What keeps the run's present attempt, if it is in the queue.
+async fn waiting_of(api: &Api, run: &Run) -> Result<Option<WaitingJson>, Problem> {
+    let filter = CommandFilter { run_id: Some(run.made.id.clone()), ..CommandFilter::default() };
+    let newest =
+        commands::list(&api.store, &run.made.scope, &filter, PageRequest::first(1)).await?;
+    let Some(command) = newest.items.first() else { return Ok(None) };
+    let found = waiting::look(&api.store, &api.limits, command, api.clock.now()).await?;
+    Ok(found.map(WaitingJson::from))
+}
+
+fn listed(run: &Run, attendance: Option<&Attendance>) -> ListedJson {
+    let agent = || Agent { scope: run.made.scope.clone(), name: run.made.agent.clone() };
+    let attendance = attendance.filter(|_| waits(run.status));
+    let reasons = attendance.map_or_else(Vec::new, |attendance| attendance.absence(&agent()));
+    let reasons: Vec<ReasonJson> = reasons.iter().map(ReasonJson::from).collect();
+    let waiting = (!reasons.is_empty()).then_some(AbsenceJson { reasons });
+    ListedJson { summary: SummaryJson::from(run), waiting }
 }
 
 impl From<&Run> for SummaryJson {
@@ -233,6 +279,7 @@ impl RunJson {
             terms: run.made.terms,
             interaction: run.interaction,
             result: run.result,
+            waiting: None,
         }
     }
 }

@@ -1,7 +1,6 @@
 //! `hillock command`: what is queued and dispatched, what it waits for, and deciding on it.
 
 use std::process::ExitCode;
-use std::time::Duration;
 
 use clap::Subcommand;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
@@ -10,8 +9,9 @@ use serde::{Deserialize, Serialize};
 use super::Globals;
 use super::client::Client;
 use super::listing::{self, Paging};
-use super::output::{self, fields, or_none, section, table, word};
+use super::output::{self, fields, or_none, table, word};
 use super::plain::Plain;
+use super::waiting::Waiting;
 use crate::model::command::{CommandState, CommandType};
 use crate::model::definition::Priority;
 use crate::model::id::{CommandId, RunId, WorkerId};
@@ -164,25 +164,6 @@ struct Detail {
     waiting: Option<Waiting>,
 }
 
-#[derive(Debug, Deserialize)]
-struct Waiting {
-    position: Option<u32>,
-    total: u32,
-    #[serde(default)]
-    score: Option<i64>,
-    workers: u32,
-    mean_duration_ms: u64,
-    assumed_duration: bool,
-    estimated_wait_ms: Option<u64>,
-    reasons: Vec<Reason>,
-}
-
-#[derive(Debug, Deserialize)]
-struct Reason {
-    code: Plain,
-    detail: Plain,
-}
-
 fn listed(commands: &[Summary]) -> String {
     let row = |command: &Summary| {
         [
@@ -222,27 +203,7 @@ fn shown(command: &Summary, detail: &Detail) -> String {
         ("started", or_none(command.started_at)),
         ("ended", or_none(command.ended_at)),
     ]);
-    top + &detail.waiting.as_ref().map(waiting).unwrap_or_default()
-}
-
-fn waiting(waiting: &Waiting) -> String {
-    let score =
-        waiting.score.map_or_else(String::new, |score| format!(", with a score of {score}"));
-    let place = waiting.position.map(|place| format!("{place} of {}{score}", waiting.total));
-    let span = |ms: u64| humantime::format_duration(Duration::from_millis(ms)).to_string();
-    let assumed = if waiting.assumed_duration { ", which is assumed" } else { "" };
-    let estimate = waiting.estimated_wait_ms.map(|wait| {
-        let mean = span(waiting.mean_duration_ms);
-        format!("{} (a command takes {mean}{assumed})", span(wait))
-    });
-    let reason = |Reason { code, detail }: &Reason| format!("{}: {}\n", code.line(), detail.line());
-    let reasons: String = waiting.reasons.iter().map(reason).collect();
-    let line = fields([
-        ("place", or_none(place)),
-        ("workers", waiting.workers.to_string()),
-        ("wait", or_none(estimate)),
-    ]);
-    section("Waits", line + &reasons)
+    top + &detail.waiting.as_ref().map(Waiting::shown).unwrap_or_default()
 }
 
 #[cfg(test)]

@@ -8,13 +8,15 @@ mod screen;
 
 use std::time::{Duration, Instant};
 
+use bytes::Bytes;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use super::client::{Client, ClientError};
+use super::client::{Client, ClientError, Stream};
 use super::logs::{Form, Line};
 use super::plain::Plain;
+use super::waiting::Waiting;
 use crate::model::id::RunId;
 use crate::model::name::Kind;
 use crate::model::run::{Interaction, RunStatus};
@@ -26,6 +28,8 @@ use screen::Screen;
 const PATIENCE: Duration = Duration::from_secs(120);
 /// How long to wait before another try to reach it.
 const RETRY: Duration = Duration::from_millis(500);
+/// How long a run may wait before it is asked why, and how often it is asked again.
+const WHY: [Duration; 2] = [Duration::from_secs(1), Duration::from_secs(5)];
 /// How long a stream may be silent: three times as long as a host is.
 const SILENCE_MAX: Duration = Duration::from_secs(45);
 
@@ -92,6 +96,8 @@ pub async fn follow(client: &Client, run: &RunId, after: u64, form: Form) -> any
         last_id: format!("l{after}-e0"),
         screen: Screen::new(form),
         alive: None,
+        waits: false,
+        said: None,
     };
     loop {
         match reader.read().await {
@@ -114,6 +120,17 @@ struct Reader<'c> {
     screen: Screen,
     /// When the host was heard last; none when it never was.
     alive: Option<Instant>,
+    /// Whether the run waits, as far as was heard.
+    waits: bool,
+    /// Why, as it was said last.
+    said: Option<String>,
+}
+
+/// A run, as far as it says why it waits.
+#[derive(Debug, Deserialize)]
+struct Why {
+    #[serde(default)]
+    waiting: Option<Waiting>,
 }
 
 impl Reader<'_> {
@@ -123,16 +140,42 @@ impl Reader<'_> {
         let mut frames = Frames::default();
         loop {
             self.alive = Some(Instant::now());
-            let Ok(piece) = tokio::time::timeout(SILENCE_MAX, stream.piece()).await else {
-                return Ok(None);
-            };
-            let Some(piece) = piece? else { return Ok(None) };
+            let Some(piece) = self.piece(&mut stream).await? else { return Ok(None) };
             for frame in frames.push(&piece) {
                 if let Some(end) = self.take(&frame)? {
                     return Ok(Some(end));
                 }
             }
         }
+    }
+
+    /// The next piece, if one comes in time. While the run waits, says why.
+    async fn piece(&mut self, stream: &mut Stream) -> Result<Option<Bytes>, ClientError> {
+        let silent_at = Instant::now() + SILENCE_MAX;
+        loop {
+            let left = silent_at.saturating_duration_since(Instant::now());
+            let patience = match self.waits {
+                true => WHY[usize::from(self.said.is_some())].min(left),
+                false => left,
+            };
+            match tokio::time::timeout(patience, stream.piece()).await {
+                Ok(piece) => return piece,
+                Err(_) if Instant::now() >= silent_at => return Ok(None),
+                Err(_) => self.say_why().await,
+            }
+        }
+    }
+
+    /// Says why the run waits, unless that was said.
+    async fn say_why(&mut self) {
+        let [runs, id, _] = self.path;
+        let Ok(answer) = self.client.get(&[runs, id], &()).await else { return };
+        let why = answer.read::<Why>().ok().and_then(|why| why.waiting);
+        let why = why.map_or_else(String::new, |waiting| waiting.said());
+        if !why.is_empty() && self.said.as_ref() != Some(&why) {
+            self.screen.waits(id, &why);
+        }
+        self.said = Some(why);
     }
 
     /// Shows what a frame says; it may be the last.
@@ -148,7 +191,9 @@ impl Reader<'_> {
                 None
             }
             "status" => {
-                self.screen.stand(&read(frame)?);
+                let stand: Stand = read(frame)?;
+                self.waits = matches!(stand.run.status, RunStatus::Scheduled | RunStatus::Blocked);
+                self.screen.stand(&stand);
                 None
             }
             "end" => {

@@ -50,6 +50,7 @@ pub mod target;
 pub mod task;
 pub mod template;
 pub mod trigger;
+mod waiting;
 pub mod webhook;
 pub mod worker;
 

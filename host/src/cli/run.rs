@@ -1,5 +1,6 @@
 //! `hillock run`: what was activated, how it goes, and calling it off.
 
+use std::collections::BTreeMap;
 use std::process::ExitCode;
 
 use clap::Subcommand;
@@ -13,6 +14,7 @@ use super::live;
 use super::logs::{self, Form};
 use super::output::{self, fields, or_none, section, table, word};
 use super::plain::Plain;
+use super::waiting::{Absence, Waiting};
 use super::{Globals, task};
 use crate::model::content::Content;
 use crate::model::definition::Priority;
@@ -129,7 +131,11 @@ pub async fn run(globals: &Globals, command: Command) -> anyhow::Result<ExitCode
             if !globals.json {
                 say_whose(&answer.read()?);
             }
-            listing::show(&answer, globals.json, listed)
+            let shown = listing::show(&answer, globals.json, listed)?;
+            if !globals.json {
+                say_who_is_missing(&answer.read()?);
+            }
+            Ok(shown)
         }
         Command::Show { id } => show(&client, &id, globals.json).await,
         Command::Logs(which) => log(&client, &which, globals.json).await,
@@ -222,6 +228,32 @@ fn say_whose(meant: &Meant) {
     }
 }
 
+/// A page of runs, as far as it says for whose absence they wait.
+#[derive(Debug, Deserialize)]
+struct Page {
+    items: Vec<Listed>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Listed {
+    agent: Name,
+    #[serde(default)]
+    waiting: Option<Absence>,
+}
+
+fn say_who_is_missing(page: &Page) {
+    let mut waiting = BTreeMap::<(&Name, String), u32>::new();
+    for Listed { agent, waiting: why } in &page.items {
+        if let Some(why) = why {
+            *waiting.entry((agent, why.said())).or_default() += 1;
+        }
+    }
+    for ((agent, why), runs) in waiting {
+        let runs = if runs == 1 { "1 run waits".to_owned() } else { format!("{runs} runs wait") };
+        output::remark(format_args!("{runs} for the agent {agent}: {why}"));
+    }
+}
+
 /// A run as listings have it.
 #[derive(Debug, Deserialize)]
 struct Summary {
@@ -261,6 +293,8 @@ struct Detail {
     stages: Stages,
     #[serde(default)]
     event_removed: bool,
+    #[serde(default)]
+    waiting: Option<Waiting>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -289,7 +323,7 @@ fn listed(runs: &[Summary]) -> String {
 }
 
 fn shown(run: &Summary, detail: &Detail) -> String {
-    let Detail { prompt, untrusted_content, stages, event_removed } = detail;
+    let Detail { prompt, untrusted_content, stages, event_removed, waiting } = detail;
     let removed = if *event_removed { " (removed)" } else { "" };
     let event = run.event_id.as_ref().map(|event| format!("{event}{removed}"));
     let hooks: Vec<String> = stages.hooks.iter().map(Origin::to_string).collect();
@@ -315,7 +349,8 @@ fn shown(run: &Summary, detail: &Detail) -> String {
         ("hooks", or_none(hooks)),
         ("untrusted", untrusted_content.to_string()),
     ]);
-    top + &section("Prompt", prompt)
+    let waits = waiting.as_ref().map(Waiting::shown).unwrap_or_default();
+    top + &waits + &section("Prompt", prompt)
 }
 
 #[cfg(test)]

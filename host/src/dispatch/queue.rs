@@ -99,7 +99,7 @@ async fn give_way(
     if !seats.iter().any(|seat| seat.degraded) {
         return Ok(seats);
     }
-    let on_duty = workers::all_on_duty(store).await?;
+    let on_duty = workers::on_duty(store).await?;
     let fresh = |worker: &Worker| {
         worker.last_heartbeat_at.is_some_and(|heard| now.since(heard) < DEGRADED_AFTER)
     };

@@ -36,7 +36,7 @@ pub enum Reason {
     WorkspaceFull(u32),
     /// So many of the whole host.
     HostFull(u32),
-    /// No worker that serves its agent is connected.
+    /// No worker serves its agent: none that does is connected.
     NoWorker,
     /// These are, and somebody has to let them in.
     WorkersUnapproved(BTreeSet<String>),
@@ -90,7 +90,7 @@ impl Reason {
             Self::LaneFull(max) => full("lane", max),
             Self::WorkspaceFull(max) => full("workspace", max),
             Self::HostFull(max) => full("host", max),
-            Self::NoWorker => "no worker that serves its agent is connected".to_owned(),
+            Self::NoWorker => "no worker serves this agent: none that does is connected".to_owned(),
             Self::WorkersUnapproved(names) => {
                 format!("{} and somebody has to approve it first", connected(names))
             }
@@ -161,14 +161,14 @@ pub async fn look(
     let standing = commands::standing(store, &command.scope, &command.id, lot.bonus, now).await?;
     let Some(standing) = standing else { return Ok(None) };
     let Queue { scope, agent, .. } = lot.queue.clone();
-    let agent = Agent { scope, name: agent };
-    let workers = Workers::of(workers::on_duty(store, &agent).await?, &lot.queue);
+    let (agent, attendance) = (Agent { scope, name: agent }, Attendance::look(store).await?);
+    let workers = Workers::of(serving(&attendance.on_duty, &agent), &lot.queue);
     let mut reasons = of_itself(command, &standing, now);
     reasons.extend(of_limits(&lot, &standing, limits.active_max, now));
     let of_workers = match workers.reason() {
         // Who has room for it need not hear of those that would have.
         None => Vec::new(),
-        Some(reason) => kept_from_work(workers::kept_from_work(store, &agent).await?, reason),
+        Some(reason) => kept_from_work(serving(&attendance.kept, &agent), reason),
     };
     reasons.extend(of_workers);
     if reasons.is_empty() {
@@ -184,6 +184,38 @@ pub async fn look(
         assumed: takes.is_none(),
         reasons,
     }))
+}
+
+/// The workers that are connected, to whichever replica.
+#[derive(Debug)]
+pub struct Attendance {
+    /// Those that may be given commands.
+    on_duty: Vec<Worker>,
+    /// Those that are given nothing.
+    kept: Vec<Worker>,
+}
+
+impl Attendance {
+    /// Those of this moment.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub async fn look(store: &Store) -> Result<Self, StoreError> {
+        let on_duty = workers::on_duty(store).await?;
+        Ok(Self { on_duty, kept: workers::kept_from_work(store).await? })
+    }
+
+    /// Why nobody takes an agent's commands, whatever they ask for; empty when somebody does.
+    pub fn absence(&self, agent: &Agent) -> Vec<Reason> {
+        match self.on_duty.iter().any(|worker| worker.agents.contains(agent)) {
+            true => Vec::new(),
+            false => kept_from_work(serving(&self.kept, agent), Reason::NoWorker),
+        }
+    }
+}
+
+fn serving(workers: &[Worker], agent: &Agent) -> Vec<Worker> {
+    workers.iter().filter(|worker| worker.agents.contains(agent)).cloned().collect()
 }
 
 fn of_itself(command: &Command, standing: &Standing, now: Time) -> Vec<Reason> {

@@ -76,6 +76,11 @@ impl Screen {
         self.spinner.set_message(visible::shown(&message(stand)).into_owned());
     }
 
+    /// Says why the run waits.
+    pub(super) fn waits(&self, run: &str, why: &str) {
+        self.spinner.suspend(|| output::remark(format_args!("{run} waits: {why}")));
+    }
+
     /// Says that the host is gone for the moment.
     pub(super) fn lost(&self) {
         self.spinner.set_message("the host does not answer; waiting for it");

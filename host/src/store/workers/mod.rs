@@ -157,32 +157,22 @@ pub async fn list(
     Page::read("workers", &rows, page, read)
 }
 
-/// The workers that this agent's commands may go to, those without room among them: whichever replica
-/// they are connected to.
+/// The connected workers that are given nothing: they wait to be let in, are switched off, or take
+/// nothing new.
 ///
 /// # Errors
 /// When the store fails.
-pub async fn on_duty(store: &Store, agent: &Agent) -> Result<Vec<Worker>, StoreError> {
-    let workers = all_on_duty(store).await?;
-    Ok(workers.into_iter().filter(|worker| worker.agents.contains(agent)).collect())
-}
-
-/// The connected workers that serve this agent and are given nothing: they wait to be let in, are
-/// switched off, or take nothing new.
-///
-/// # Errors
-/// When the store fails.
-pub async fn kept_from_work(store: &Store, agent: &Agent) -> Result<Vec<Worker>, StoreError> {
+pub async fn kept_from_work(store: &Store) -> Result<Vec<Worker>, StoreError> {
     let rows = store.read("look for workers", SELECT_KEPT_FROM_WORK, &[]).await?;
-    let workers = rows.iter().map(read).collect::<Result<Vec<_>, _>>()?;
-    Ok(workers.into_iter().filter(|worker| worker.agents.contains(agent)).collect())
+    rows.iter().map(read).collect()
 }
 
-/// The same of all agents.
+/// The workers that commands may go to, those without room among them: whichever replica they are
+/// connected to.
 ///
 /// # Errors
 /// When the store fails.
-pub async fn all_on_duty(store: &Store) -> Result<Vec<Worker>, StoreError> {
+pub async fn on_duty(store: &Store) -> Result<Vec<Worker>, StoreError> {
     let rows = store.read("look for workers", SELECT_ON_DUTY, &[]).await?;
     rows.iter().map(read).collect()
 }
