@@ -1,6 +1,7 @@
 //! The host as a whole: what is opened, in which order it begins, and in which it ends.
 
 mod data_dir;
+mod embedded;
 mod examine;
 mod service;
 
@@ -8,9 +9,8 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Context, bail};
+use anyhow::Context;
 use tokio::net::{TcpListener, TcpSocket};
-use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use url::Url;
@@ -41,9 +41,9 @@ use crate::schedule::Gate;
 use crate::store::Store;
 use crate::store::look::look;
 use crate::worker;
-use crate::worker::WorkerError;
 use crate::worker::identity::{self, Identity};
 pub use data_dir::DataDir;
+use embedded::{Embedded, Place};
 pub use examine::{Examined, examine};
 
 /// How long the worker inside the host may take to stop its programs and hand their commands back.
@@ -70,29 +70,6 @@ pub struct Host {
     links: TaskTracker,
     /// Its own for as long as it lives.
     _replica: Identity<ReplicaId>,
-}
-
-/// The worker inside the host.
-#[derive(Debug)]
-struct Embedded {
-    task: JoinHandle<Result<(), WorkerError>>,
-    stop: CancellationToken,
-}
-
-impl Embedded {
-    /// Has it finish or hand back what it has.
-    async fn end(self, grace: Duration) -> anyhow::Result<()> {
-        self.stop.cancel();
-        let abort = self.task.abort_handle();
-        match tokio::time::timeout(grace, self.task).await {
-            Ok(Ok(worked)) => worked.context("the worker inside the host"),
-            Ok(Err(crashed)) => Err(crashed).context("the worker inside the host crashed"),
-            Err(_) => {
-                abort.abort();
-                bail!("the worker inside the host did not end in time")
-            }
-        }
-    }
 }
 
 impl Host {
@@ -355,30 +332,16 @@ impl Host {
         key: String,
         clock: Clock,
     ) -> anyhow::Result<()> {
-        let Some(worker) = self.config.worker.clone() else { return Ok(()) };
-        config::programs::warn_of_missing(&worker.programs);
-        let identity = identity::claim(data_dir.path(), identity::WORKER, || clock.worker_id())?;
-        let stop = CancellationToken::new();
-        let settings = worker::Settings {
+        let place = Place {
             host: format!("http://{}", self.address),
             key,
-            id: identity.id.clone(),
-            worker,
             data_dir: data_dir.path().to_owned(),
             private: self.private(),
-            now: || Clock.now(),
-            stop: stop.clone(),
+            changes: self.registrar.worker(),
+            clock,
+            stop: CancellationToken::new(),
         };
-        let ready = worker::prepare(settings).await?;
-        let task = self.tasks.spawn(async move {
-            let worked = ready.work().await;
-            if let Err(error) = &worked {
-                tracing::error!(error = error as &dyn std::error::Error, "the worker ended");
-            }
-            drop(identity);
-            worked
-        });
-        self.worker = Some(Embedded { task, stop });
+        self.worker = Some(Embedded::begin(place, &self.tasks).await?);
         Ok(())
     }
 
@@ -390,7 +353,8 @@ impl Host {
 
     /// Long enough for the worker to wait for its programs, and then to hand their commands back.
     fn worker_grace(&self) -> Duration {
-        let own = self.config.worker.as_ref().map_or(Duration::ZERO, |worker| worker.drain_grace);
+        let worker = self.registrar.worker();
+        let own = worker.borrow().as_ref().map_or(Duration::ZERO, |worker| worker.drain_grace);
         self.config.drain_grace.max(own) + HANDING_BACK
     }
 

@@ -23,6 +23,7 @@ use std::time::Duration;
 
 use crate::environment;
 use crate::model::definition::{Agent, Definitions, Plugin};
+use crate::model::id::WorkerId;
 use crate::model::problem::Problems;
 use crate::model::prompts::Prompts;
 use crate::model::routing::Offer;
@@ -193,8 +194,8 @@ impl Default for EgressLimits {
 /// A worker's own side of things.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Worker {
-    /// What people call it; the machine's name by default.
-    pub name: String,
+    /// What people call it; see [`Worker::called`] when nobody says.
+    pub name: Option<String>,
     /// How many programs it runs at once.
     pub capacity: u32,
     /// What it has; what it runs on and can enforce is found out when it starts.
@@ -238,7 +239,7 @@ pub struct Private {
 impl Default for Worker {
     fn default() -> Self {
         Self {
-            name: machine_name(),
+            name: None,
             capacity: 4,
             offer: Offer::default(),
             programs: Vec::new(),
@@ -247,6 +248,15 @@ impl Default for Worker {
             isolation: Isolation::Auto,
             user: None,
         }
+    }
+}
+
+impl Worker {
+    /// What the worker with this identifier is called: as it is configured, else by the machine and
+    /// by what distinguishes it from the machine's other workers.
+    pub fn called(&self, id: &WorkerId) -> String {
+        let own = || format!("{}-{}", machine_name(), id.ending());
+        self.name.clone().unwrap_or_else(own)
     }
 }
 
@@ -420,7 +430,6 @@ impl Config {
             ("egress", self.egress != other.egress),
             ("logs", self.logs != other.logs),
             ("audit", self.audit != other.audit),
-            ("worker", self.worker != other.worker),
             ("queue", self.queue != other.queue),
             ("controllers", self.controllers != other.controllers),
             ("retention", self.retention != other.retention),
@@ -572,7 +581,8 @@ pub fn tag(text: &str) -> Result<String, String> {
     sound.then(|| text.to_owned()).ok_or_else(wanted)
 }
 
-fn machine_name() -> String {
+/// The name of this machine.
+pub fn machine_name() -> String {
     nix::unistd::gethostname()
         .ok()
         .and_then(|name| name.into_string().ok())

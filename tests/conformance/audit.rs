@@ -15,7 +15,7 @@ use hillock::model::queue::QUEUE_TIMEOUT;
 use hillock::model::routing::Offer;
 use hillock::model::scope::Scope;
 use hillock::model::time::Time;
-use hillock::model::worker::{OFFLINE_AFTER, Presence};
+use hillock::model::worker::{Eligibility, OFFLINE_AFTER, Presence};
 use hillock::store::audit::{self, AuditFilter, Record};
 use hillock::store::definitions::{self, Change, Stored};
 use hillock::store::workers::Arrival;
@@ -183,7 +183,10 @@ async fn who_comes_with_a_key_approves_of_itself(database: Database) {
             capacity: 1,
             offer: Offer::default(),
         };
-        assert_eq!(workers::arrive(&store, arrival, at(1)).await.unwrap(), Ok(true));
+        assert_eq!(
+            workers::arrive(&store, arrival, at(1)).await.unwrap(),
+            Ok(Eligibility::Eligible)
+        );
     }
     let rows = rows_of(&store, &Scope::Global).await;
     assert_eq!(actions(&rows), ["worker.approve"]);

@@ -4,6 +4,7 @@
 mod api;
 mod left_behind;
 mod names;
+mod programs;
 mod prompts;
 mod reload;
 mod replicas;

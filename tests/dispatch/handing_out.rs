@@ -171,7 +171,9 @@ async fn the_least_loaded_is_served_first_then_the_last_heard(database: Database
     let (one, mut at_one) = host.connect(&Clock.worker_id(), 2).await;
     let (_two, mut at_two) = host.connect(&Clock.worker_id(), 2).await;
     let (_three, mut at_three) = host.connect(&Clock.worker_id(), 2).await;
-    one.hear(ToHost::Heartbeat { active: vec![], capacity: None, offer: None }).await.unwrap();
+    one.hear(ToHost::Heartbeat { active: vec![], capacity: None, offer: None, agents: None })
+        .await
+        .unwrap();
     let boxes = [&mut at_one, &mut at_two, &mut at_three];
     for wanted in [0, 2, 1] {
         host.fill(1).await;

@@ -42,7 +42,12 @@ async fn a_run_is_carried_out_by_polling() {
     while heard.is_empty() {
         heard = poller
             .poll(
-                vec![ToHost::Heartbeat { active: vec![held.clone()], capacity: None, offer: None }],
+                vec![ToHost::Heartbeat {
+                    active: vec![held.clone()],
+                    capacity: None,
+                    offer: None,
+                    agents: None,
+                }],
                 WAIT_MS,
             )
             .await;
@@ -81,7 +86,7 @@ async fn a_token_counts_in_its_own_workers_hands_and_once_acknowledged() {
     stolen.insert(0, ToHost::Acknowledged { held: held.clone() });
     stolen.push(ToHost::HandBack { held: held.clone() });
     let active = vec![held.clone()];
-    stolen.push(ToHost::Heartbeat { active, capacity: None, offer: None });
+    stolen.push(ToHost::Heartbeat { active, capacity: None, offer: None, agents: None });
     assert_eq!(thief.poll(stolen, 0).await, vec![refused; 6], "another's");
     assert_eq!(host.read(&format!("runs/{run}")).await["status"], "scheduled");
     assert_eq!(holder.poll(vec![completed], 0).await, [ToWorker::Settled { held }]);
@@ -223,7 +228,7 @@ async fn a_place_that_nobody_asks_for_is_given_up() {
 
 /// Says that the worker lives, and when that was by the host's clock.
 async fn heard(host: &Host, poller: &mut Poller) -> Time {
-    let alive = ToHost::Heartbeat { active: vec![], capacity: None, offer: None };
+    let alive = ToHost::Heartbeat { active: vec![], capacity: None, offer: None, agents: None };
     assert_eq!(poller.poll(vec![alive], 0).await, []);
     let worker = host.read(&format!("workers/{}", poller.id)).await;
     worker["last_heartbeat_at"].as_str().unwrap().parse().unwrap()

@@ -11,7 +11,7 @@ use hillock::model::definition::Definitions;
 use hillock::model::envelope::{Event, Payload, Producer, Source, Way};
 use hillock::model::id::{CommandId, EventId, RunId, TaskId};
 use hillock::model::queue::{Breaker, Queue};
-use hillock::model::worker::Dismissal;
+use hillock::model::worker::{Dismissal, Eligibility};
 use hillock::schedule;
 use hillock::store::commands::{self, Lot, Seat};
 use hillock::store::events::{self, Accepted, Delivery};
@@ -207,7 +207,8 @@ impl World {
 
     fn seats(&self, replica: usize, lots: &[Lot]) -> Vec<Seat> {
         let links = self.replicas[replica].memory.links.iter();
-        let open = links.filter(|(_, link)| link.may_work && link.seated);
+        let open =
+            links.filter(|(_, link)| link.eligibility == Eligibility::Eligible && link.seated);
         let seat = |(place, link): (&usize, &Link)| {
             let worker = &self.workers[*place];
             let own = (0..lots.len()).filter(|lot| worker.may_take(&lots[*lot].queue)).collect();
@@ -262,9 +263,9 @@ impl World {
         let look = async |store, _| workers::standings(&store, shown).await;
         let standings = self.read(replica, look).await;
         match standings.into_iter().next().unwrap().1 {
-            Ok(may_work) => {
+            Ok(eligibility) => {
                 let link = self.replicas[replica].memory.links.get_mut(&place);
-                link.unwrap().may_work = may_work;
+                link.unwrap().eligibility = eligibility;
             }
             Err(why) => {
                 self.replicas[replica].memory.links.remove(&place);

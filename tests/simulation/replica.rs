@@ -8,7 +8,7 @@ use hillock::model::command::Claim;
 use hillock::model::envelope::Event;
 use hillock::model::id::CommandId;
 use hillock::model::time::Time;
-use hillock::model::worker::Presence;
+use hillock::model::worker::{Eligibility, Presence};
 use hillock::store::Store;
 use hillock::store::gatherings::Gathering;
 use hillock::store::notices::Notice;
@@ -49,7 +49,7 @@ pub(super) struct Memory {
 /// A worker's connection.
 pub(super) struct Link {
     pub(super) presence: Presence,
-    pub(super) may_work: bool,
+    pub(super) eligibility: Eligibility,
     /// What it was before is settled.
     pub(super) seated: bool,
     /// What it was given.

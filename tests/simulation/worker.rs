@@ -15,7 +15,7 @@ use hillock::model::scope::Scope;
 use hillock::model::time::Time;
 use hillock::model::worker::{Bearer, Dismissal, Presence};
 use hillock::store::commands::{self, Fence};
-use hillock::store::workers::{self, Admission, Arrival, NewToken, NewWorker};
+use hillock::store::workers::{self, Admission, Arrival, Changed, NewToken, NewWorker};
 use hillock::store::{logs, run_events};
 use serde_json::json;
 
@@ -297,11 +297,11 @@ impl World {
         let (arrival, held) = (worker.arrival(&presence), worker.held());
         let arrive = async |store, now| workers::arrive(&store, arrival, now).await;
         match self.write(replica, format!("lets worker {place} in"), arrive).await {
-            Some(Ok(may_work)) => {
+            Some(Ok(eligibility)) => {
                 self.close(replica, place).await;
                 let holds = held.iter().map(|(id, _)| id.clone()).collect();
                 let mark = presence.connection.clone();
-                let link = Link { presence, may_work, seated: false, holds };
+                let link = Link { presence, eligibility, seated: false, holds };
                 self.replicas[replica].memory.links.insert(place, link);
                 self.workers[place].link = Some((replica, mark));
                 self.settle_in(replica, place, held).await;
@@ -333,9 +333,10 @@ impl World {
     async fn beat(&mut self, place: usize) {
         let Some((replica, _)) = self.workers[place].link.clone() else { return };
         let presence = self.replicas[replica].memory.links[&place].presence.clone();
-        let heard = async |store, now| workers::heard(&store, &presence, None, None, now).await;
+        let heard =
+            async |store, now| workers::heard(&store, &presence, Changed::default(), now).await;
         match self.write(replica, format!("hears worker {place}"), heard).await {
-            Some(Ok(may_work)) => {
+            Some(Ok(eligibility)) => {
                 let held = self.workers[place].held();
                 let memory = &mut self.replicas[replica].memory;
                 let on_its_way =
@@ -343,7 +344,7 @@ impl World {
                 let holds = held.iter().map(|(id, _)| id.clone());
                 let holds = holds.chain(on_its_way.map(|claim| claim.id.clone())).collect();
                 if let Some(link) = memory.links.get_mut(&place) {
-                    (link.may_work, link.holds) = (may_work, holds);
+                    (link.eligibility, link.holds) = (eligibility, holds);
                 }
                 self.renew(replica, place).await;
                 self.workers[place].next_beat = self.truth + HEARTBEAT;

@@ -120,7 +120,8 @@ impl Worker {
                 None => {
                     heartbeat = Instant::now() + HEARTBEAT;
                     let active = self.held.values().cloned().collect();
-                    let beat = ToHost::Heartbeat { active, capacity: None, offer: None };
+                    let beat =
+                        ToHost::Heartbeat { active, capacity: None, offer: None, agents: None };
                     line.say(beat, Duration::ZERO);
                 }
             }

@@ -213,3 +213,51 @@ async fn a_token_is_read_from_a_file_standard_input_or_the_environment() {
         assert_eq!((is_seen, is_warned_of), (way == "--join", way == "--join"), "{way}");
     }
 }
+
+/// Two of one machine are told apart, and each says when it may begin.
+#[tokio::test]
+async fn a_worker_says_when_it_has_been_let_in() {
+    let (folder, machines) = (host_folder().await, [machine().await, machine().await]);
+    let host = folder.serve().await;
+    let asked = serde_json::json!({ "uses": 2 });
+    let made = host.send(reqwest::Method::POST, "workers/tokens", &asked).await.json();
+    let token = made["token"].as_str().unwrap();
+    let start = |machine: &Folder| {
+        let mut command = machine.hillock(&["worker", "--agent", "agent=true"]);
+        command.env("HILLOCK_URL", &host.url).env("HILLOCK_JOIN_TOKEN", token);
+        Process::start(command, &machine.path().join("worker.log"))
+    };
+    let workers = machines.each_ref().map(start);
+    let listed = wait::until("both to be known by their names", async || {
+        let items = host.items("workers").await;
+        let named = items.iter().filter(|worker| worker["health"] == "online");
+        let mut names: Vec<String> =
+            named.map(|worker| worker["name"].as_str().unwrap().to_owned()).collect();
+        names.dedup();
+        (names.len() == 2).then_some(items)
+    })
+    .await;
+    let machine = nix::unistd::gethostname().unwrap().into_string().unwrap();
+    for worker in &listed {
+        let (id, name) = (worker["id"].as_str().unwrap(), worker["name"].as_str().unwrap());
+        assert_eq!(name, format!("{machine}-{}", &id[id.len() - 6..]));
+    }
+    for worker in &workers {
+        wait::until("the worker to say that it waits", async || {
+            worker.written().contains("not let in yet").then_some(())
+        })
+        .await;
+        let said = worker.written();
+        assert!(said.contains(&format!("hillock worker approve {machine}-")), "{said}");
+        assert!(!said.contains("let in: this worker is given work now"), "{said}");
+    }
+    for worker in &listed {
+        host.post(&format!("workers/{}/approve", worker["id"].as_str().unwrap())).await;
+    }
+    for worker in &workers {
+        wait::until("the worker to say that it was let in", async || {
+            worker.written().contains("let in: this worker is given work now").then_some(())
+        })
+        .await;
+    }
+}

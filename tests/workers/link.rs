@@ -9,6 +9,7 @@ use hillock::model::command::Token;
 use hillock::model::id::WorkerId;
 use hillock::model::routing::Offer;
 use hillock::model::run::Ending;
+use hillock::model::worker::Eligibility;
 use tokio::net::TcpStream;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
 use tokio_tungstenite::tungstenite::{Error, Message};
@@ -91,8 +92,25 @@ impl Link {
         self.0.send(Message::text(text)).await.unwrap();
     }
 
-    /// What the host says next, or why it closes the connection.
+    /// What the host says next, but for whether it gives work, or why it closes the connection.
     pub(super) async fn hear(&mut self) -> Result<ToWorker, String> {
+        loop {
+            match self.hear_all().await {
+                Ok(ToWorker::Eligibility { .. }) => {}
+                heard => return heard,
+            }
+        }
+    }
+
+    /// Whether the host gives work from now on, which it says next.
+    pub(super) async fn eligibility(&mut self) -> Eligibility {
+        match self.hear_all().await {
+            Ok(ToWorker::Eligibility { eligibility }) => eligibility,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    async fn hear_all(&mut self) -> Result<ToWorker, String> {
         let hearing = async {
             loop {
                 match self.0.next().await {
@@ -128,7 +146,7 @@ impl Link {
 
     /// Says that it is alive.
     pub(super) async fn beat(&mut self, active: Vec<Held>) {
-        self.say(&ToHost::Heartbeat { active, capacity: None, offer: None }).await;
+        self.say(&ToHost::Heartbeat { active, capacity: None, offer: None, agents: None }).await;
     }
 
     /// Holds that the host has sent nothing so far: the answer to something new is the first thing

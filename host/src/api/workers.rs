@@ -168,7 +168,7 @@ async fn change(
         attendance::dismiss(&api.store, &api.hub, &id, why, api.clock.now()).await?;
     }
     let worker = find(&api, &scope, id.as_str()).await?;
-    api.hub.admit(&id, worker.may_work());
+    api.hub.admit(&id, worker.eligibility());
     Ok(Json(worker.into()))
 }
 

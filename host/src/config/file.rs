@@ -401,7 +401,7 @@ impl WorkerTable {
         };
         check_offer(&offer, problems);
         let worker = Worker {
-            name: self.name.unwrap_or(d.name),
+            name: self.name,
             capacity: at_least_one("worker.capacity", self.capacity, d.capacity, problems),
             offer,
             programs,

@@ -14,7 +14,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use serde_json::Value;
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, watch};
 use tokio::time::{MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 
@@ -22,7 +22,7 @@ use crate::activation::check::Checker;
 use crate::catalog::Catalog;
 use crate::clock::Clock;
 use crate::config::definitions::{self as specs, Declared};
-use crate::config::{Config, ConfigError, Draft, secrets};
+use crate::config::{self, Config, ConfigError, Draft, secrets};
 use crate::model::definition::{DefinitionKind, Definitions, Plugin};
 use crate::model::name::Name;
 use crate::model::problem::Problems;
@@ -48,6 +48,8 @@ pub struct Registrar {
     own: Vec<Secret>,
     /// As the host began with it: what needs a restart is still so.
     started: Config,
+    /// What the worker inside the host is to run, if there is one.
+    worker: watch::Sender<Option<config::Worker>>,
     /// Where the files have what is configured, by identifier.
     places: RwLock<HashMap<String, String>>,
     /// The revision in the catalog. Held while it is replaced, so that the newest stays.
@@ -115,6 +117,7 @@ impl Registrar {
             clock,
             own,
             started: config.clone(),
+            worker: watch::Sender::new(config.worker.clone()),
             places: RwLock::default(),
             loaded: Mutex::new(-1),
             taking: Mutex::new(()),
@@ -140,6 +143,11 @@ impl Registrar {
         &self.catalog
     }
 
+    /// What the worker inside the host is to run.
+    pub fn worker(&self) -> watch::Receiver<Option<config::Worker>> {
+        self.worker.subscribe()
+    }
+
     /// The folder that relative paths of definitions are below.
     pub fn folder(&self) -> &Path {
         self.started.folder()
@@ -159,8 +167,7 @@ impl Registrar {
         let _taking = self.taking.lock().await;
         let mut draft = self.started.draft_again()?;
         let config = draft.config.as_ref();
-        let restart_needed =
-            config.map_or_else(Vec::new, |config| self.started.restart_needed(config));
+        let restart_needed = config.map_or_else(Vec::new, |config| self.restart_needed(config));
         if !restart_needed.is_empty() {
             let sections = restart_needed.join(", ");
             tracing::warn!(sections, "what has changed there takes effect at a start only");
@@ -176,6 +183,7 @@ impl Registrar {
         }
         match self.take(&config, Some((store, force))).await {
             Ok(Synced { counts, mut left_behind }) => {
+                self.take_worker(config.worker.clone());
                 left_behind.extend(of_plugins);
                 let warnings = warnings(&config);
                 Ok(Reloaded { counts, restart_needed, left_behind, warnings })
@@ -185,6 +193,24 @@ impl Registrar {
             }
             Err(error) => Err(error),
         }
+    }
+
+    fn restart_needed(&self, config: &Config) -> Vec<&'static str> {
+        let loses_worker = self.worker.borrow().is_some() && config.worker.is_none();
+        let mut sections = self.started.restart_needed(config);
+        sections.extend(loses_worker.then_some("worker"));
+        sections
+    }
+
+    /// Has the worker run what it is to run from now on. One that has begun stays.
+    fn take_worker(&self, worker: Option<config::Worker>) {
+        self.worker.send_if_modified(|present| {
+            let is_another = worker.is_some() && *present != worker;
+            if is_another {
+                *present = worker;
+            }
+            is_another
+        });
     }
 
     /// Who names a plugin that is declared no more: it is there until the next start.

@@ -21,7 +21,7 @@ pub async fn check(store: &Store, hub: &Hub, now: Time) -> Result<usize, StoreEr
         present.iter().zip(workers::standings(store, &present).await?)
     {
         match standing {
-            Ok(may_work) => hub.admit(&worker, may_work),
+            Ok(eligibility) => hub.admit(&worker, eligibility),
             Err(why) => {
                 closed += 1;
                 hub.expel_from(presence, why.clone());

@@ -13,7 +13,8 @@ use crate::model::definition::Agent;
 use crate::model::id::{CommandId, WorkerId};
 use crate::model::routing::Offer;
 use crate::model::time::Time;
-use crate::model::worker::{DEGRADED_AFTER, Dismissal, Presence};
+use crate::model::worker::{DEGRADED_AFTER, Dismissal, Eligibility, Presence};
+use crate::store::workers::Changed;
 
 /// The most commands that a silent worker has.
 const DEGRADED_MAX: usize = 1;
@@ -34,7 +35,7 @@ pub struct Introduction {
     /// What it holds already.
     pub holds: HashSet<CommandId>,
     /// Whether it may be given anything.
-    pub may_work: bool,
+    pub eligibility: Eligibility,
     /// Its connection, as the store knows it.
     pub presence: Presence,
     /// Where it hears that it may not stay.
@@ -80,6 +81,8 @@ struct Connection {
     /// Whether it has begun: what it held before is settled.
     seated: bool,
     draining: bool,
+    /// What it believes of its eligibility.
+    told: Eligibility,
     /// Its last sign of life, in the order of all of them.
     heard: u64,
     /// When that was.
@@ -87,6 +90,18 @@ struct Connection {
     /// What it was given and did not name in its last heartbeat: that may have crossed.
     unnamed: HashSet<CommandId>,
     outbox: Slot,
+}
+
+impl Connection {
+    /// Tells the worker of its eligibility, unless it knows. Without room for it, it is told with its
+    /// next heartbeat.
+    fn tell(&mut self, eligibility: Eligibility) {
+        let knows =
+            self.told == eligibility || (self.draining && eligibility == Eligibility::Draining);
+        if !knows && self.outbox.put(ToWorker::Eligibility { eligibility }) {
+            self.told = eligibility;
+        }
+    }
 }
 
 #[derive(Debug, Default)]
@@ -125,6 +140,7 @@ impl Hub {
             introduction,
             seated: false,
             draining: false,
+            told: Eligibility::Eligible,
             heard,
             heard_at: now,
             unnamed: HashSet::new(),
@@ -174,21 +190,25 @@ impl Hub {
         }
     }
 
-    /// Notes how many commands a worker takes at once and what it offers, where that has changed.
-    pub fn change(&self, place: &Place, capacity: Option<usize>, offer: Option<Offer>) {
+    /// Notes what has changed of a worker.
+    pub fn change(&self, place: &Place, changed: Changed) {
+        let Changed { agents, capacity, offer } = changed;
         if let Some(connection) = self.lock().at(place) {
-            let introduction = &mut connection.introduction;
-            introduction.capacity = capacity.unwrap_or(introduction.capacity);
-            introduction.offer = offer.unwrap_or_else(|| std::mem::take(&mut introduction.offer));
+            let own = &mut connection.introduction;
+            own.agents = agents.unwrap_or_else(|| std::mem::take(&mut own.agents));
+            own.capacity = capacity.map_or(own.capacity, |capacity| capacity as usize);
+            own.offer = offer.unwrap_or_else(|| std::mem::take(&mut own.offer));
         }
         self.work.notify_one();
     }
 
-    /// Says whether a worker may be given anything.
-    pub fn admit(&self, worker: &WorkerId, may_work: bool) {
+    /// Notes whether a worker may be given anything, and tells it when that has changed.
+    pub fn admit(&self, worker: &WorkerId, eligibility: Eligibility) {
         let mut connections = self.lock();
         let Some(connection) = connections.by_worker.get_mut(worker) else { return };
-        if std::mem::replace(&mut connection.introduction.may_work, may_work) != may_work {
+        let before = std::mem::replace(&mut connection.introduction.eligibility, eligibility);
+        connection.tell(eligibility);
+        if before != eligibility {
             self.work.notify_one();
         }
     }
@@ -248,7 +268,7 @@ impl Hub {
     pub fn vacancies(&self, now: Time) -> Vec<Vacancy> {
         let connections = self.lock();
         let vacancy = |connection: &Connection| {
-            let Introduction { id, agents, capacity, offer, holds, may_work, .. } =
+            let Introduction { id, agents, capacity, offer, holds, eligibility, .. } =
                 &connection.introduction;
             let degraded = now.since(connection.heard_at) >= DEGRADED_AFTER;
             let capacity = if degraded { (*capacity).min(DEGRADED_MAX) } else { *capacity };
@@ -262,7 +282,8 @@ impl Hub {
                 room,
                 degraded,
             };
-            let open = room > 0 && *may_work && connection.seated && !connection.draining;
+            let eligible = *eligibility == Eligibility::Eligible;
+            let open = room > 0 && eligible && connection.seated && !connection.draining;
             open.then(|| (connection.heard, vacancy()))
         };
         let mut found: Vec<_> = connections.by_worker.values().filter_map(vacancy).collect();
@@ -318,7 +339,7 @@ mod tests {
             capacity,
             offer: Offer::default(),
             holds: HashSet::new(),
-            may_work: true,
+            eligibility: Eligibility::Eligible,
             presence: Presence {
                 worker_id: id.clone(),
                 connection: hex::encode(Clock.random::<4>()),
@@ -332,14 +353,17 @@ mod tests {
     async fn who_may_not_work_gets_nothing_and_who_may_not_stay_goes() {
         let (hub, id) = (Hub::default(), Clock.worker_id());
         let greeting = ToWorker::Welcome { version: 1, heartbeat_ms: 1 };
-        let introduction = Introduction { may_work: false, ..introduction(&id, 1) };
+        let unapproved = Eligibility::Unapproved;
+        let introduction = Introduction { eligibility: unapproved, ..introduction(&id, 1) };
         let (exit, presence) = (introduction.exit.clone(), introduction.presence.clone());
         let (place, mut messages) = hub.enter(introduction, greeting, Clock.now());
         hub.seat(&place);
         assert!(hub.vacancies(Clock.now()).is_empty());
-        hub.admit(&id, true);
+        for eligibility in [unapproved, unapproved, Eligibility::Eligible, Eligibility::Eligible] {
+            hub.admit(&id, eligibility);
+        }
         assert_eq!(hub.vacancies(Clock.now()).len(), 1);
-        hub.change(&place, Some(3), None);
+        hub.change(&place, Changed { capacity: Some(3), ..Changed::default() });
         assert_eq!(hub.vacancies(Clock.now())[0].room, 3);
         let earlier = Presence { connection: "earlier".to_owned(), ..presence.clone() };
         hub.expel_from(&earlier, Dismissal::Replaced);
@@ -348,6 +372,9 @@ mod tests {
         assert_eq!(exit.shown().await, Dismissal::Rotated);
         assert!(hub.presences().is_empty() && !hub.leave(&place));
         assert!(matches!(messages.next().await.as_ref(), Some(ToWorker::Welcome { .. })));
+        for eligibility in [unapproved, Eligibility::Eligible] {
+            assert_eq!(messages.next().await, Some(ToWorker::Eligibility { eligibility }));
+        }
         assert!(messages.next().await.is_none());
     }
 

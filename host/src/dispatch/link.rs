@@ -11,12 +11,11 @@ use crate::model::bounds::{self, AGENTS_MAX, HELD_MAX};
 use crate::model::command::Hold;
 use crate::model::definition::Agent;
 use crate::model::id::{CommandId, WorkerId};
-use crate::model::routing::Offer;
 use crate::model::run::{LogLine, RunEvent};
 use crate::model::scope::Scope;
 use crate::model::worker::{Dismissal, Pass, Presence};
 use crate::store::commands::{self, Fence};
-use crate::store::workers::{self, Arrival};
+use crate::store::workers::{self, Arrival, Changed};
 use crate::store::{Store, StoreError, logs, run_events};
 
 /// The most commands one worker takes at once.
@@ -82,15 +81,12 @@ impl Link {
         let arrival = Arrival {
             presence: presence(pass, worker_id.clone(), clock)?,
             name: store.kept_name(&name),
-            agents: bounds::list(agents, AGENTS_MAX)
-                .into_iter()
-                .map(agent)
-                .collect::<Result<_, _>>()?,
+            agents: agents_of(agents)?,
             capacity: capacity.clamp(1, CAPACITY_MAX),
             offer: store.kept_offer(offer),
         };
         let active = bounds::list(active, HELD_MAX);
-        let may_work = workers::arrive(&store, arrival.clone(), clock.now()).await??;
+        let eligibility = workers::arrive(&store, arrival.clone(), clock.now()).await??;
         let Arrival { presence, name, agents, capacity, offer } = arrival;
         let introduction = Introduction {
             id: worker_id.clone(),
@@ -99,7 +95,7 @@ impl Link {
             capacity: capacity as usize,
             offer,
             holds: active.iter().map(|held| held.command_id.clone()).collect::<HashSet<_>>(),
-            may_work,
+            eligibility,
             presence: presence.clone(),
             exit: Exit::default(),
         };
@@ -172,13 +168,17 @@ impl Link {
                     commands::hand_back(&self.store, &self.hold(&held), self.clock.now()).await?;
                 self.settled(held, fence)
             }
-            ToHost::Heartbeat { active, capacity, offer } => {
+            ToHost::Heartbeat { active, capacity, offer, agents } => {
+                let changed = Changed {
+                    agents: agents.map(agents_of).transpose()?,
+                    capacity: capacity.map(|capacity| capacity.clamp(1, CAPACITY_MAX)),
+                    offer: offer.map(|offer| self.store.kept_offer(offer)),
+                };
                 let active = bounds::list(active, HELD_MAX);
-                let offer = offer.map(|offer| self.store.kept_offer(offer));
                 let ids: Vec<CommandId> =
                     active.iter().map(|held| held.command_id.clone()).collect();
                 self.hub.heard(&self.place, &ids, self.clock.now());
-                self.lives(capacity, offer).await?;
+                self.lives(changed).await?;
                 self.renew(active).await
             }
             ToHost::Draining => {
@@ -214,15 +214,13 @@ impl Link {
     }
 
     /// Notes that the worker is alive, and what has changed of it.
-    async fn lives(&self, capacity: Option<u32>, offer: Option<Offer>) -> Result<(), LinkError> {
-        let capacity = capacity.map(|capacity| capacity.clamp(1, CAPACITY_MAX));
+    async fn lives(&self, changed: Changed) -> Result<(), LinkError> {
         let (presence, now) = (&self.presence, self.clock.now());
-        let heard = workers::heard(&self.store, presence, capacity, offer.as_ref(), now);
-        let may_work = heard.await??;
-        if capacity.is_some() || offer.is_some() {
-            self.hub.change(&self.place, capacity.map(|capacity| capacity as usize), offer);
+        let eligibility = workers::heard(&self.store, presence, changed.clone(), now).await??;
+        if changed != Changed::default() {
+            self.hub.change(&self.place, changed);
         }
-        self.hub.admit(&self.worker, may_work);
+        self.hub.admit(&self.worker, eligibility);
         Ok(())
     }
 
@@ -305,6 +303,10 @@ fn presence(pass: Pass, worker_id: WorkerId, clock: Clock) -> Result<Presence, D
 /// The number of the last of so many pieces.
 fn through(first: u64, count: usize) -> u64 {
     first.saturating_add(count as u64).saturating_sub(1)
+}
+
+fn agents_of(served: Vec<Served>) -> Result<Vec<Agent>, LinkError> {
+    bounds::list(served, AGENTS_MAX).into_iter().map(agent).collect()
 }
 
 fn agent(served: Served) -> Result<Agent, LinkError> {

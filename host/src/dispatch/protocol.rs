@@ -5,6 +5,7 @@
 //! worker                         host
 //!   hello ───────────────────────►        who I am, whom I serve, what I offer, what I still hold
 //!         ◄─────────────────────── welcome
+//!         ◄─────────────────────── eligibility  whether I am given work, where I was not or am not
 //!         ◄─────────────────────── run    a command, its prompt and its token
 //!   acknowledged ────────────────►        I have it
 //!   started ─────────────────────►        its program runs
@@ -38,6 +39,7 @@ use crate::model::id::{CommandId, RunId, TaskId, WorkerId};
 use crate::model::name::Name;
 use crate::model::routing::Offer;
 use crate::model::run::{Ending, LogLine, RunEvent, Terms};
+use crate::model::worker::Eligibility;
 
 /// The version of these messages. A host refuses a worker that speaks another.
 pub const VERSION: u32 = 2;
@@ -156,6 +158,9 @@ pub enum ToHost {
         /// What it offers, when that has changed.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         offer: Option<Offer>,
+        /// The agents it serves, when that has changed.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        agents: Option<Vec<Served>>,
     },
     /// The worker takes nothing new.
     Draining,
@@ -171,6 +176,11 @@ pub enum ToWorker {
         version: u32,
         /// How often to send a heartbeat, in milliseconds.
         heartbeat_ms: u64,
+    },
+    /// Whether the worker is given work from now on. Not said before it is another than `eligible`.
+    Eligibility {
+        /// Whether it is, or why not.
+        eligibility: Eligibility,
     },
     /// A command to carry out.
     Run {

@@ -14,6 +14,9 @@ use sha2::{Digest, Sha256};
 use super::scope::Scope;
 use super::time::Time;
 
+/// How many digits tell an identifier from others on one machine.
+const ENDING: usize = 6;
+
 /// The text is not an identifier of the expected type.
 #[derive(Debug, thiserror::Error)]
 #[error("`{text}` is not an identifier: expected `{prefix}` and 32 hexadecimal digits")]
@@ -77,6 +80,11 @@ macro_rules! ids {
             /// When it was minted; none when it was derived.
             pub fn minted_at(&self) -> Option<Time> {
                 minted_at(&self.0[$prefix.len()..])
+            }
+
+            /// Its last digits, which tell it from what is like it.
+            pub fn ending(&self) -> &str {
+                &self.0[self.0.len() - ENDING..]
             }
 
             /// The identifier as text.

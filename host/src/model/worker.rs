@@ -57,6 +57,32 @@ words! {
     }
 }
 
+words! {
+    /// Whether a worker is given work, or why not.
+    Eligibility ("an eligibility") {
+        /// It is.
+        Eligible = "eligible",
+        /// Nobody has approved it yet.
+        Unapproved = "unapproved",
+        /// An administrator has disabled it.
+        Disabled = "disabled",
+        /// It takes nothing new, by its own word or an administrator's.
+        Draining = "draining",
+    }
+}
+
+impl Eligibility {
+    /// That of a worker that may be connected and stands like this.
+    pub fn of(approval: Approval, admin_state: AdminState, draining: bool) -> Self {
+        match (approval, admin_state) {
+            (Approval::Pending | Approval::Rejected, _) => Self::Unapproved,
+            (_, AdminState::Disabled | AdminState::Revoked) => Self::Disabled,
+            _ if draining => Self::Draining,
+            _ => Self::Eligible,
+        }
+    }
+}
+
 /// A worker as it stands.
 #[derive(Clone, Debug)]
 pub struct Worker {
@@ -92,10 +118,8 @@ pub struct Worker {
 
 impl Worker {
     /// Whether it may be given commands at all.
-    pub fn may_work(&self) -> bool {
-        self.approval == Approval::Approved
-            && self.admin_state == AdminState::Active
-            && !self.draining
+    pub fn eligibility(&self) -> Eligibility {
+        Eligibility::of(self.approval, self.admin_state, self.draining)
     }
 }
 

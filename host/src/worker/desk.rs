@@ -15,12 +15,13 @@ use super::outlet::{News, Report};
 use super::program::Order;
 use super::stdin::{ENDED, Input};
 use super::{Settings, WorkerError};
-use crate::config::Worker;
+use crate::config::{Program, Worker};
 use crate::dispatch::protocol::{Held, Served, ToHost, ToWorker, VERSION};
 use crate::model::command::Control;
 use crate::model::id::{CommandId, WorkerId};
 use crate::model::routing::Offer;
 use crate::model::run::Ending;
+use crate::model::worker::Eligibility;
 
 /// The shortest time between heartbeats, whatever the host asks for.
 const HEARTBEAT_MIN: Duration = Duration::from_millis(100);
@@ -31,8 +32,8 @@ pub(super) struct Desk {
     id: WorkerId,
     worker: Worker,
     isolation: Isolation,
-    /// Whether the host has yet to hear of another capacity than it knows.
-    resized: bool,
+    /// What the host has yet to hear of the worker.
+    changed: Changed,
     /// The programs in progress.
     pub(super) hands: Hands,
     ledger: Ledger,
@@ -43,6 +44,13 @@ pub(super) struct Desk {
     heartbeat: Option<Heartbeat>,
     drain: Option<Drain>,
     released: bool,
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+struct Changed {
+    agents: bool,
+    capacity: bool,
+    offer: bool,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -62,8 +70,8 @@ impl Desk {
             id: settings.id.clone(),
             worker: settings.worker.clone(),
             isolation,
-            resized: false,
-            hands: Hands::new(reports, settings.now),
+            changed: Changed::default(),
+            hands: Hands::new(settings.worker.called(&settings.id), reports, settings.now),
             ledger: Ledger::default(),
             errands: VecDeque::new(),
             connected: false,
@@ -75,21 +83,25 @@ impl Desk {
 
     /// A connection is open: the first word is `hello`.
     pub(super) fn opened(&mut self) {
-        let served = |program: &crate::config::Program| Served {
-            workspace_id: program.agent.scope.workspace_id().to_owned(),
-            name: program.agent.name.clone(),
-        };
         self.connected = true;
-        self.resized = false;
+        self.changed = Changed::default();
         self.errands = VecDeque::from([ToHost::Hello {
             version: VERSION,
             worker_id: self.id.clone(),
-            name: self.worker.name.clone(),
-            agents: self.worker.programs.iter().map(served).collect(),
+            name: self.worker.called(&self.id),
+            agents: self.agents(),
             capacity: self.worker.capacity,
             offer: self.offer(),
             active: self.ledger.active(),
         }]);
+    }
+
+    fn agents(&self) -> Vec<Served> {
+        let served = |program: &Program| Served {
+            workspace_id: program.agent.scope.workspace_id().to_owned(),
+            name: program.agent.name.clone(),
+        };
+        self.worker.programs.iter().map(served).collect()
     }
 
     fn offer(&self) -> Offer {
@@ -120,6 +132,7 @@ impl Desk {
                     Order { held, run_id, agent, attempt, dispatch, prompt, task_id, terms };
                 self.take(order);
             }
+            ToWorker::Eligibility { eligibility } => self.say_eligibility(eligibility),
             ToWorker::Control { held, control } => self.control(held, control),
             ToWorker::Cancel { command_id } => {
                 tracing::info!(%command_id, "cancel");
@@ -200,16 +213,64 @@ impl Desk {
         }
         tracing::info!(capacity, "resized");
         self.worker.capacity = capacity;
-        self.resized = true;
+        self.changed.capacity = true;
         self.beat();
         Ok(())
     }
 
+    /// How programs of this worker would be kept apart.
+    ///
+    /// # Errors
+    /// When that is not as it is configured.
+    pub(super) fn isolation_of(&self, worker: &Worker) -> Result<Isolation, WorkerError> {
+        self.isolation.clone().of_worker(worker)
+    }
+
+    /// Goes on as this worker. What runs goes on as it began.
+    pub(super) fn become_another(&mut self, worker: Worker, isolation: Isolation) {
+        let (agents, offer) = (self.agents(), self.offer());
+        let capacity = std::mem::replace(&mut self.worker, worker).capacity;
+        self.isolation = isolation;
+        self.changed.agents |= self.agents() != agents;
+        self.changed.offer |= self.offer() != offer;
+        self.changed.capacity |= self.worker.capacity != capacity;
+        tracing::info!(
+            serves = self.worker.programs.len(),
+            "the worker's configuration is another"
+        );
+        if self.heartbeat.is_some() {
+            self.beat();
+        }
+    }
+
     /// Says at once what a heartbeat says.
     fn beat(&mut self) {
-        let capacity = std::mem::take(&mut self.resized).then_some(self.worker.capacity);
-        let active = self.ledger.active();
-        self.errands.push_back(ToHost::Heartbeat { active, capacity, offer: None });
+        let changed = std::mem::take(&mut self.changed);
+        self.errands.push_back(ToHost::Heartbeat {
+            active: self.ledger.active(),
+            capacity: changed.capacity.then_some(self.worker.capacity),
+            offer: changed.offer.then(|| self.offer()),
+            agents: changed.agents.then(|| self.agents()),
+        });
+    }
+
+    fn say_eligibility(&self, eligibility: Eligibility) {
+        let name = self.worker.called(&self.id);
+        match eligibility {
+            Eligibility::Eligible => tracing::info!("let in: this worker is given work now"),
+            Eligibility::Unapproved => tracing::warn!(
+                "not let in yet: this worker gets no work before an administrator has run \
+                 `hillock worker approve {name}`"
+            ),
+            Eligibility::Disabled => tracing::warn!(
+                "disabled: this worker gets no work before an administrator has run \
+                 `hillock worker enable {name}`"
+            ),
+            Eligibility::Draining => tracing::warn!(
+                "draining: this worker gets no new work before an administrator has run \
+                 `hillock worker undrain {name}`"
+            ),
+        }
     }
 
     fn take(&mut self, order: Order) {

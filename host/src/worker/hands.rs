@@ -26,6 +26,7 @@ use crate::trace;
 /// The programs at work. Dropping it kills them.
 #[derive(Debug)]
 pub(super) struct Hands {
+    name: String,
     reports: mpsc::Sender<Report>,
     now: fn() -> Time,
     busy: HashMap<CommandId, Hand>,
@@ -46,9 +47,9 @@ struct Hand {
 }
 
 impl Hands {
-    /// None yet; their news will go to `reports`.
-    pub(super) fn new(reports: mpsc::Sender<Report>, now: fn() -> Time) -> Self {
-        Self { reports, now, busy: HashMap::new(), tasks: JoinSet::new() }
+    /// None yet, of the worker that is called so; their news will go to `reports`.
+    pub(super) fn new(name: String, reports: mpsc::Sender<Report>, now: fn() -> Time) -> Self {
+        Self { name, reports, now, busy: HashMap::new(), tasks: JoinSet::new() }
     }
 
     /// How many programs run.
@@ -67,7 +68,7 @@ impl Hands {
         order: Order,
     ) -> Result<(), String> {
         let held = order.held.clone();
-        let (task, ear) = task(worker, isolation, order)?;
+        let (task, ear) = task(&self.name, worker, isolation, order)?;
         let budget = Arc::new(Semaphore::new(BUDGET_BYTES as usize));
         let outlet = self.outlet(held.clone(), budget.clone());
         let (wish, wished) = watch::channel(Wish::GoOn);
@@ -169,6 +170,7 @@ impl Hands {
 
 /// What it takes to run an order's program, and where that is told more.
 fn task(
+    name: &str,
     worker: &Worker,
     isolation: &Isolation,
     order: Order,
@@ -176,10 +178,10 @@ fn task(
     let program = worker.programs.iter().find(|program| serves(program, &order.agent));
     let program = program
         .cloned()
-        .ok_or_else(|| format!("the worker `{}` has no program for this agent", worker.name))?;
+        .ok_or_else(|| format!("the worker `{name}` has no program for this agent"))?;
     let policy = order.terms.policy.as_ref();
     if let Some(unmet) = policy.and_then(|policy| isolation.means.enforces().unmet(policy)) {
-        return Err(format!("the worker `{}` cannot enforce {unmet}", worker.name));
+        return Err(format!("the worker `{name}` cannot enforce {unmet}"));
     }
     let context = isolation.context(worker, &program, &order)?;
     let Cell { argv, is_apart, dir, instead } =

@@ -87,20 +87,29 @@ impl Isolation {
         private: PrivateNow,
         register: Arc<Register>,
     ) -> Result<Self, WorkerError> {
-        let wanted = worker.isolation;
         let possible = means.bubblewrap.is_some();
-        if wanted == config::Isolation::Required && !possible {
+        let data_dir = data_dir.canonicalize().unwrap_or_else(|_| data_dir.to_owned());
+        let ssh = if possible && !geteuid().is_root() { copied(&data_dir) } else { None };
+        let wanted = worker.isolation;
+        Self { means, keeper, register, wanted, data_dir, private, ssh }.of_worker(worker)
+    }
+
+    /// The same for another worker of this process.
+    ///
+    /// # Errors
+    /// When there is not what it wants.
+    pub(super) fn of_worker(self, worker: &Worker) -> Result<Self, WorkerError> {
+        let wanted = worker.isolation;
+        if wanted == config::Isolation::Required && self.means.bubblewrap.is_none() {
             return Err(WorkerError::NotIsolated);
         }
         for program in &worker.programs {
             let account = account(worker, program).map_err(WorkerError::User)?;
-            if account.is_some() && means.setpriv.is_none() {
+            if account.is_some() && self.means.setpriv.is_none() {
                 return Err(WorkerError::User("there is no setpriv to become it by".to_owned()));
             }
         }
-        let data_dir = data_dir.canonicalize().unwrap_or_else(|_| data_dir.to_owned());
-        let ssh = if possible && !geteuid().is_root() { copied(&data_dir) } else { None };
-        Ok(Self { means, keeper, register, wanted, data_dir, private, ssh })
+        Ok(Self { wanted, ..self })
     }
 
     /// Whether programs are kept apart where nothing else is asked.

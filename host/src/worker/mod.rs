@@ -57,7 +57,7 @@ use std::path::PathBuf;
 use std::pin::pin;
 use std::sync::Arc;
 
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 
@@ -88,6 +88,8 @@ pub struct Settings {
     pub id: WorkerId,
     /// What it runs.
     pub worker: config::Worker,
+    /// What it runs instead from some time on; none when that does not change.
+    pub changes: Option<watch::Receiver<Option<config::Worker>>>,
     /// Where it keeps what it must know after it was killed.
     pub data_dir: PathBuf,
     /// What is not for the programs that it runs.
@@ -182,13 +184,18 @@ pub async fn prepare(settings: Settings) -> Result<Ready, WorkerError> {
     let (private, keeper) = (Arc::clone(private), keeper::program());
     let is_hillock = keeper.is_some();
     let isolation = Isolation::new(worker, means, keeper, data_dir, private, register)?;
-    for sentence in exposure::of(worker, &isolation, data_dir, &(settings.private)()) {
-        tracing::warn!("{sentence}");
-    }
+    warn_of_exposure(&settings, worker, &isolation);
     if is_hillock && !crate::environment::is_withdrawn() {
         tracing::warn!("root's programs can read what this process was given in its environment");
     }
     Ok(Ready { settings, isolation })
+}
+
+fn warn_of_exposure(settings: &Settings, worker: &config::Worker, isolation: &Isolation) {
+    let Settings { data_dir, private, .. } = settings;
+    for sentence in exposure::of(worker, isolation, data_dir, &private()) {
+        tracing::warn!("{sentence}");
+    }
 }
 
 impl Ready {
@@ -202,7 +209,8 @@ impl Ready {
     }
 }
 
-async fn work(settings: Settings, isolation: Isolation) -> Result<(), WorkerError> {
+async fn work(mut settings: Settings, isolation: Isolation) -> Result<(), WorkerError> {
+    let mut changes = settings.changes.take();
     let address = Address::parse(&settings.host, &settings.key)?;
     let (sender, mut events) = mpsc::channel(WAITING);
     let mut link = pin!(link::keep(&settings.host, &address, sender, &settings.stop));
@@ -236,6 +244,7 @@ async fn work(settings: Settings, isolation: Isolation) -> Result<(), WorkerErro
                     room.send(word);
                 }
             }
+            worker = next(&mut changes) => change(&mut desk, &settings, worker),
             () = settings.stop.cancelled(), if !desk.is_draining() => desk.drain(Instant::now()),
             () = at(due) => {}
         }
@@ -245,6 +254,28 @@ async fn work(settings: Settings, isolation: Isolation) -> Result<(), WorkerErro
     let left = if line.take().is_some() { link.await } else { Ok(()) };
     let owed = desk.owed();
     if owed.is_empty() { left } else { Err(undelivered(&settings.host, owed)) }
+}
+
+/// What the worker is to run from now on; waits for ever when that does not change.
+async fn next(changes: &mut Option<watch::Receiver<Option<config::Worker>>>) -> config::Worker {
+    let Some(changes) = changes else { return pending().await };
+    while changes.changed().await.is_ok() {
+        if let Some(worker) = changes.borrow_and_update().clone() {
+            return worker;
+        }
+    }
+    pending().await
+}
+
+fn change(desk: &mut Desk, settings: &Settings, worker: config::Worker) {
+    match desk.isolation_of(&worker) {
+        Ok(isolation) => {
+            config::programs::warn_of_missing(&worker.programs);
+            warn_of_exposure(settings, &worker, &isolation);
+            desk.become_another(worker, isolation);
+        }
+        Err(error) => tracing::error!(%error, "the worker goes on as it is configured until now"),
+    }
 }
 
 fn undelivered(host: &str, owed: Owed) -> WorkerError {

@@ -68,7 +68,7 @@ impl Host {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let agent = Agent { scope: Scope::Global, name: "shell".parse().unwrap() };
         let mut worker = Worker {
-            name: "tester".to_owned(),
+            name: Some("tester".to_owned()),
             capacity: 2,
             programs: vec![Program {
                 agent,
@@ -92,6 +92,7 @@ impl Host {
             key: KEY.to_owned(),
             id: WorkerId::mint(now(), [5; 10]),
             worker,
+            changes: None,
             data_dir: folder.path().to_owned(),
             private: Arc::new(Private::default),
             now,
@@ -458,12 +459,17 @@ async fn heartbeats_name_what_is_held() {
     peer.say(ToWorker::Welcome { version: VERSION, heartbeat_ms: 1 }).await;
     assert_eq!(
         peer.hear().await,
-        ToHost::Heartbeat { active: vec![], capacity: None, offer: None }
+        ToHost::Heartbeat { active: vec![], capacity: None, offer: None, agents: None }
     );
     peer.say(order(&held, "exec sleep 1000")).await;
     let said = [peer.hear().await, peer.hear().await, peer.hear().await, peer.hear().await];
     assert!(said.contains(&ToHost::Started { held: held.clone() }));
-    assert!(said.contains(&ToHost::Heartbeat { active: vec![held], capacity: None, offer: None }));
+    assert!(said.contains(&ToHost::Heartbeat {
+        active: vec![held],
+        capacity: None,
+        offer: None,
+        agents: None
+    }));
 }
 
 #[tokio::test]
@@ -786,7 +792,8 @@ async fn another_capacity_counts_at_once_and_stops_nothing() {
     let (word, active) = (held(3, 3), vec![held(1, 1), held(2, 2), held(3, 3)]);
     let control = Control::ConfigUpdate { capacity: Some(1) };
     peer.say(ToWorker::Control { held: word.clone(), control }).await;
-    let beat = ToHost::Heartbeat { active: active.clone(), capacity: Some(1), offer: None };
+    let beat =
+        ToHost::Heartbeat { active: active.clone(), capacity: Some(1), offer: None, agents: None };
     assert_eq!(peer.hear().await, beat);
     peer.acknowledged(&word).await;
     peer.finished(&word, Ending::Completed).await;
@@ -803,7 +810,7 @@ async fn another_capacity_counts_at_once_and_stops_nothing() {
     let word = held(6, 6);
     peer.say(ToWorker::Control { held: word.clone(), control: Control::HealthCheck }).await;
     let active = vec![held(2, 2), word.clone()];
-    let beat = ToHost::Heartbeat { active, capacity: None, offer: None };
+    let beat = ToHost::Heartbeat { active, capacity: None, offer: None, agents: None };
     assert_eq!(peer.hear().await, beat, "the host knows the capacity by now");
     peer.acknowledged(&word).await;
     peer.finished(&word, Ending::Completed).await;

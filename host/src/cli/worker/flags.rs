@@ -14,7 +14,7 @@ use crate::model::scope::Scope;
 /// The flags. They win over the file; what is a list adds to the file's.
 #[derive(Clone, Debug, Default, clap::Args)]
 pub struct Flags {
-    /// What people call it, instead of the machine's name.
+    /// What people call it, instead of the machine's name with the end of the worker's identifier.
     #[arg(long)]
     name: Option<String>,
     /// How many programs it runs at once.
@@ -100,7 +100,7 @@ impl Flags {
         let mut worker = in_file.unwrap_or_default();
         worker.programs.retain(|known| programs.iter().all(|new| new.agent != known.agent));
         worker.programs.extend(programs);
-        worker.name = self.name.clone().unwrap_or(worker.name);
+        worker.name = self.name.clone().or(worker.name.take());
         worker.capacity = self.capacity.unwrap_or(worker.capacity);
         worker.user = self.user.clone().or(worker.user.take());
         let offer = &mut worker.offer;
@@ -209,7 +209,7 @@ mod tests {
             "$HOME",
         ];
         let worker = worker(&line, None).unwrap().unwrap();
-        assert_eq!((worker.name.as_str(), worker.capacity), ("m2", 2));
+        assert_eq!((worker.name.as_deref(), worker.capacity), (Some("m2"), 2));
         let commands: Vec<_> = worker.programs.iter().map(|program| &program.command).collect();
         assert_eq!(commands, [&["/bin/agent", "--fast"], &["run it", "$HOME"]]);
         let program = &worker.programs[0];
@@ -234,7 +234,7 @@ mod tests {
         "#;
         let line = ["--label", "team=core", "--agent", "a=new", "--region", "eu"];
         let over = worker(&line, Some(file)).unwrap().unwrap();
-        assert_eq!((over.name.as_str(), over.capacity), ("filed", 7));
+        assert_eq!((over.name.as_deref(), over.capacity), (Some("filed"), 7));
         assert_eq!((&*over.offer.labels["team"], &*over.offer.labels["tier"]), ("core", "1"));
         assert_eq!(over.offer.region.as_deref(), Some("eu"));
         let commands: Vec<_> = over.programs.iter().map(|program| &*program.command[0]).collect();

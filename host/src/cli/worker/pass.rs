@@ -14,6 +14,7 @@ use crate::cli::client::{Client, ClientError};
 use crate::cli::target::{Key, KeySource};
 use crate::cli::{Globals, output};
 use crate::clock::Clock;
+use crate::config::{Worker, machine_name};
 use crate::model::id::WorkerId;
 use crate::model::scope::Scope;
 use crate::model::secret::Secret;
@@ -56,7 +57,7 @@ pub async fn obtain(
     globals: &Globals,
     data_dir: &Path,
     token: Option<String>,
-    name: &str,
+    worker: &Worker,
 ) -> anyhow::Result<Pass> {
     if globals.key_file.is_some() {
         return with_key(globals, data_dir);
@@ -76,7 +77,7 @@ pub async fn obtain(
         ),
         (Some(credential), _) => credential,
         (None, Some(token)) => {
-            let credential = join(globals, host, token, name).await?;
+            let credential = join(globals, host, token, worker).await?;
             keep.write(&credential)?;
             credential
         }
@@ -100,12 +101,14 @@ async fn join(
     globals: &Globals,
     host: String,
     token: String,
-    name: &str,
+    worker: &Worker,
 ) -> anyhow::Result<Credential> {
     let value = Secret::new(token.trim().as_bytes().to_vec()).context("the join token is empty")?;
     let key = Key { value, source: KeySource::Join };
     // The token says whose worker it becomes.
     let client = Client::with_key(&Globals { scope: Scope::Global, ..globals.clone() }, key)?;
+    // The machine's, until the worker says itself what it is called: it has no identifier yet.
+    let name = worker.name.clone().unwrap_or_else(machine_name);
     let answer = client.create(&["workers", "register"], &json!({ "name": name })).await;
     let answer = answer.map_err(|error| match error {
         ClientError::Unauthorized { url, .. } => anyhow!(
@@ -115,7 +118,7 @@ async fn join(
         error => error.into(),
     })?;
     let Joined { id, credential, approval } = answer.read()?;
-    tell(name, approval);
+    tell(&worker.called(&id), approval);
     Ok(Credential { host, id, credential })
 }
 

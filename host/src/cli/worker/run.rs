@@ -55,12 +55,13 @@ pub async fn run(globals: &Globals, args: Args) -> anyhow::Result<ExitCode> {
     let data_dir = config.map(|config| config.data_dir).or_else(|| globals.data_dir.clone());
     let data_dir = DataDir::open(&data_dir.unwrap_or_else(default_data_dir))?;
     let token = args.ticket.read()?;
-    let pass = pass::obtain(globals, data_dir.path(), token, &worker.name).await?;
+    let pass = pass::obtain(globals, data_dir.path(), token, &worker).await?;
     let settings = Settings {
         host: globals.host_url()?.to_string(),
         key: pass.key.clone(),
         id: pass.id.clone(),
         worker,
+        changes: None,
         data_dir: data_dir.path().to_owned(),
         private: Arc::new(move || private.clone()),
         now: || Clock.now(),

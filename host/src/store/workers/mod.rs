@@ -23,7 +23,7 @@ use crate::model::definition::Agent;
 use crate::model::id::WorkerId;
 use crate::model::scope::{Reach, Scope};
 use crate::model::worker::{AdminState, Approval, Dismissal, Health, Pass, Worker};
-pub use presence::{Arrival, arrive, depart, heard, leave, standings, sweep};
+pub use presence::{Arrival, Changed, arrive, depart, heard, leave, standings, sweep};
 pub use register::{Admission, NewWorker, register};
 pub use state::{Change, Refusal, change, rotate};
 pub use tokens::{BootstrapToken, NewToken, create_token, list_tokens, revoke_token};

@@ -20,9 +20,32 @@ use crate::model::routing::Offer;
 use crate::model::scope::Scope;
 use crate::model::time::Time;
 use crate::model::worker::{
-    AdminState, Approval, DEGRADED_AFTER, Dismissal, Health, OFFLINE_AFTER, Presence,
+    AdminState, Approval, DEGRADED_AFTER, Dismissal, Eligibility, Health, OFFLINE_AFTER, Presence,
 };
 use crate::store::notices::Notice;
+
+/// What a heartbeat says has changed of a worker.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Changed {
+    /// The agents it serves.
+    pub agents: Option<Vec<Agent>>,
+    /// How many commands it takes at once.
+    pub capacity: Option<u32>,
+    /// What it has, and what it can enforce.
+    pub offer: Option<Offer>,
+}
+
+impl Changed {
+    /// As the statements take it: agents, capacity and offer.
+    fn binds(&self) -> (Option<String>, Option<i64>, Option<String>) {
+        let offer = |offer: &Offer| serde_json::to_string(offer).unwrap_or_default();
+        (
+            self.agents.as_deref().map(agents_to),
+            self.capacity.map(i64::from),
+            self.offer.as_ref().map(offer),
+        )
+    }
+}
 
 /// A worker that opens a connection, as it introduces itself.
 #[derive(Clone, Debug)]
@@ -85,6 +108,7 @@ const HEAR: Sql = Sql {
     sqlite: "\
 UPDATE workers
    SET last_heartbeat_at = $4, capacity = coalesce($5, capacity), offer = coalesce($6, offer),
+       agents = coalesce($7, agents),
        health = CASE WHEN draining + leaving > 0 THEN 'draining' ELSE 'online' END
  WHERE id = $1
    AND connection = $2
@@ -96,6 +120,7 @@ RETURNING id, approval, admin_state, draining, leaving",
     postgres: "\
 UPDATE workers
    SET last_heartbeat_at = $4, capacity = coalesce($5, capacity), offer = coalesce($6, offer),
+       agents = coalesce($7, agents),
        health = CASE WHEN draining + leaving > 0 THEN 'draining' ELSE 'online' END
  WHERE id = $1
    AND connection = $2
@@ -109,6 +134,7 @@ RETURNING id, approval, admin_state, draining, leaving",
 const REVIVE: &str = "\
 UPDATE workers
    SET last_heartbeat_at = $2, capacity = coalesce($3, capacity), offer = coalesce($4, offer),
+       agents = coalesce($5, agents),
        health = CASE WHEN draining + leaving > 0 THEN 'draining' ELSE 'online' END
  WHERE id = $1";
 
@@ -155,7 +181,7 @@ pub async fn arrive(
     store: &Store,
     arrival: Arrival,
     now: Time,
-) -> Result<Result<bool, Dismissal>, StoreError> {
+) -> Result<Result<Eligibility, Dismissal>, StoreError> {
     store.write(Arrive { arrival, now, author: store.author() }).await
 }
 
@@ -167,12 +193,10 @@ pub async fn arrive(
 pub async fn heard(
     store: &Store,
     presence: &Presence,
-    capacity: Option<u32>,
-    offer: Option<&Offer>,
+    changed: Changed,
     now: Time,
-) -> Result<Result<bool, Dismissal>, StoreError> {
-    let offer = offer.map(|offer| serde_json::to_string(offer).unwrap_or_default());
-    store.write(Hear { presence: presence.clone(), capacity, offer, now }).await
+) -> Result<Result<Eligibility, Dismissal>, StoreError> {
+    store.write(Hear { presence: presence.clone(), changed, now }).await
 }
 
 /// Notes that a worker takes nothing new, until it comes again.
@@ -198,7 +222,7 @@ pub async fn depart(store: &Store, presence: &Presence, now: Time) -> Result<(),
 pub async fn standings(
     store: &Store,
     present: &[Presence],
-) -> Result<Vec<(WorkerId, Result<bool, Dismissal>)>, StoreError> {
+) -> Result<Vec<(WorkerId, Result<Eligibility, Dismissal>)>, StoreError> {
     let ids: Vec<&str> = present.iter().map(|presence| presence.worker_id.as_str()).collect();
     let binds = binds![serde_json::Value::from(ids).to_string()];
     let rows = store.read("look at workers", SELECT_STANDINGS, &binds).await?;
@@ -264,24 +288,28 @@ impl Standing {
         dismissed(self.approval, self.admin_state).or((!is_its_own).then_some(Dismissal::Rotated))
     }
 
+    /// Why it may not serve these, if one of them is not of its own workspace.
+    fn outside(&self, agents: &[Agent]) -> Option<Dismissal> {
+        let own = &self.scope;
+        let outside = |agent: &&Agent| *own != Scope::Global && agent.scope != *own;
+        let agent = agents.iter().find(outside)?.clone();
+        Some(Dismissal::Outside { own: own.clone(), agent })
+    }
+
     /// The same of a connection that is open; whether it may work when nothing is amiss.
-    fn of_connection(&self, presence: &Presence) -> Result<bool, Dismissal> {
+    fn of_connection(&self, presence: &Presence) -> Result<Eligibility, Dismissal> {
         if let Some(dismissal) = self.refuses(presence) {
             return Err(dismissal);
         }
         if self.connection.as_ref() != Some(&presence.connection) {
             return Err(Dismissal::Replaced);
         }
-        Ok(may_work(self.approval, self.admin_state, self.draining || self.leaving))
+        Ok(Eligibility::of(self.approval, self.admin_state, self.draining || self.leaving))
     }
 
     fn is_gone(&self) -> bool {
         matches!(self.health, Health::Unknown | Health::Offline)
     }
-}
-
-fn may_work(approval: Approval, admin_state: AdminState, draining: bool) -> bool {
-    approval == Approval::Approved && admin_state == AdminState::Active && !draining
 }
 
 struct Arrive {
@@ -291,7 +319,7 @@ struct Arrive {
 }
 
 impl Write for Arrive {
-    type Output = Result<bool, Dismissal>;
+    type Output = Result<Eligibility, Dismissal>;
     const DOING: &'static str = "let a worker in";
 
     async fn apply(&self, tx: &mut Tx<'_>) -> Result<Self::Output, WriteError> {
@@ -306,7 +334,7 @@ impl Write for Arrive {
 
 impl Arrive {
     /// Whoever comes with an API key may be new.
-    async fn begin(&self, tx: &mut Tx<'_>) -> Result<Result<bool, Dismissal>, WriteError> {
+    async fn begin(&self, tx: &mut Tx<'_>) -> Result<Result<Eligibility, Dismissal>, WriteError> {
         let Arrival { presence, name, agents, capacity, offer } = &self.arrival;
         if presence.credential.is_some() {
             return Ok(Err(Dismissal::Unknown));
@@ -324,7 +352,7 @@ impl Arrive {
         let told = Told { id: &presence.worker_id, scope: &Scope::Global, name };
         told.post(tx, Point::WorkerOnline, self.now).await?;
         self.record(tx, "worker.join", None).await?;
-        Ok(Ok(true))
+        Ok(Ok(Eligibility::Eligible))
     }
 
     /// Tells the audit what the arrival has done to the worker's row.
@@ -340,15 +368,14 @@ impl Arrive {
 
     fn dismissal(&self, standing: &Standing) -> Option<Dismissal> {
         let Arrival { presence, agents, .. } = &self.arrival;
-        let own = &standing.scope;
-        let outside = |agent: &&Agent| *own != Scope::Global && agent.scope != *own;
-        standing.refuses(presence).or_else(|| {
-            let agent = agents.iter().find(outside)?.clone();
-            Some(Dismissal::Outside { own: own.clone(), agent })
-        })
+        standing.refuses(presence).or_else(|| standing.outside(agents))
     }
 
-    async fn follow(&self, tx: &mut Tx<'_>, standing: &Standing) -> Result<bool, WriteError> {
+    async fn follow(
+        &self,
+        tx: &mut Tx<'_>,
+        standing: &Standing,
+    ) -> Result<Eligibility, WriteError> {
         let Arrival { presence, name, agents, capacity, offer } = &self.arrival;
         let by_key = presence.credential.is_none();
         let binds = binds![
@@ -372,48 +399,60 @@ impl Arrive {
             told.post(tx, Point::WorkerOnline, self.now).await?;
         }
         let approval = if by_key { Approval::Approved } else { standing.approval };
-        Ok(may_work(approval, standing.admin_state, standing.draining))
+        Ok(Eligibility::of(approval, standing.admin_state, standing.draining))
     }
 }
 
 struct Hear {
     presence: Presence,
-    capacity: Option<u32>,
-    offer: Option<String>,
+    changed: Changed,
     now: Time,
 }
 
 impl Write for Hear {
-    type Output = Result<bool, Dismissal>;
+    type Output = Result<Eligibility, Dismissal>;
     const DOING: &'static str = "note a heartbeat";
 
     async fn apply(&self, tx: &mut Tx<'_>) -> Result<Self::Output, WriteError> {
         let Presence { worker_id, connection, credential } = &self.presence;
-        let capacity = self.capacity.map(i64::from);
+        if let Some(dismissal) = self.outside(tx).await? {
+            return Ok(Err(dismissal));
+        }
+        let (agents, capacity, offer) = self.changed.binds();
         let binds = binds![
             worker_id.as_str(),
             connection.as_str(),
             credential.as_ref().map(|hash| &hash[..]),
             self.now,
             capacity,
-            self.offer.as_deref(),
+            offer.as_deref(),
+            agents.as_deref(),
         ];
         if let Some(row) = tx.row(HEAR, &binds).await? {
             let r = Reader::new("workers", &row);
             let draining = r.flag("draining")? || r.flag("leaving")?;
-            return Ok(Ok(may_work(r.text("approval")?, r.text("admin_state")?, draining)));
+            return Ok(Ok(Eligibility::of(r.text("approval")?, r.text("admin_state")?, draining)));
         }
         let Some(standing) = Standing::of(tx, worker_id).await? else {
             return Ok(Err(Dismissal::Unknown));
         };
-        let may_work = standing.of_connection(&self.presence);
-        if may_work.is_ok() {
-            let binds = binds![worker_id.as_str(), self.now, capacity, self.offer.as_deref()];
+        let eligibility = standing.of_connection(&self.presence);
+        if eligibility.is_ok() {
+            let binds = binds![worker_id.as_str(), self.now, capacity, offer, agents];
             tx.execute(REVIVE, &binds).await?;
             let told = Told { id: worker_id, scope: &standing.scope, name: &standing.name };
             told.post(tx, Point::WorkerOnline, self.now).await?;
         }
-        Ok(may_work)
+        Ok(eligibility)
+    }
+}
+
+impl Hear {
+    /// Why the worker may not serve the agents that it says it serves from now on.
+    async fn outside(&self, tx: &mut Tx<'_>) -> Result<Option<Dismissal>, WriteError> {
+        let Some(agents) = &self.changed.agents else { return Ok(None) };
+        let standing = Standing::of(tx, &self.presence.worker_id).await?;
+        Ok(standing.and_then(|standing| standing.outside(agents)))
     }
 }
 
