@@ -39,7 +39,8 @@ pub(crate) async fn measure(host: &Host) {
     let connected = resident_mib(host.id());
     for _ in 0..3 {
         for worker in &mut idle {
-            let heartbeat = ToHost::Heartbeat { active: vec![], capacity: None, offer: None };
+            let heartbeat =
+                ToHost::Heartbeat { active: vec![], capacity: None, offer: None, agents: None };
             worker.say(&heartbeat).await;
         }
         tokio::time::sleep(REST).await;
