@@ -32,7 +32,7 @@ fn the_file_it_shows_is_the_contracts() {
 fn its_two_commands_are_there() {
     let shown = blocks("sh");
     assert!(shown[0].contains("cargo run -- dev --once"), "{}", shown[0]);
-    assert!(shown[1].ends_with("\ntests/run\n"), "{}", shown[1]);
+    assert!(shown[1].ends_with("\ntests/run --all\n"), "{}", shown[1]);
     assert!(std::path::Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/run")).is_file());
 }
 

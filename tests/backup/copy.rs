@@ -4,9 +4,9 @@ use std::collections::BTreeSet;
 use std::os::unix::fs::PermissionsExt as _;
 
 use super::{done, folder, refused, run};
-use crate::crash::senders::{Load, Senders};
 use crate::harness::database::Database;
 use crate::harness::folder::Folder;
+use crate::harness::load::{Load, Senders};
 use crate::harness::wait;
 
 /// Everything that was answered before the backup began is in it, and a host starts on it.

@@ -20,8 +20,8 @@ use std::time::{Duration, Instant};
 
 use rand::{RngExt as _, SeedableRng as _, rngs::ChaCha8Rng};
 
+use crate::harness::budget::budget;
 use crate::harness::seed::seed;
-use crate::harness::turns::alone;
 use fleet::Fleet;
 use ledger::Ledger;
 use senders::Senders;
@@ -29,15 +29,12 @@ use site::Site;
 
 const HOSTS: usize = 3;
 const WORKERS: usize = 10;
-/// How long things go wrong.
-const CHAOS: Duration = Duration::from_secs(120);
 /// The longest that a process is stopped, or the database away: others take over from the first
 /// only when leases end.
 const STOPPED_MAX_MS: u64 = 4000;
 
 #[tokio::test]
 async fn nothing_is_lost_whatever_happens() {
-    let _alone = alone().await;
     let seed = seed();
     let mut dice = ChaCha8Rng::seed_from_u64(seed);
     let mut site = Site::open(HOSTS).await;
@@ -46,7 +43,7 @@ async fn nothing_is_lost_whatever_happens() {
     let mut ledger = Ledger::default();
 
     let begin = Instant::now();
-    while begin.elapsed() < CHAOS {
+    while begin.elapsed() < budget() {
         // Not waiting for anything: the moment is what is tried out.
         tokio::time::sleep(Duration::from_millis(dice.random_range(50..1500))).await;
         let host = dice.random_range(0..HOSTS);

@@ -6,11 +6,10 @@ use std::time::{Duration, Instant};
 
 use rand::{RngExt as _, SeedableRng as _, rngs::ChaCha8Rng};
 
-use super::senders::{Load, Senders};
 use crate::harness::database::Database;
 use crate::harness::folder::Folder;
+use crate::harness::load::{Load, Senders};
 use crate::harness::seed::seed;
-use crate::harness::turns::alone;
 use crate::harness::{on_both_databases, wait};
 
 on_both_databases!(nothing_answered_is_missing);
@@ -35,7 +34,6 @@ filter = { "data.action" = "closed" }
 "#;
 
 async fn nothing_answered_is_missing(database: Database) {
-    let _alone = alone().await;
     let seed = seed();
     let mut dice = ChaCha8Rng::seed_from_u64(seed);
     let folder = Folder::new(database, CONFIG).await;

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use super::senders::Accepted;
 use crate::harness::host::Host;
+use crate::harness::load::Accepted;
 use crate::harness::wait;
 
 #[derive(Debug, Default)]

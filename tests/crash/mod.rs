@@ -5,26 +5,22 @@
 
 mod flood;
 mod ledger;
-pub(crate) mod senders;
 
 use std::time::Duration;
 
 use rand::{RngExt as _, SeedableRng as _, rngs::ChaCha8Rng};
 
-use crate::contract;
+use crate::harness::contract;
 use crate::harness::database::Database;
+use crate::harness::load::{Load, Senders};
 use crate::harness::on_both_databases;
 use crate::harness::seed::seed;
-use crate::harness::turns::alone;
 use ledger::Ledger;
-use senders::{Load, Senders};
 
 on_both_databases!(no_accepted_event_is_lost);
 
 const KILLS: usize = 5;
-
 async fn no_accepted_event_is_lost(database: Database) {
-    let _alone = alone().await;
     let seed = seed();
     let mut dice = ChaCha8Rng::seed_from_u64(seed);
     let folder = contract::folder_without_limit(database).await;

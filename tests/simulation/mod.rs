@@ -56,8 +56,8 @@ use world::World;
 const LIFE: u64 = 10_000;
 
 #[test]
-fn a_million_steps_keep_every_invariant() {
-    let (seed, budget) = (seed(), Budget::of_ci());
+fn replicas_on_sqlite_keep_every_invariant() {
+    let (seed, budget) = (seed(), Budget::from_environment());
     let (next, sum) = (AtomicU64::new(0), Mutex::new(Ledger::default()));
     let done = || sum.lock().unwrap().steps;
     let live = |processor| {

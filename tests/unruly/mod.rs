@@ -1,4 +1,4 @@
-//! Workers that die, hang, come back late, or lie: ten of them, ten thousand commands.
+//! Workers that die, hang, come back late, or lie: ten of them, and thousands of commands.
 //!
 //! What each of them does with a command is decided by dice of its own, thrown from one seed. The host
 //! is the built program, its clock runs many times as fast as the machine's, and everything goes
@@ -19,6 +19,7 @@ use rand::{RngExt as _, SeedableRng as _, rngs::ChaCha8Rng};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
+use crate::harness::budget::budget;
 use crate::harness::database::Database;
 use crate::harness::folder::Folder;
 use crate::harness::on_both_databases;
@@ -29,11 +30,12 @@ use worker::Worker;
 on_both_databases!(every_command_ends_once);
 
 const WORKERS: usize = 10;
-const COMMANDS: usize = 10_000;
+/// So many commands for each second of the budget, which is about what a machine gets through.
+const COMMANDS: u64 = 50;
 /// How often the clock is put forward, and by how much: a lease of 60 s lasts for 3 s.
 const STEP: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(2));
-/// How long all of it may take.
-const DEADLINE: Duration = Duration::from_secs(1200);
+/// How many times the budget all of it may take.
+const DEADLINE: u32 = 10;
 
 const CONFIG: &str = r#"
 [server]
@@ -49,7 +51,8 @@ async fn every_command_ends_once(database: Database) {
     folder.lead(Duration::ZERO);
     // Opened before the host is: while that is at work, another would wait for its turn.
     let store = Store::open(folder.store_url()).await.unwrap();
-    let runs = filling::fill(&store, COMMANDS).await;
+    let commands = COMMANDS * budget().as_secs();
+    let runs = filling::fill(&store, usize::try_from(commands).unwrap()).await;
     let host = folder.serve().await;
 
     let (ledger, stop) = (Arc::new(Mutex::new(Ledger::default())), CancellationToken::new());
@@ -63,7 +66,11 @@ async fn every_command_ends_once(database: Database) {
     let begun = std::time::Instant::now();
     let mut waited = Duration::ZERO;
     while filling::left(&store).await > 0 {
-        assert!(begun.elapsed() < DEADLINE, "it takes too long: {}", ledger.lock().unwrap());
+        assert!(
+            begun.elapsed() < budget() * DEADLINE,
+            "it takes too long: {}",
+            ledger.lock().unwrap()
+        );
         for _ in 0..10 {
             tokio::time::sleep(STEP.0).await;
             folder.advance(STEP.1);
