@@ -163,6 +163,10 @@ fn copy_files(from: &Path, to: &Path) {
     make_private(to);
     let Ok(entries) = fs::read_dir(from) else { return };
     for entry in entries.map(Result::unwrap) {
+        // What others are still writing there is theirs, and gone in a moment.
+        if entry.file_name().as_encoded_bytes().starts_with(b".") {
+            continue;
+        }
         let target = to.join(entry.file_name());
         if entry.path().is_dir() {
             copy_files(&entry.path(), &target);
