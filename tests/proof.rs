@@ -6,6 +6,7 @@
 //! chaos         hosts, workers and the database killed, stopped and cut off, under load
 //! crash         kill -9 under load, and the ledger afterwards
 //! simulation    all who act on a store, by one seed, and the invariants after every operation
+//! soak          workers killed, frozen and stopped at work, and what their programs recorded
 //! unruly        workers that die, hang, come back late or lie, and the ledger afterwards
 //! ```
 
@@ -14,4 +15,5 @@ mod crash;
 #[allow(dead_code, reason = "the other tests need the rest")]
 mod harness;
 mod simulation;
+mod soak;
 mod unruly;

@@ -26,6 +26,17 @@ pub(crate) fn hillock(args: &[&str]) -> Command {
     command
 }
 
+/// The processes that were given this variable.
+pub(crate) fn given(variable: &str) -> Vec<i32> {
+    let entries = std::fs::read_dir("/proc").unwrap().flatten();
+    let pids = entries.filter_map(|entry| entry.file_name().to_str()?.parse::<i32>().ok());
+    let has = |pid: &i32| {
+        let given = std::fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
+        given.split(|&byte| byte == 0).any(|one| one == variable.as_bytes())
+    };
+    pids.filter(has).collect()
+}
+
 /// A process that runs on beside the test, what it writes in a file.
 pub(crate) struct Process {
     child: Child,
@@ -47,6 +58,11 @@ impl Process {
 
     pub(crate) fn id(&self) -> u32 {
         self.child.id().expect("the process has not been waited for")
+    }
+
+    /// Whether this is its number, as long as it lives.
+    pub(crate) fn is(&self, id: u32) -> bool {
+        self.child.id() == Some(id)
     }
 
     pub(crate) fn signal(&self, signal: Signal) {

@@ -10,12 +10,12 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::process::Command;
 
-use super::{apart, given, is_root, path_without_bubblewrap};
+use super::{apart, is_root, path_without_bubblewrap};
 use crate::harness::client::Answer;
 use crate::harness::database::Database;
 use crate::harness::folder::{Folder, SECRET};
 use crate::harness::host::Host;
-use crate::harness::process::Process;
+use crate::harness::process::{Process, given};
 use crate::harness::wait;
 
 const ATTACK: &str = include_str!("attack.py");

@@ -7,10 +7,11 @@ use nix::unistd::Pid;
 use reqwest::Method;
 use serde_json::json;
 
-use super::{apart, given};
+use super::apart;
 use crate::harness::database::Database;
 use crate::harness::folder::Folder;
 use crate::harness::host::Host;
+use crate::harness::process::given;
 use crate::harness::wait;
 
 /// Says which time it is, in a session that nobody has, and waits.

@@ -28,17 +28,6 @@ fn is_root(test: &str) -> bool {
     is_root
 }
 
-/// The processes that were given this variable.
-pub(crate) fn given(variable: &str) -> Vec<i32> {
-    let entries = fs::read_dir("/proc").unwrap().flatten();
-    let pids = entries.filter_map(|entry| entry.file_name().to_str()?.parse::<i32>().ok());
-    let has = |pid: &i32| {
-        let given = fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
-        given.split(|&byte| byte == 0).any(|one| one == variable.as_bytes())
-    };
-    pids.filter(has).collect()
-}
-
 /// A folder with the programs of this `PATH`, without bubblewrap.
 fn path_without_bubblewrap(folder: &Path, path: &str) -> String {
     let bin = folder.join("bin");

@@ -18,10 +18,9 @@ use std::time::Duration;
 use crate::harness::database::Database;
 use crate::harness::folder::Folder;
 use crate::harness::host::Host;
-use crate::harness::process::Process;
+use crate::harness::process::{Process, given};
 use crate::harness::senders::Delivery;
 use crate::harness::wait;
-use crate::isolation::given;
 
 /// Says that it has begun, in its log and in the file `starts`; ends when the file `go` is there.
 const PATIENT: &str = "echo started; echo $$ >> starts; \
