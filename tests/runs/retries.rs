@@ -7,7 +7,11 @@ use crate::harness::database::Database;
 use crate::harness::on_both_databases;
 use crate::harness::wait;
 
-on_both_databases!(a_run_is_tried_until_it_completes, a_program_says_when_to_try_again);
+on_both_databases!(
+    a_run_is_tried_until_it_completes,
+    a_program_says_when_to_try_again,
+    a_policy_says_how_often_a_run_is_tried,
+);
 
 /// Fails until it has been started three times.
 const THIRD_TIME: &str = "echo $HILLOCK_ATTEMPT >> attempts; [ $(wc -l < attempts) -ge 3 ]";
@@ -41,4 +45,30 @@ async fn a_program_says_when_to_try_again(database: Database) {
     );
     folder.lead(Duration::from_secs(3600));
     assert_eq!(host.run_with_status(&run, "completed").await["attempt"], 2);
+}
+
+/// Of a trigger and of a job, unless they say it themselves.
+async fn a_policy_says_how_often_a_run_is_tried(database: Database) {
+    let policy = "policy = { runtime_type = \"process\", retry = { attempts = 3, delay_ms = 10 } }";
+    let more = format!(
+        "[[triggers]]\nname = \"all\"\nevent = \"webhook\"\nagent = \"agent\"\n\
+         prompt = \"work\"\n{policy}\n\
+         [[jobs]]\nname = \"yearly\"\nschedule = {{ cron = \"0 0 1 1 *\" }}\n\
+         agent = \"agent\"\nprompt = \"work\"\n{policy}\n\
+         [[jobs]]\nname = \"once\"\nschedule = {{ cron = \"0 0 1 1 *\" }}\n\
+         agent = \"agent\"\nprompt = \"work\"\nretry = \"none\"\n{policy}\n"
+    );
+    let folder = folder(database, "[ $HILLOCK_ATTEMPT = 3 ]", &more).await;
+    let host = folder.serve().await;
+    let fired = async |job: &str| {
+        let fired = host.post(&format!("jobs/{job}/trigger")).await.json();
+        fired["id"].as_str().unwrap_or_else(|| panic!("{fired}")).to_owned()
+    };
+    // One after the other: a class that fails five times in a row is left alone for a while.
+    for (job, status, attempt) in
+        [("", "completed", 3), ("yearly", "completed", 3), ("once", "failed", 1)]
+    {
+        let id = if job.is_empty() { run(&host).await } else { fired(job).await };
+        assert_eq!(host.run_with_status(&id, status).await["attempt"], attempt, "{job}");
+    }
 }
