@@ -3,6 +3,8 @@
 use nix::sys::signal::Signal;
 
 use super::{PATIENT, gone, host_folder, run, start, starts, stdout, worker_folder};
+use crate::harness::database::Database;
+use crate::harness::folder::Folder;
 use crate::harness::wait;
 
 #[tokio::test]
@@ -83,6 +85,35 @@ async fn a_stopping_worker_says_what_it_could_not_deliver() {
     worker.signal(Signal::SIGTERM);
     assert!(!worker.ended().await.success());
     let written = worker.written();
+    assert!(written.contains(&run) && written.contains(": completed"), "{written}");
+}
+
+/// The same of the worker inside a host, whose store went away for good.
+#[tokio::test]
+async fn a_stopping_host_says_what_its_worker_could_not_deliver() {
+    let script = serde_json::Value::from(PATIENT);
+    let config = format!(
+        "agents = [{{ name = \"agent\" }}]\n\
+         endpoints = [{{ slug = \"open\", verification = \"none\" }}]\n\
+         triggers = [{{ name = \"all\", event = \"webhook\", agent = \"agent\", \
+                       prompt = \"work\" }}]\n\
+         [server]\ndrain_grace = \"300ms\"\n[worker]\ndrain_grace = \"300ms\"\n\
+         [[worker.agents]]\nname = \"agent\"\ndir = \".\"\n\
+         command = [\"sh\", \"-c\", {script}]\n"
+    );
+    let folder = Folder::new(Database::postgres().await, &config).await;
+    let mut host = folder.serve().await;
+    let run = run(&host).await;
+    host.line(&run, "started").await;
+    folder.database.reachable(false).await;
+    folder.write("go", "");
+    wait::until("the program to have ended", async || {
+        host.process.written().contains("status=completed").then_some(())
+    })
+    .await;
+    assert!(!host.process.stop().await.success());
+    let written = host.process.written();
+    assert!(written.contains("the worker inside the host"), "{written}");
     assert!(written.contains(&run) && written.contains(": completed"), "{written}");
 }
 
