@@ -5,6 +5,7 @@ use reqwest::Method;
 use serde_json::{Value, json};
 
 use super::{OPEN, create, delete, paths, trigger};
+use crate::harness::components;
 use crate::harness::database::Database;
 use crate::harness::folder::Folder;
 use crate::harness::on_both_databases;
@@ -91,4 +92,42 @@ async fn a_run_without_its_agent_fails_at_once(database: Database) {
     let fired = host.post("jobs/j/trigger").await.json();
     let run = host.run_with_status(fired["id"].as_str().unwrap(), "failed").await;
     assert_eq!((&run["error"], &run["attempt"]), (&json!(reason), &json!(0)));
+}
+
+/// A plugin stays until the next start, and whoever names it would fail from then on.
+#[tokio::test]
+async fn who_names_a_plugin_that_goes_is_asked_about() {
+    let wasm = components::folder().join("hostile_pre_fire.wasm");
+    let plugin =
+        format!("[[plugins]]\nname = \"hostile-pre-fire\"\nversion = \"1\"\npath = {wasm:?}\n");
+    let folder = Folder::new(Database::sqlite(), &format!("{OPEN}{plugin}")).await;
+    let host = folder.serve().await;
+    let hook = json!({ "name": "guard", "points": ["trigger.pre_fire"],
+                       "component": "hostile-pre-fire", "config": { "mode": "ok" } });
+    create(&host, "hooks", &hook).await;
+    create(&host, "triggers", &trigger("plain")).await;
+
+    // Whatever else the file changes is not taken, either.
+    folder.write("hillock.toml", &OPEN.replace("\"a\" }", "\"a\" }, { name = \"new\" }"));
+    let refused = host.post("config/reload").await;
+    assert_eq!(
+        (refused.problem(409), paths(&refused)),
+        ("in_use".to_owned(), vec!["hook.guard".to_owned()])
+    );
+    assert!(refused.body.contains("hostile-pre-fire"), "{refused:?}");
+    assert_eq!(host.get("agents/new").await.status, 404, "nothing has changed");
+    let said = async |args: &[&str]| {
+        let mut command = folder.hillock(args);
+        command.env("HILLOCK_URL", &host.url).output().await.unwrap()
+    };
+    let output = said(&["config", "reload"]).await;
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert!(!output.status.success() && stderr.contains("hook.guard"), "{stderr}");
+
+    let output = said(&["config", "reload", "--force", "--json"]).await;
+    let told: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let names = json!({ "kind": "plugin", "name": "hostile-pre-fire" });
+    assert_eq!(told["left_behind"], json!([{ "kind": "hook", "name": "guard", "names": names }]));
+    assert_eq!((&told["restart_needed"], &told["created"]), (&json!(["plugins"]), &json!(1)));
+    assert_eq!(host.get("agents/new").await.status, 200);
 }
