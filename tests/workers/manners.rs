@@ -1,11 +1,11 @@
 //! Connections that break the rules of WebSocket or of the workers' protocol: each is told by which
 //! rule it ends, in frames that are written by hand.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use hillock::dispatch::protocol::{MESSAGE_BYTES_MAX, PATH, POLL_PATH, VERSION};
+use hillock::dispatch::protocol::{HELLO_TIMEOUT, MESSAGE_BYTES_MAX, PATH, POLL_PATH, VERSION};
 use reqwest::Method;
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -190,6 +190,21 @@ async fn a_ping_may_come_before_hello() {
     assert_eq!(raw.message().await["type"], "welcome");
     run(&host, "agent").await;
     assert_eq!(raw.message().await["type"], "run");
+}
+
+/// Pings are no introduction.
+#[tokio::test]
+async fn whoever_does_not_introduce_itself_is_sent_away() {
+    let folder = folder(Database::sqlite()).await;
+    let host = folder.serve().await;
+    let (begun, mut talks) = (Instant::now(), Raw::open(&host).await);
+    let silent = Raw::open(&host).await;
+    talks.send(&frame(PING, b"")).await;
+    assert_eq!(talks.frame().await.0, PONG);
+    let wanted = (1008, "no hello within 10 s".to_owned());
+    let (silent, talks) = tokio::join!(silent.end(), talks.end());
+    assert_eq!((silent, talks), (wanted.clone(), wanted));
+    assert!(begun.elapsed() >= HELLO_TIMEOUT);
 }
 
 #[tokio::test]
