@@ -209,6 +209,30 @@ async fn a_store_is_backed_up_and_restored_as_shown() {
     drop(folder.serve().await);
 }
 
+/// What a machine has and lacks, before there is a host and beside one.
+#[tokio::test]
+async fn the_doctor_looks_as_shown() {
+    let config = contract::CONFIG.replace("127.0.0.1:7878", "127.0.0.1:0");
+    let folder = Folder::new(Database::sqlite(), &config).await;
+    let shown = blocks("sh").into_iter().find(|block| block.contains("hillock doctor")).unwrap();
+    let said = all_of(shown, &folder, "http://127.0.0.1:9").await;
+    for subject in [
+        "configuration",
+        "data folder",
+        "secrets",
+        "store",
+        "clock",
+        "address",
+        "certificates",
+        "programs",
+        "bubblewrap",
+    ] {
+        assert!(said.contains(&format!("{subject}  ")), "{subject}: {said}");
+    }
+    assert!(said.contains("its tables are made at the first start"), "{said}");
+    assert!(!folder.path().join("hillock.db").exists(), "no store was made");
+}
+
 /// What a host measures, and what to load elsewhere.
 #[tokio::test]
 async fn metrics_work_as_shown() {
