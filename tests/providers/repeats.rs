@@ -88,6 +88,17 @@ async fn an_endpoint_may_refuse_what_reads_the_same(database: Database) {
     assert_eq!(host.read(&format!("events/{next_day}")).await["repeat_of"], Value::Null);
 }
 
+/// Whatever the operators of a database would have transactions see.
+#[tokio::test]
+async fn rivals_see_each_other_under_any_default() {
+    let database = Database::postgres().await;
+    let stricter = "DO $$ BEGIN EXECUTE format('ALTER DATABASE %I SET \
+                    default_transaction_isolation TO \"repeatable read\"', current_database()); \
+                    END $$";
+    database.execute(stricter).await;
+    rivals_that_read_the_same_see_each_other(database).await;
+}
+
 /// At two hosts of one store at once.
 async fn rivals_that_read_the_same_see_each_other(database: Database) {
     let folder = folder(database).await;

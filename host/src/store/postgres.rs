@@ -21,6 +21,11 @@ const CONNECTIONS_MAX: u32 = 16;
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(5);
 /// How often a transaction that met a conflict is tried.
 const TRIES_MAX: u32 = 5;
+/// Who has waited for a rival's lock sees what that has committed, whatever the database or the role
+/// has for its default.
+const BEGIN_WRITE: &str = "BEGIN ISOLATION LEVEL READ COMMITTED";
+/// One instant for all of it.
+const BEGIN_VIEW: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
 
 pub(super) async fn open(url: &str) -> Result<PgPool, StoreError> {
     let options = PgConnectOptions::from_str(url)
@@ -74,7 +79,7 @@ async fn once<W: Write>(
     metrics: &Metrics,
 ) -> Result<W::Output, WriteError> {
     let mut lent = Lent::by(pool).await?;
-    let mut transaction = lent.connection.begin().await?;
+    let mut transaction = lent.connection.begin_with(BEGIN_WRITE).await?;
     lent.begun = true;
     let (output, tally) = tally::kept(write.apply(&mut Tx::Postgres(&mut transaction))).await;
     let output = output?;
@@ -83,11 +88,10 @@ async fn once<W: Write>(
     Ok(output)
 }
 
-/// One instant for all of it: by default, each statement sees what was committed before it.
+/// Reads what belongs together.
 pub(super) async fn view<V: View>(pool: &PgPool, view: V) -> Result<V::Output, WriteError> {
-    let begin = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
     let mut lent = Lent::by(pool).await?;
-    let mut transaction = lent.connection.begin_with(begin).await?;
+    let mut transaction = lent.connection.begin_with(BEGIN_VIEW).await?;
     lent.begun = true;
     let output = view.look(&mut Tx::Postgres(&mut transaction)).await?;
     transaction.rollback().await?;
