@@ -441,10 +441,12 @@ async fn a_slip_is_warned_of() {
 #[tokio::test]
 async fn a_program_that_could_never_begin_is_refused() {
     let config = format!(
-        "agents = [{{ name = \"a\" }}, {{ name = \"b\" }}]\n\
+        "agents = [{{ name = \"a\" }}, {{ name = \"b\" }}, {{ name = \"c\" }}]\n\
+         [[worker.agents]]\nname = \"c\"\ncommand = [\"cat\"{}]\n\
          [[worker.agents]]\nname = \"a\"\ncommand = [\"cat\", \"x\\u0000y\", \"{}\", \"{}\"]\n\
          env = [\"GOOD\", \"NAME=value\", \"\"]\n\
          [[worker.agents]]\nname = \"b\"\ncommand = [\"cat\"]\ndir = \"x\\u0000y\"\n",
+        format!(", \"{}\"", "x".repeat(131_071)).repeat(8),
         "x".repeat(131_071),
         "x".repeat(131_072),
     );
@@ -453,18 +455,19 @@ async fn a_program_that_could_never_begin_is_refused() {
         let told = alone(&folder, command).await;
         assert!(!told.success, "{told:?}");
         for (path, reason) in [
-            ("worker.agents[0].command[1]", "holds a NUL character"),
-            ("worker.agents[0].command[3]", "is longer than 131071 bytes"),
-            ("worker.agents[0].env[1]", "is not the name of a variable"),
-            ("worker.agents[0].env[2]", "is not the name of a variable"),
-            ("worker.agents[1].dir", "holds a NUL character"),
+            ("worker.agents[0].command", "is longer than 1048576 bytes altogether"),
+            ("worker.agents[1].command[1]", "holds a NUL character"),
+            ("worker.agents[1].command[3]", "is longer than 131071 bytes"),
+            ("worker.agents[1].env[1]", "is not the name of a variable"),
+            ("worker.agents[1].env[2]", "is not the name of a variable"),
+            ("worker.agents[2].dir", "holds a NUL character"),
         ] {
             let said = format!("{}{}", told.stdout, told.stderr);
             assert!(said.contains(path) && said.contains(reason), "{path}: {said:.2000}");
         }
     }
     let told = problems(&alone(&folder, &["config", "check", "--json"]).await);
-    assert!(!paths(&told).contains(&"worker.agents[0].command[2]"), "as long as it may be");
+    assert!(!paths(&told).contains(&"worker.agents[1].command[2]"), "as long as it may be");
 }
 
 /// A check compiles what is named and nothing else.

@@ -484,6 +484,9 @@ impl AuditTable {
 
 /// The longest argument of a program, in bytes (`MAX_ARG_STRLEN` of Linux).
 const ARGUMENT_BYTES_MAX: usize = 128 * 1024 - 1;
+/// All of them, in bytes: a quarter of the usual stack is what Linux has for them and the environment,
+/// and half of that may be the run's.
+const COMMAND_BYTES_MAX: usize = 1024 * 1024;
 
 impl ProgramEntry {
     /// What no program could be started with.
@@ -496,6 +499,12 @@ impl ProgramEntry {
                 let reason = format!("is longer than {ARGUMENT_BYTES_MAX} bytes");
                 problems.add(format!("{path}.command[{i}]"), reason);
             }
+        }
+        if self.command.iter().flatten().map(|argument| argument.len() + 1).sum::<usize>()
+            > COMMAND_BYTES_MAX
+        {
+            let reason = format!("is longer than {COMMAND_BYTES_MAX} bytes altogether");
+            problems.add(format!("{path}.command"), reason);
         }
         for (i, name) in self.env.iter().enumerate() {
             if name.is_empty() || name.contains(['=', '\0']) {
