@@ -9,6 +9,7 @@ mod errors;
 mod filter;
 mod firing;
 mod schedule;
+mod short;
 mod start;
 mod streams;
 mod template;

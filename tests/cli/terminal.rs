@@ -19,7 +19,7 @@ const SENT: &str =
 const SHOWN: &str = "rm \\u{202e}php.gnp \\u{2066}x\\u{2069} a\\u{200b}b \\u{e0041}";
 
 /// Everything that a command says to a terminal.
-async fn on_a_terminal(folder: &Folder, url: &str, args: &[&str]) -> String {
+pub(super) async fn on_a_terminal(folder: &Folder, url: &str, args: &[&str]) -> String {
     let pty = openpty(None, None).unwrap();
     let (out, err) = (pty.slave.try_clone().unwrap(), pty.slave);
     let mut command = folder.hillock(args);

@@ -20,6 +20,7 @@ mod firing;
 mod headers;
 mod health;
 mod idempotency;
+mod ids;
 mod inputs;
 mod jobs;
 mod json;
@@ -140,6 +141,7 @@ pub fn routes() -> [Router<Arc<Api>>; 3] {
         .route("/api/v1/triggers/{id}/fire", post(firing::fire))
         .route("/api/v1/classes", get(classes::list))
         .route("/api/v1/stats", get(stats::show))
+        .route("/api/v1/ids/{beginning}", get(ids::find))
         .route("/api/v1/config/reload", post(config::reload))
         .merge(audit::routes())
         .merge(commands::routes())

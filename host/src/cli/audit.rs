@@ -8,8 +8,9 @@ use serde::{Deserialize, Serialize};
 use super::Globals;
 use super::client::Client;
 use super::listing::{self, Paging};
-use super::output::{self, NONE, or_none, table};
+use super::output::{self, NONE, Table, or_none, table};
 use super::plain::Plain;
+use super::short;
 use crate::model::time::Time;
 
 /// Its subcommands.
@@ -64,10 +65,14 @@ pub struct List {
 pub async fn run(globals: &Globals, command: Command) -> anyhow::Result<ExitCode> {
     let client = Client::open(globals)?;
     match command {
-        Command::List(which) => {
+        Command::List(mut which) => {
+            short::complete(&mut which.filter.object, &client).await?;
             listing::show(&client.get(&["audit"], &which).await?, globals.json, listed)
         }
-        Command::Export(filter) => export(&client, &filter).await,
+        Command::Export(mut filter) => {
+            short::complete(&mut filter.object, &client).await?;
+            export(&client, &filter).await
+        }
     }
 }
 
@@ -112,7 +117,7 @@ struct Place {
     peer: Option<Plain>,
 }
 
-fn listed(records: &[Record]) -> String {
+fn listed(records: &[Record]) -> Table {
     let row = |record: &Record| {
         let Record { at, actor, action, object, from } = record;
         let line = |text: &Option<Plain>| text.as_ref().map_or(NONE.to_owned(), Plain::line);

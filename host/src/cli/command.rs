@@ -9,8 +9,9 @@ use serde::{Deserialize, Serialize};
 use super::Globals;
 use super::client::Client;
 use super::listing::{self, Paging};
-use super::output::{self, fields, or_none, table, word};
+use super::output::{self, Table, fields, or_none, table, word};
 use super::plain::Plain;
+use super::short::{self, Short};
 use super::waiting::Waiting;
 use crate::model::command::{CommandState, CommandType};
 use crate::model::definition::Priority;
@@ -26,24 +27,24 @@ pub enum Command {
     /// Show a command, and what it waits for.
     Show {
         /// The command.
-        id: CommandId,
+        id: Short<CommandId>,
     },
     /// Let a command out that waits for approval.
     ///
     /// Where its policy asks once, this answers for all that ask the same of the agent.
     Approve {
         /// The command.
-        id: CommandId,
+        id: Short<CommandId>,
     },
     /// Refuse a command that waits for approval: its run is canceled.
     Deny {
         /// The command.
-        id: CommandId,
+        id: Short<CommandId>,
     },
     /// Call a command off, and its run with it.
     Cancel {
         /// The command.
-        id: CommandId,
+        id: Short<CommandId>,
     },
 }
 
@@ -65,7 +66,7 @@ pub struct List {
     /// Only those of this run.
     #[arg(long = "run", value_name = "ID")]
     #[serde(skip_serializing_if = "Option::is_none")]
-    run_id: Option<RunId>,
+    run_id: Option<Short<RunId>>,
     /// Only those of this priority: critical, high, normal or low.
     #[arg(long, value_name = "WORD")]
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -94,11 +95,14 @@ where
 pub async fn run(globals: &Globals, command: Command) -> anyhow::Result<ExitCode> {
     let client = Client::open(globals)?;
     match command {
-        Command::List(which) => {
+        Command::List(mut which) => {
+            Short::complete(&mut which.run_id, &client).await?;
+            short::complete(&mut which.worker, &client).await?;
             let answer = client.get(&["commands"], &which).await?;
             listing::show(&answer, globals.json, listed)
         }
         Command::Show { id } => {
+            let id = id.whole(&client).await?;
             let answer = client.get(&["commands", id.as_str()], &()).await?;
             if globals.json {
                 answer.print()?;
@@ -107,18 +111,19 @@ pub async fn run(globals: &Globals, command: Command) -> anyhow::Result<ExitCode
             }
             Ok(ExitCode::SUCCESS)
         }
-        Command::Approve { id } => decide(&client, &id, "approve", globals.json).await,
-        Command::Deny { id } => decide(&client, &id, "deny", globals.json).await,
-        Command::Cancel { id } => decide(&client, &id, "cancel", globals.json).await,
+        Command::Approve { id } => decide(&client, id, "approve", globals.json).await,
+        Command::Deny { id } => decide(&client, id, "deny", globals.json).await,
+        Command::Cancel { id } => decide(&client, id, "cancel", globals.json).await,
     }
 }
 
 async fn decide(
     client: &Client,
-    id: &CommandId,
+    id: Short<CommandId>,
     verb: &str,
     json: bool,
 ) -> anyhow::Result<ExitCode> {
+    let id = id.whole(client).await?;
     let answer = client.post(&["commands", id.as_str(), verb]).await?;
     if json {
         answer.print()?;
@@ -164,7 +169,7 @@ struct Detail {
     waiting: Option<Waiting>,
 }
 
-fn listed(commands: &[Summary]) -> String {
+fn listed(commands: &[Summary]) -> Table {
     let row = |command: &Summary| {
         [
             command.id.to_string(),
@@ -267,7 +272,7 @@ mod tests {
 
     #[test]
     fn commands_are_listed_one_a_line() {
-        let text = uncoloured(&listed(&[serde_json::from_str(&json()).unwrap()]));
+        let text = uncoloured(&listed(&[serde_json::from_str(&json()).unwrap()]).to_string());
         let row: Vec<_> = text.lines().nth(1).unwrap().split_whitespace().collect();
         let created = "2026-01-31T09:00:00.000Z";
         assert_eq!(row, [ID, "run", "pending", "triager", "high", RUN, created, "-"]);

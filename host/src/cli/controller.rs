@@ -152,7 +152,7 @@ fn listed(controllers: &[Listed]) -> String {
         ]
     };
     let head = ["NAME", "EVERY", "LAST", "RESULT", "DID", "NEXT", "PASSES", "FAILURES", "HELD BY"];
-    table(head, controllers.iter().map(row)) + &wrong_clock(controllers)
+    format!("{}{}", table(head, controllers.iter().map(row)), wrong_clock(controllers))
 }
 
 /// That a clock was wrong, if one was: who looks at the table later would not see it.

@@ -16,7 +16,7 @@ use self::table::{Table, Unset};
 use super::Globals;
 use super::client::{Answer, Client};
 use super::listing::{self, Paging};
-use super::output;
+use super::{output, short};
 use crate::model::definition::{DefinitionKind, DefinitionSource};
 use crate::model::name::Name;
 
@@ -150,6 +150,7 @@ pub async fn basics<F: Flags>(globals: &Globals, command: Basics<F>) -> anyhow::
             listing::show(&answer, globals.json, |items| shown::list(items, F::COLUMNS))
         }
         Basics::Show { name } => {
+            let name = short::name(&client, &name).await?;
             let answer = client.get(&[plural, name.as_str()], &()).await?;
             if globals.json {
                 answer.print()?;
@@ -169,6 +170,7 @@ pub async fn basics<F: Flags>(globals: &Globals, command: Basics<F>) -> anyhow::
             said(globals, F::KIND, &answer, "created")
         }
         Basics::Patch(Patch { name, flags, table, unset }) => {
+            let name = short::name(&client, &name).await?;
             let mut patch = table.read(flags.table(true))?;
             unset.add_to(&mut patch)?;
             anyhow::ensure!(
@@ -179,6 +181,7 @@ pub async fn basics<F: Flags>(globals: &Globals, command: Basics<F>) -> anyhow::
             said(globals, F::KIND, &answer, "changed")
         }
         Basics::Delete { name } => {
+            let name = short::name(&client, &name).await?;
             client.delete(&[plural, name.as_str()]).await?;
             output::remark(format_args!("{} {name} deleted", F::KIND));
             Ok(ExitCode::SUCCESS)
@@ -196,6 +199,7 @@ async fn switch(
         Switch::Disable { name } => (name, "disable"),
     };
     let client = Client::open(globals)?;
+    let name = short::name(&client, name).await?;
     let answer = client.post(&[kind.plural(), name.as_str(), verb]).await?;
     said(globals, kind, &answer, &format!("{verb}d"))
 }

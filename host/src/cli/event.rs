@@ -11,8 +11,9 @@ use super::Globals;
 use super::client::{Client, indented};
 use super::explain::Explanation;
 use super::listing::{self, Paging};
-use super::output::{self, fields, or_none, section, table};
+use super::output::{self, Table, fields, or_none, section, table};
 use super::plain::Plain;
+use super::short::Short;
 use crate::model::id::{EventId, RunId};
 use crate::model::name::{Kind, Name, Slug};
 use crate::model::time::Time;
@@ -25,13 +26,13 @@ pub enum Command {
     /// Show an event, with its data and its decisions.
     Show {
         /// The event.
-        id: EventId,
+        id: Short<EventId>,
     },
     /// Tell the way of an event: how it came in, what each trigger made of it and why, and what
     /// became of that.
     Explain {
         /// The event.
-        id: EventId,
+        id: Short<EventId>,
     },
 }
 
@@ -63,6 +64,7 @@ pub async fn run(globals: &Globals, command: Command) -> anyhow::Result<ExitCode
             listing::show(&answer, globals.json, listed)
         }
         Command::Show { id } => {
+            let id = id.whole(&client).await?;
             let answer = client.get(&["events", id.as_str()], &()).await?;
             if globals.json {
                 answer.print()?;
@@ -72,6 +74,7 @@ pub async fn run(globals: &Globals, command: Command) -> anyhow::Result<ExitCode
             Ok(ExitCode::SUCCESS)
         }
         Command::Explain { id } => {
+            let id = id.whole(&client).await?;
             let answer = client.get(&["events", id.as_str(), "explain"], &()).await?;
             if globals.json {
                 answer.print()?;
@@ -203,7 +206,7 @@ impl Decision {
     }
 }
 
-fn listed(events: &[Summary]) -> String {
+fn listed(events: &[Summary]) -> Table {
     let row = |event: &Summary| {
         [
             event.id.to_string(),
@@ -295,7 +298,7 @@ mod tests {
 
     #[test]
     fn events_are_listed_one_a_line() {
-        let text = listed(&[serde_json::from_str(&json()).unwrap()]);
+        let text = listed(&[serde_json::from_str(&json()).unwrap()]).to_string();
         let text = Plain::from(text.as_str()).to_string();
         let row: Vec<_> = text.lines().nth(1).unwrap().split_whitespace().collect();
         let received = "2026-01-31T09:00:00.000Z";

@@ -138,7 +138,7 @@ impl Explanation {
         }
         let row = |one: &Considered| [one.trigger.to_string(), one.outcome.line(), one.what()];
         let rows = self.considered.iter().map(row);
-        section("Triggers that considered it", table(["TRIGGER", "OUTCOME", "WHAT"], rows))
+        section("Triggers that considered it", table(["TRIGGER", "OUTCOME", "WHAT"], rows).whole())
     }
 
     fn not_considered(&self) -> String {
@@ -147,7 +147,7 @@ impl Explanation {
         }
         let row = |one: &NotConsidered| [one.trigger.to_string(), one.reason.line()];
         let rows = self.not_considered.iter().map(row);
-        section("Triggers that did not", table(["TRIGGER", "WHY"], rows))
+        section("Triggers that did not", table(["TRIGGER", "WHY"], rows).whole())
     }
 }
 

@@ -8,9 +8,9 @@ use serde::{Deserialize, Serialize};
 use super::Globals;
 use super::client::Client;
 use super::listing::{self, Paging};
-use super::output::{self, or_none, table, word};
+use super::output::{self, Table, or_none, table, word};
 use super::plain::Plain;
-use super::run;
+use super::{run, short};
 use crate::model::id::RunId;
 use crate::model::name::Name;
 use crate::model::run::RunStatus;
@@ -82,14 +82,16 @@ pub async fn run(globals: &Globals, command: Command) -> anyhow::Result<ExitCode
         Command::Trigger { job } => trigger(&client, &job, globals.json).await,
         Command::Backfill(which) => backfill(&client, &which, globals.json).await,
         Command::History(which) => {
-            let answer = client.get(&["jobs", which.job.as_str(), "runs"], &which).await?;
+            let job = short::name(&client, &which.job).await?;
+            let answer = client.get(&["jobs", job.as_str(), "runs"], &which).await?;
             listing::show(&answer, globals.json, listed)
         }
     }
 }
 
 async fn preview(client: &Client, which: &Preview, json: bool) -> anyhow::Result<ExitCode> {
-    let path = ["jobs", which.job.as_str(), "preview"];
+    let job = short::name(client, &which.job).await?;
+    let path = ["jobs", job.as_str(), "preview"];
     let answer = client.get(&path, &[("count", which.count)]).await?;
     if json {
         answer.print()?;
@@ -101,12 +103,13 @@ async fn preview(client: &Client, which: &Preview, json: bool) -> anyhow::Result
     }
     match fires.next.as_slice() {
         [] => output::remark("it never fires again"),
-        next => output::print(&previewed(next))?,
+        next => output::print(&previewed(next).to_string())?,
     }
     Ok(ExitCode::SUCCESS)
 }
 
 async fn trigger(client: &Client, job: &Name, json: bool) -> anyhow::Result<ExitCode> {
+    let job = short::name(client, job).await?;
     let answer = client.post(&["jobs", job.as_str(), "trigger"]).await?;
     if json {
         answer.print()?;
@@ -118,7 +121,8 @@ async fn trigger(client: &Client, job: &Name, json: bool) -> anyhow::Result<Exit
 }
 
 async fn backfill(client: &Client, which: &Backfill, json: bool) -> anyhow::Result<ExitCode> {
-    let answer = client.create(&["jobs", which.job.as_str(), "backfill"], which).await?;
+    let job = short::name(client, &which.job).await?;
+    let answer = client.create(&["jobs", job.as_str(), "backfill"], which).await?;
     if json {
         answer.print()?;
         return Ok(ExitCode::SUCCESS);
@@ -165,13 +169,13 @@ struct Run {
     error: Option<Plain>,
 }
 
-fn previewed(fires: &[Fire]) -> String {
+fn previewed(fires: &[Fire]) -> Table {
     let row =
         |fire: &Fire| [fire.scheduled_at.to_string(), fire.local.line(), fire.due_at.to_string()];
     table(["SLOT", "LOCAL", "FIRES"], fires.iter().map(row))
 }
 
-fn listed(runs: &[Run]) -> String {
+fn listed(runs: &[Run]) -> Table {
     let row = |run: &Run| {
         [
             run.id.to_string(),
@@ -203,7 +207,7 @@ mod tests {
     fn fires_are_shown_with_their_local_time() {
         let fire = r#"{"scheduled_at":"2026-03-29T01:00:00.000Z","due_at":
             "2026-03-29T01:00:07.000Z","local":"2026-03-29T03:00:00.000+02:00"}"#;
-        let text = previewed(&[serde_json::from_str(fire).unwrap()]);
+        let text = previewed(&[serde_json::from_str(fire).unwrap()]).to_string();
         let wanted = [
             "2026-03-29T01:00:00.000Z",
             "2026-03-29T03:00:00.000+02:00",
@@ -220,7 +224,7 @@ mod tests {
             "created_at":"2026-01-31T09:00:01.000Z","ended_at":"2026-01-31T09:00:01.000Z",
             "error":"overlap: run_1 has\u001b[1m not ended"}}"#
         );
-        let text = listed(&[serde_json::from_str(&run).unwrap()]);
+        let text = listed(&[serde_json::from_str(&run).unwrap()]).to_string();
         assert!(!text.contains("\u{1b}[1m not"), "{text:?}");
         let row = &rows(&text)[0];
         assert_eq!((row[0].as_str(), row[1].as_str()), (id, "canceled"));

@@ -4,11 +4,12 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use serde::Deserialize;
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::client::{Answer, Client};
 use super::output::{self, fields, or_none, section, word};
 use super::plain::Plain;
+use super::short::{self, Short};
 use super::{Globals, sample};
 use crate::model::id::{EventId, RunId};
 use crate::model::name::Name;
@@ -31,7 +32,7 @@ pub struct Test {
 pub struct On {
     /// An event that is in the inbox.
     #[arg(long, value_name = "ID")]
-    event: Option<EventId>,
+    event: Option<Short<EventId>>,
     /// A JSON file with an envelope, or with what `hillock event show --json` prints; `-` is
     /// standard input. Of an envelope, only `kind` has to be there.
     #[arg(long, value_name = "FILE")]
@@ -45,7 +46,7 @@ pub struct Fire {
     name: Name,
     /// For this event of the inbox; for none, and without data, when absent.
     #[arg(long, value_name = "ID")]
-    event: Option<EventId>,
+    event: Option<Short<EventId>>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -85,12 +86,13 @@ pub async fn test(globals: &Globals, which: &Test) -> anyhow::Result<ExitCode> {
 
 async fn tried(globals: &Globals, which: &Test) -> anyhow::Result<(Answer, Trial)> {
     let Test { name, on } = which;
+    let client = Client::open(globals)?;
     let body = match (&on.event, &on.file) {
-        (Some(id), _) => json!({ "event_id": id }),
+        (Some(id), _) => json!({ "event_id": id.clone().whole(&client).await? }),
         (None, Some(file)) => json!({ "envelope": sample::envelope_in(file)?.0 }),
         (None, None) => json!({}),
     };
-    let client = Client::open(globals)?;
+    let name = short::name(&client, name).await?;
     let answer = client.create(&["triggers", name.as_str(), "test"], &body).await?;
     let trial = answer.read()?;
     Ok((answer, trial))
@@ -102,10 +104,12 @@ async fn tried(globals: &Globals, which: &Test) -> anyhow::Result<(Answer, Trial
 /// When the host does not answer, or refuses.
 pub async fn fire(globals: &Globals, which: &Fire) -> anyhow::Result<ExitCode> {
     let Fire { name, event } = which;
-    let body = event
-        .as_ref()
-        .map_or_else(|| Value::Object(<_>::default()), |id| json!({ "event_id": id }));
     let client = Client::open(globals)?;
+    let body = match event {
+        Some(id) => json!({ "event_id": id.clone().whole(&client).await? }),
+        None => json!({}),
+    };
+    let name = short::name(&client, name).await?;
     let answer = client.create(&["triggers", name.as_str(), "fire"], &body).await?;
     if globals.json {
         answer.print()?;
@@ -130,6 +134,8 @@ impl Trial {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::Value;
+
     use super::*;
 
     fn text(trial: Value) -> String {

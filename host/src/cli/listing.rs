@@ -6,7 +6,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use super::client::Answer;
-use super::output;
+use super::output::{self, Table};
 use super::plain::Plain;
 use crate::clock::Clock;
 use crate::model::name::Name;
@@ -63,17 +63,13 @@ pub fn instant(text: &str) -> Result<Time, String> {
 }
 
 /// The table with a column of workspaces before it, if its items are of several.
-fn by_workspace(table: String, page: &Page<Place>) -> String {
+fn by_workspace(table: Table, page: &Page<Place>) -> Table {
     let place = |item: &Place| item.workspace_id.as_ref().map_or("-", Name::as_str).to_owned();
     let places: Vec<String> = page.items.iter().map(place).collect();
-    let rows = table.lines().count().saturating_sub(1);
-    if places.windows(2).all(|two| two[0] == two[1]) || rows != places.len() {
+    if places.windows(2).all(|two| two[0] == two[1]) {
         return table;
     }
-    let heading = "WORKSPACE".to_owned();
-    let width = places.iter().map(String::len).max().unwrap_or(0).max(heading.len());
-    let cells = std::iter::once(heading).chain(places);
-    table.lines().zip(cells).map(|(line, cell)| format!("{cell:width$}  {line}\n")).collect()
+    table.led_by(std::iter::once("WORKSPACE".to_owned()).chain(places).collect())
 }
 
 /// Where an item belongs.
@@ -95,7 +91,7 @@ struct Page<T> {
 pub fn show<T: DeserializeOwned>(
     answer: &Answer,
     json: bool,
-    render: impl FnOnce(&[T]) -> String,
+    render: impl FnOnce(&[T]) -> Table,
 ) -> anyhow::Result<ExitCode> {
     if json {
         answer.print()?;
@@ -104,7 +100,7 @@ pub fn show<T: DeserializeOwned>(
     let page: Page<T> = answer.read()?;
     match page.items.as_slice() {
         [] => output::remark("there are none"),
-        items => output::print(&by_workspace(render(items), &answer.read()?))?,
+        items => output::print(&by_workspace(render(items), &answer.read()?).to_string())?,
     }
     if let Some(cursor) = page.next_cursor {
         output::remark(format_args!("there are more: say the same with --cursor {cursor}"));
@@ -124,7 +120,9 @@ mod tests {
             };
             let items = places.iter().map(place).collect();
             let page = Page { items, next_cursor: None };
-            assert_eq!(by_workspace("ID\n1\n2\n".to_owned(), &page), wanted);
+            let table = output::table(["ID"], ["1", "2"].map(|id| [id.to_owned()]));
+            let text = by_workspace(table, &page).to_string();
+            assert_eq!(anstream::adapter::strip_str(&text).to_string(), wanted);
         };
         check(&[None, None], "ID\n1\n2\n");
         check(&[Some("a"), Some("a")], "ID\n1\n2\n");

@@ -3,6 +3,7 @@
 use std::process::ExitCode;
 
 use super::client::Client;
+use super::output::Table;
 use super::{Globals, output};
 use crate::metrics::{ALERTS, DASHBOARD, Described, Metrics};
 
@@ -33,7 +34,7 @@ pub async fn run(globals: &Globals, args: Args) -> anyhow::Result<ExitCode> {
         let metrics = Metrics::default();
         match globals.json {
             true => output::print_value(&metrics.described())?,
-            false => output::print(&described(metrics.described()))?,
+            false => output::print(&described(metrics.described()).to_string())?,
         }
     } else {
         let answer = Client::without_key(globals)?.metrics().await?;
@@ -42,12 +43,12 @@ pub async fn run(globals: &Globals, args: Args) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-fn described(metrics: &[Described]) -> String {
+fn described(metrics: &[Described]) -> Table {
     let rows = metrics.iter().map(|metric| {
         let labels = metric.labels.join(", ");
         let labels = if labels.is_empty() { output::NONE.to_owned() } else { labels };
         let name = metric.name.clone();
         [name, metric.kind.to_owned(), output::or_none(metric.unit), labels, metric.help.to_owned()]
     });
-    output::table(["NAME", "TYPE", "UNIT", "LABELS", "MEANING"], rows)
+    output::table(["NAME", "TYPE", "UNIT", "LABELS", "MEANING"], rows).whole()
 }

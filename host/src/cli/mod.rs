@@ -24,6 +24,7 @@ pub mod extension;
 pub mod filter;
 pub mod fires;
 pub mod firing;
+mod fit;
 pub mod hook;
 pub mod input;
 pub mod job;
@@ -41,6 +42,7 @@ pub mod sample;
 pub mod schedule;
 pub mod serve;
 pub mod session;
+pub mod short;
 pub mod sign;
 mod signals;
 pub mod source;
@@ -233,6 +235,10 @@ mod tests {
             ("hillock event list --limit 0".to_owned(), false),
             (format!("hillock event show evt_{id}"), true),
             (format!("hillock event show run_{id}"), false),
+            ("hillock run show run_01a2".to_owned(), true),
+            ("hillock run show run_01".to_owned(), false),
+            ("hillock run list --failed --json".to_owned(), true),
+            ("hillock run list --failed --status completed".to_owned(), false),
             ("hillock run list --status failed --trigger triage".to_owned(), true),
             ("hillock run list --status lost".to_owned(), false),
             (format!("hillock run logs run_{id} -f --after 7"), true),

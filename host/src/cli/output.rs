@@ -9,15 +9,16 @@
 //! whose reader is gone changes nothing about how a command ends.
 
 use std::borrow::Cow;
-use std::fmt::Display;
+use std::fmt::{self, Display};
 use std::io::{self, ErrorKind, IsTerminal as _, Write as _};
 use std::process::ExitCode;
 
 use anstyle::{AnsiColor, Style};
-use comfy_table::Table;
-use comfy_table::presets::NOTHING;
+use console::Term;
 use serde::Serialize;
 
+use super::fit;
+use crate::clock::Clock;
 use crate::model::visible;
 
 const BOLD: Style = Style::new().bold();
@@ -93,23 +94,64 @@ pub fn usage(error: &clap::Error) -> ExitCode {
     ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(u8::MAX))
 }
 
-/// Aligned columns below their headings, a line per row.
+/// Aligned columns below their headings, a line per row. Written to a terminal they fit it.
+#[derive(Debug)]
+pub struct Table {
+    /// The headings first.
+    rows: Vec<Vec<String>>,
+    may_be_cut: bool,
+}
+
+/// A table of these rows.
 pub fn table(
     headings: impl IntoIterator<Item = &'static str>,
     rows: impl IntoIterator<Item = impl IntoIterator<Item = String>>,
-) -> String {
-    let rows: Vec<Vec<String>> = rows.into_iter().map(|row| row.into_iter().collect()).collect();
-    let headings: Vec<&str> = headings.into_iter().collect();
-    let mut table = Table::new();
-    table.load_style(NOTHING).set_header(headings).add_rows(rows);
-    for column in table.column_iter_mut() {
-        column.set_padding((0, 2));
+) -> Table {
+    let headings = headings.into_iter().map(str::to_owned).collect();
+    let rows = rows.into_iter().map(|row| row.into_iter().collect());
+    Table { rows: std::iter::once(headings).chain(rows).collect(), may_be_cut: true }
+}
+
+impl Table {
+    /// The same, with all of what it says even where that is too long.
+    pub fn whole(self) -> Self {
+        Self { may_be_cut: false, ..self }
     }
-    let rendered = table.to_string();
-    let mut lines = rendered.lines().map(str::trim_end);
-    let headings = lines.next().unwrap_or_default();
-    let rows: String = lines.map(|line| format!("{line}\n")).collect();
-    format!("{BOLD}{headings}{BOLD:#}\n{rows}")
+
+    /// The same with another column before the others, the heading first, if it has a cell for
+    /// each row.
+    pub(super) fn led_by(mut self, cells: Vec<String>) -> Self {
+        if self.rows.len() == cells.len() {
+            for (row, cell) in self.rows.iter_mut().zip(cells) {
+                row.insert(0, cell);
+            }
+        }
+        self
+    }
+
+    /// The rows as people are shown them.
+    fn for_terminal(&self, width: usize) -> Vec<Vec<String>> {
+        let seen = |cell: &String| visible::shown_with_colours(cell).into_owned();
+        let rows = self.rows.iter().map(|row| row.iter().map(seen).collect()).collect();
+        let rows = fit::aged(rows, Clock.now());
+        if self.may_be_cut { fit::fitted(rows, width) } else { rows }
+    }
+}
+
+impl Display for Table {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let fitted = terminal_width().map(|width| self.for_terminal(width));
+        let lines = fit::lines(fitted.as_ref().unwrap_or(&self.rows));
+        let mut lines = lines.iter();
+        writeln!(f, "{BOLD}{}{BOLD:#}", lines.next().map_or("", String::as_str))?;
+        lines.try_for_each(|line| writeln!(f, "{line}"))
+    }
+}
+
+/// How many columns standard output has, if it is a terminal.
+fn terminal_width() -> Option<usize> {
+    let terminal = Term::stdout();
+    terminal.is_term().then(|| terminal.size().1.into())
 }
 
 /// One line per name and value; a value's further lines are indented to it.
@@ -162,7 +204,7 @@ mod tests {
     fn columns_are_as_wide_as_their_widest_cell() {
         let rows = [["a".to_owned(), "1".to_owned()], ["größer".to_owned(), String::new()]];
         let wanted = "NAME    COUNT\na       1\ngrößer\n";
-        assert_eq!(uncoloured(&table(["NAME", "COUNT"], rows)), wanted);
+        assert_eq!(uncoloured(&table(["NAME", "COUNT"], rows).to_string()), wanted);
     }
 
     #[test]

@@ -12,8 +12,9 @@ use super::event::Origin;
 use super::listing::{self, Paging};
 use super::live;
 use super::logs::{self, Form};
-use super::output::{self, fields, or_none, section, table, word};
+use super::output::{self, Table, fields, or_none, section, table, word};
 use super::plain::Plain;
+use super::short::{self, Short};
 use super::waiting::{Absence, Waiting};
 use super::{Globals, task};
 use crate::model::content::Content;
@@ -31,19 +32,19 @@ pub enum Command {
     /// Show a run, with its prompt and the components that made it.
     Show {
         /// The run.
-        id: RunId,
+        id: Short<RunId>,
     },
     /// Print what a run's program wrote.
     Logs(Logs),
     /// Call a run off.
     Cancel {
         /// The run.
-        id: RunId,
+        id: Short<RunId>,
     },
     /// Tell a run more, while it works or afterwards.
     Input {
         /// The run.
-        id: RunId,
+        id: Short<RunId>,
         #[command(flatten)]
         said: task::Said,
     },
@@ -56,6 +57,10 @@ pub struct List {
     #[arg(long, value_parser = status())]
     #[serde(skip_serializing_if = "Option::is_none")]
     status: Option<RunStatus>,
+    /// Only those that failed.
+    #[arg(long, conflicts_with = "status")]
+    #[serde(skip)]
+    failed: bool,
     /// Only those of this trigger: its identifier, or the name that it has now.
     #[arg(long, value_name = "NAME")]
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -67,7 +72,7 @@ pub struct List {
     /// Only those of this task.
     #[arg(long, value_name = "ID", conflicts_with_all = ["trigger", "job"])]
     #[serde(skip_serializing_if = "Option::is_none")]
-    task: Option<TaskId>,
+    task: Option<Short<TaskId>>,
     /// Only those of the trigger, job or task with this identifier.
     #[arg(long, value_name = "ID", conflicts_with_all = ["trigger", "job", "task"])]
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -95,17 +100,32 @@ pub struct List {
     /// Only those that this event led to.
     #[arg(long = "event", value_name = "ID")]
     #[serde(skip_serializing_if = "Option::is_none")]
-    event_id: Option<EventId>,
+    event_id: Option<Short<EventId>>,
     #[command(flatten)]
     #[serde(flatten)]
     paging: Paging,
+}
+
+impl List {
+    /// Says in full what was said in short.
+    async fn complete(&mut self, client: &Client) -> anyhow::Result<()> {
+        if self.failed {
+            self.status = Some(RunStatus::Failed);
+        }
+        short::complete(&mut self.trigger, client).await?;
+        short::complete(&mut self.job, client).await?;
+        short::complete(&mut self.owner, client).await?;
+        short::complete(&mut self.session, client).await?;
+        Short::complete(&mut self.task, client).await?;
+        Short::complete(&mut self.event_id, client).await
+    }
 }
 
 /// Which lines of which log.
 #[derive(Debug, clap::Args)]
 pub struct Logs {
     /// The run.
-    id: RunId,
+    id: Short<RunId>,
     /// Wait for more until the run has ended; fails unless it completed.
     #[arg(short, long)]
     follow: bool,
@@ -126,7 +146,8 @@ pub(super) fn status() -> impl TypedValueParser<Value = RunStatus> {
 pub async fn run(globals: &Globals, command: Command) -> anyhow::Result<ExitCode> {
     let client = Client::open(globals)?;
     match command {
-        Command::List(which) => {
+        Command::List(mut which) => {
+            which.complete(&client).await?;
             let answer = client.get(&["runs"], &which).await?;
             if !globals.json {
                 say_whose(&answer.read()?);
@@ -137,10 +158,11 @@ pub async fn run(globals: &Globals, command: Command) -> anyhow::Result<ExitCode
             }
             Ok(shown)
         }
-        Command::Show { id } => show(&client, &id, globals.json).await,
-        Command::Logs(which) => log(&client, &which, globals.json).await,
-        Command::Cancel { id } => cancel(&client, &id, globals.json).await,
+        Command::Show { id } => show(&client, &id.whole(&client).await?, globals.json).await,
+        Command::Logs(which) => log(&client, which, globals.json).await,
+        Command::Cancel { id } => cancel(&client, &id.whole(&client).await?, globals.json).await,
         Command::Input { id, said } => {
+            let id = id.whole(&client).await?;
             task::give(&client, &["runs", id.as_str(), "input"], &said, globals.json).await
         }
     }
@@ -172,18 +194,19 @@ async fn show(client: &Client, id: &RunId, json: bool) -> anyhow::Result<ExitCod
     Ok(ExitCode::SUCCESS)
 }
 
-async fn log(client: &Client, which: &Logs, json: bool) -> anyhow::Result<ExitCode> {
+async fn log(client: &Client, which: Logs, json: bool) -> anyhow::Result<ExitCode> {
     let Logs { id, follow: to_its_end, after } = which;
+    let id = &id.whole(client).await?;
     match (to_its_end, json) {
         (true, _) => {
             let form = if json { Form::JsonLines } else { Form::Text };
-            return Ok(exit_code(follow(client, id, *after, form).await?));
+            return Ok(exit_code(follow(client, id, after, form).await?));
         }
         (false, true) => {
             let path = ["runs", id.as_str(), "logs"];
             client.get(&path, &[("after", after)]).await?.print()?;
         }
-        (false, false) => logs::print(client, id, *after).await?,
+        (false, false) => logs::print(client, id, after).await?,
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -306,7 +329,7 @@ struct Stages {
     hooks: Vec<Origin>,
 }
 
-fn listed(runs: &[Summary]) -> String {
+fn listed(runs: &[Summary]) -> Table {
     let row = |run: &Summary| {
         [
             run.id.to_string(),
@@ -411,7 +434,7 @@ mod tests {
 
     #[test]
     fn runs_are_listed_one_a_line() {
-        let text = uncoloured(&listed(&[serde_json::from_str(&json()).unwrap()]));
+        let text = uncoloured(&listed(&[serde_json::from_str(&json()).unwrap()]).to_string());
         let row: Vec<_> = text.lines().nth(1).unwrap().split_whitespace().collect();
         let created = "2026-01-31T09:00:00.000Z";
         assert_eq!(row, [ID, "failed", "triager", "trigger", "triage", "2", created, "-"]);

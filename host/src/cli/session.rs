@@ -8,9 +8,9 @@ use serde::{Deserialize, Serialize};
 
 use super::client::Client;
 use super::listing::{self, Paging};
-use super::output::{self, fields, or_none, section, table};
+use super::output::{self, Table, fields, or_none, section, table};
 use super::plain::Plain;
-use super::{Globals, task};
+use super::{Globals, short, task};
 use crate::model::id::{RunId, SessionId};
 use crate::model::name::Name;
 use crate::model::session::SessionState;
@@ -60,6 +60,7 @@ pub async fn run(globals: &Globals, command: Command) -> anyhow::Result<ExitCode
             listing::show(&client.get(&["sessions"], &which).await?, globals.json, listed)
         }
         Command::Show { session } => {
+            let session = short::named(&client, &session).await?;
             let answer = client.get(&["sessions", &session], &()).await?;
             if globals.json {
                 answer.print()?;
@@ -106,7 +107,7 @@ impl Summary {
     }
 }
 
-fn listed(sessions: &[Summary]) -> String {
+fn listed(sessions: &[Summary]) -> Table {
     let row = |session: &Summary| {
         [
             session.id.to_string(),

@@ -10,6 +10,7 @@ use super::client::Client;
 use super::definition::{self, Flags};
 use super::output::{self, or_none};
 use super::plain::Plain;
+use super::short;
 use crate::model::name::Name;
 use crate::model::time::Time;
 
@@ -47,6 +48,7 @@ pub async fn run<F: Flags>(globals: &Globals, command: Command<F>) -> anyhow::Re
         Command::State { name } => name,
     };
     let client = Client::open(globals)?;
+    let name = short::name(&client, &name).await?;
     let answer = client.get(&[F::KIND.plural(), name.as_str(), "state"], &()).await?;
     if globals.json {
         answer.print()?;

@@ -28,6 +28,7 @@ pub mod expiry;
 pub mod figures;
 pub mod firing;
 pub mod gatherings;
+pub mod ids;
 pub mod inputs;
 pub mod keys;
 mod limits;

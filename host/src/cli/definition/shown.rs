@@ -3,7 +3,7 @@
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
-use crate::cli::output::{self, NONE, or_none, section};
+use crate::cli::output::{self, NONE, Table, or_none, section};
 use crate::cli::plain::Plain;
 use crate::model::name::Name;
 
@@ -98,7 +98,7 @@ impl Listed {
 }
 
 /// One line each.
-pub(super) fn list(items: &[Listed], columns: &[Column]) -> String {
+pub(super) fn list(items: &[Listed], columns: &[Column]) -> Table {
     let headings = columns.iter().map(|column| column.heading);
     let headings = ["NAME"].into_iter().chain(headings).chain(["ENABLED", "SOURCE"]);
     let row = |one: &Listed| {
@@ -181,7 +181,7 @@ mod tests {
         let columns = [Column { heading: "EVENT", cell: |one| one.word("event") }];
         let wanted = "NAME    EVENT     ENABLED  SOURCE\n\
                       triage  github.*  yes      config\n";
-        assert_eq!(uncoloured(&list(&[definition("")], &columns)), wanted);
+        assert_eq!(uncoloured(&list(&[definition("")], &columns).to_string()), wanted);
     }
 
     #[test]

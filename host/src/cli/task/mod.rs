@@ -13,8 +13,9 @@ use serde_json::json;
 use super::client::{Answer, Client};
 use super::listing::{self, Paging};
 use super::logs::{self, Form};
-use super::output::{self, fields, or_none, section, table, word};
+use super::output::{self, Table, fields, or_none, section, table, word};
 use super::plain::Plain;
+use super::short::{self, Short};
 use super::{Globals, run};
 use crate::model::definition::Priority;
 use crate::model::id::{RunId, TaskId};
@@ -37,27 +38,27 @@ pub enum Command {
     /// Show a task, with its message and its runs.
     Show {
         /// The task.
-        id: TaskId,
+        id: Short<TaskId>,
     },
     /// Call a task off.
     Cancel {
         /// The task.
-        id: TaskId,
+        id: Short<TaskId>,
     },
     /// Put a task that has ended out of sight.
     Archive {
         /// The task.
-        id: TaskId,
+        id: Short<TaskId>,
     },
     /// Bring a task back that was put away.
     Unarchive {
         /// The task.
-        id: TaskId,
+        id: Short<TaskId>,
     },
     /// Print what came of a task that has ended.
     Result {
         /// The task.
-        id: TaskId,
+        id: Short<TaskId>,
     },
     /// Print what the task's program wrote, by its present run: the one that works or waits, else
     /// the latest.
@@ -70,7 +71,7 @@ pub enum Command {
 #[derive(Debug, clap::Args)]
 pub struct Logs {
     /// The task.
-    id: TaskId,
+    id: Short<TaskId>,
     /// Wait for more, run after run, until the task has ended; fails unless it is done.
     #[arg(short, long)]
     follow: bool,
@@ -108,7 +109,7 @@ pub struct List {
 #[derive(Debug, clap::Args)]
 pub struct Input {
     /// The task.
-    id: TaskId,
+    id: Short<TaskId>,
     #[command(flatten)]
     said: Said,
 }
@@ -146,9 +147,13 @@ pub async fn run(globals: &Globals, command: Command) -> anyhow::Result<ExitCode
     let json = globals.json;
     match command {
         Command::Create(wanted) => create(&client, &wanted, json).await,
-        Command::List(which) => listing::show(&client.get(&["tasks"], &which).await?, json, listed),
-        Command::Show { id } => show(&client, &id, json).await,
+        Command::List(mut which) => {
+            short::complete(&mut which.session, &client).await?;
+            listing::show(&client.get(&["tasks"], &which).await?, json, listed)
+        }
+        Command::Show { id } => show(&client, &id.whole(&client).await?, json).await,
         Command::Cancel { id } => {
+            let id = id.whole(&client).await?;
             let answer = client.post(&["tasks", id.as_str(), "cancel"]).await?;
             say(&answer, json, |task| match task.status.is_terminal() {
                 true => format!("{id} {}\n", word(task.status.as_str())),
@@ -156,16 +161,19 @@ pub async fn run(globals: &Globals, command: Command) -> anyhow::Result<ExitCode
             })
         }
         Command::Archive { id } => {
+            let id = id.whole(&client).await?;
             let answer = client.post(&["tasks", id.as_str(), "archive"]).await?;
             say(&answer, json, |_| format!("{id} was put away\n"))
         }
         Command::Unarchive { id } => {
+            let id = id.whole(&client).await?;
             let answer = client.post(&["tasks", id.as_str(), "unarchive"]).await?;
             say(&answer, json, |_| format!("{id} is in sight again\n"))
         }
-        Command::Result { id } => result(&client, &id, json).await,
-        Command::Logs(which) => log(&client, &which, json).await,
+        Command::Result { id } => result(&client, &id.whole(&client).await?, json).await,
+        Command::Logs(which) => log(&client, which, json).await,
         Command::Input(Input { id, said }) => {
+            let id = id.whole(&client).await?;
             give(&client, &["tasks", id.as_str(), "input"], &said, json).await
         }
     }
@@ -205,9 +213,10 @@ async fn follow(client: &Client, id: &TaskId, form: Form) -> anyhow::Result<Task
 }
 
 /// Writes what the task's present run wrote, or follows all that come.
-async fn log(client: &Client, which: &Logs, json: bool) -> anyhow::Result<ExitCode> {
+async fn log(client: &Client, which: Logs, json: bool) -> anyhow::Result<ExitCode> {
     let Logs { id, follow: to_its_end } = which;
-    if *to_its_end {
+    let id = &id.whole(client).await?;
+    if to_its_end {
         let form = if json { Form::JsonLines } else { Form::Text };
         return Ok(exit_code(follow(client, id, form).await?));
     }
@@ -383,7 +392,7 @@ struct Given {
     run_id: RunId,
 }
 
-fn listed(tasks: &[Summary]) -> String {
+fn listed(tasks: &[Summary]) -> Table {
     let row = |task: &Summary| {
         [
             task.id.to_string(),
@@ -419,7 +428,7 @@ fn shown(task: &Summary, detail: &Detail) -> String {
 }
 
 /// Runs as a table.
-pub(super) fn runs(runs: &[Run]) -> String {
+pub(super) fn runs(runs: &[Run]) -> Table {
     let row = |run: &Run| {
         [
             run.id.to_string(),
@@ -486,7 +495,7 @@ mod tests {
     #[test]
     fn tasks_are_listed_one_a_line() {
         let task: Summary = serde_json::from_str(&json()).unwrap();
-        let text = anstream::adapter::strip_str(&listed(&[task])).to_string();
+        let text = anstream::adapter::strip_str(&listed(&[task]).to_string()).to_string();
         let row: Vec<_> = text.lines().nth(1).unwrap().split_whitespace().collect();
         assert_eq!(row, [ID, "error", "triager", "ab", "high", "2026-01-31T09:00:00.000Z", "-"]);
     }

@@ -11,6 +11,7 @@ use crate::cli::client::Client;
 use crate::cli::listing::{self, Paging};
 use crate::cli::output;
 use crate::cli::plain::Plain;
+use crate::cli::short;
 use crate::model::worker::{AdminState, Approval, Health};
 
 /// The subcommands.
@@ -91,8 +92,12 @@ pub(super) async fn run(client: &Client, command: Command, json: bool) -> anyhow
             let answer = client.get(&["workers"], &which).await?;
             return listing::show(&answer, json, shown::listed);
         }
-        Command::Show(Named { worker }) => return show(client, &worker, json).await,
-        Command::Rotate(Named { worker }) => return rotate(client, &worker, json).await,
+        Command::Show(Named { worker }) => {
+            return show(client, &short::named(client, &worker).await?, json).await;
+        }
+        Command::Rotate(Named { worker }) => {
+            return rotate(client, &short::named(client, &worker).await?, json).await;
+        }
         Command::Approve(named) => (named, "approve"),
         Command::Reject(named) => (named, "reject"),
         Command::Disable(named) => (named, "disable"),
@@ -101,6 +106,7 @@ pub(super) async fn run(client: &Client, command: Command, json: bool) -> anyhow
         Command::Undrain(named) => (named, "undrain"),
         Command::Revoke(named) => (named, "revoke"),
     };
+    let worker = short::named(client, &worker).await?;
     let answer = client.post(&["workers", &worker, word]).await?;
     if json {
         answer.print()?;

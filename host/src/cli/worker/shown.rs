@@ -2,7 +2,7 @@
 
 use serde::Deserialize;
 
-use crate::cli::output::{NONE, fields, or_none, table};
+use crate::cli::output::{NONE, Table, fields, or_none, table};
 use crate::cli::plain::Plain;
 use crate::model::id::WorkerId;
 use crate::model::name::Name;
@@ -55,7 +55,7 @@ fn some(words: impl Iterator<Item = String>) -> String {
     if words.is_empty() { NONE.to_owned() } else { Plain::from(&*words.join(", ")).line() }
 }
 
-pub(super) fn listed(workers: &[Worker]) -> String {
+pub(super) fn listed(workers: &[Worker]) -> Table {
     let row = |worker: &Worker| {
         [
             worker.id.to_string(),
@@ -135,7 +135,7 @@ mod tests {
 
     #[test]
     fn a_worker_takes_one_line_of_a_listing() {
-        let text = uncoloured(&listed(&[worker()]));
+        let text = uncoloured(&listed(&[worker()]).to_string());
         let row = text.lines().nth(1).unwrap();
         assert_eq!(
             row.split("  ").map(str::trim).filter(|cell| !cell.is_empty()).collect::<Vec<_>>(),

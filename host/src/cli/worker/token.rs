@@ -8,8 +8,9 @@ use serde::{Deserialize, Serialize};
 use crate::cli::Globals;
 use crate::cli::client::Client;
 use crate::cli::listing::{self, Paging};
-use crate::cli::output::{self, or_none, table};
+use crate::cli::output::{self, Table, or_none, table};
 use crate::cli::plain::Plain;
+use crate::cli::short::Short;
 use crate::model::id::BootstrapId;
 use crate::model::time::Time;
 
@@ -23,7 +24,7 @@ pub enum Command {
     /// End a token.
     Revoke {
         /// The token's identifier.
-        id: BootstrapId,
+        id: Short<BootstrapId>,
     },
 }
 
@@ -84,6 +85,7 @@ pub(super) async fn run(
             return listing::show(&answer, globals.json, listed);
         }
         Command::Revoke { id } => {
+            let id = id.whole(client).await?;
             let answer = client.delete(&[path[0], path[1], id.as_str()]).await?;
             if globals.json {
                 answer.print()?;
@@ -115,7 +117,7 @@ fn say(globals: &Globals, created: &Created) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn listed(tokens: &[Token]) -> String {
+fn listed(tokens: &[Token]) -> Table {
     let row = |token: &Token| {
         [
             token.id.to_string(),
