@@ -127,7 +127,7 @@ async fn triggers_are_listed_and_shown() {
     let row: Vec<&str> = listed.lines().nth(1).unwrap().split_whitespace().collect();
     assert_eq!(
         row,
-        ["triage-new-issues", "github.issues", "-", "match", "triager", "yes", "config"]
+        ["triage-new-issues", "github.issues", "-", "match", "triager", "-", "yes", "config"]
     );
     let shown = ask(&folder, &host, &["trigger", "show", "triage-new-issues"]).await.good();
     assert!(shown.contains("filter      match {\"data.action\":\"opened\"}\n"), "{shown}");

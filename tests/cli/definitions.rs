@@ -38,7 +38,7 @@ async fn a_job_lives_and_dies() {
     let listed = good(&folder, &host, &["job", "list"]).await;
     let row: Vec<&str> = listed.lines().nth(1).unwrap().split("  ").map(str::trim).collect();
     let row: Vec<&str> = row.into_iter().filter(|cell| !cell.is_empty()).collect();
-    let wanted = ["nightly", "cron 0 9 * * 1-5", "Europe/Berlin", "triager", "yes", "dynamic"];
+    let wanted = ["nightly", "cron 0 9 * * 1-5", "Europe/Berlin", "triager", "-", "yes", "dynamic"];
     assert_eq!(row, wanted);
 
     let patched = ["job", "patch", "nightly", "--every", "1h", "--unset", "retry"];

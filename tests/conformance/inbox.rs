@@ -201,6 +201,7 @@ async fn events_are_listed_by_kind_and_endpoint(database: Database) {
         let filter = EventFilter {
             kind: kind.map(|kind| kind.parse().unwrap()),
             producer: endpoint.map(|slug| slug.parse().unwrap()),
+            ..EventFilter::default()
         };
         let page = events::list(&store, &Scope::Global, &filter, first_page(10)).await.unwrap();
         let slug = |event: &EventSummary| match &event.way {

@@ -7,6 +7,7 @@
 mod conditions;
 mod shape;
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use axum::extract::{Extension, State};
@@ -30,8 +31,10 @@ use crate::model::definition::{DefinitionKind, DefinitionSource};
 use crate::model::merge_patch;
 use crate::model::problem::Problems;
 use crate::model::scope::Scope;
+use crate::model::time::Time;
 use crate::store::Store;
 use crate::store::definitions::{self, Change, DefinitionFilter, Refusal, Stored};
+use crate::store::runs;
 
 /// How often a change is tried that others come before.
 const TRIES_MAX: u32 = 4;
@@ -83,7 +86,11 @@ async fn list(
 ) -> Result<Json<Listing<DefinitionJson>>, Problem> {
     let (reach, page) = (query.reach.reach(), query.paging.request());
     let page = definitions::list(&api.store, kind, reach, &query.filter, page).await?;
-    Ok(Json(Listing::page(page, |stored| DefinitionJson::new(stored, &api.registrar))))
+    let fired = fired(&api, kind, &page.items).await?;
+    Ok(Json(Listing::page(page, |stored| {
+        let fired = fired.get(&stored.id).copied();
+        DefinitionJson::new(stored, &api.registrar).fired(fired)
+    })))
 }
 
 async fn show(
@@ -93,7 +100,21 @@ async fn show(
     Parameters(scope): Parameters<InScope>,
 ) -> Result<Response, Problem> {
     let found = find(&api, kind, &scope.scope(), &id).await?;
-    Ok(answer(&api, StatusCode::OK, found))
+    let fired = fired(&api, kind, std::slice::from_ref(&found)).await?.into_values().next();
+    Ok(respond(&api, StatusCode::OK, found, fired))
+}
+
+/// When each of them has last fired, of what fires.
+async fn fired(
+    api: &Api,
+    kind: DefinitionKind,
+    listed: &[Stored],
+) -> Result<HashMap<String, Time>, Problem> {
+    if !matches!(kind, DefinitionKind::Trigger | DefinitionKind::Job) {
+        return Ok(HashMap::new());
+    }
+    let ids: Vec<&str> = listed.iter().map(|stored| stored.id.as_str()).collect();
+    Ok(runs::last_fired(&api.store, &ids).await?)
 }
 
 async fn create(
@@ -305,9 +326,13 @@ fn switch_of(patch: &Value) -> Option<bool> {
 }
 
 fn answer(api: &Api, status: StatusCode, stored: Stored) -> Response {
+    respond(api, status, stored, None)
+}
+
+fn respond(api: &Api, status: StatusCode, stored: Stored, fired: Option<Time>) -> Response {
     let etag = conditions::etag(stored.revision);
     let warnings = api.registrar.doubts(stored.kind, &stored.id, &stored.spec);
-    let json = DefinitionJson::new(stored, &api.registrar).with_warnings(&warnings);
+    let json = DefinitionJson::new(stored, &api.registrar).with_warnings(&warnings).fired(fired);
     (status, [(ETAG, etag)], Json(json)).into_response()
 }
 

@@ -13,7 +13,9 @@ use super::extract::Segment;
 use super::json::{InReach, InScope, Listing, Paging, ScopeJson};
 use super::parameters::{Given, Parameters, Query};
 use super::problem::Problem;
+use crate::ingress::delivery_keys;
 use crate::model::decision::{Decision, Outcome};
+use crate::model::definition::Endpoint;
 use crate::model::envelope::{Arrival, Envelope, Producer, Source, Verified, Way};
 use crate::model::id::{EventId, RunId, TriggerId};
 use crate::model::name::{Kind, Name};
@@ -22,7 +24,9 @@ use crate::store::events::{self, EventFilter, EventSummary};
 
 #[derive(Debug)]
 pub(super) struct ListQuery {
+    /// Without the identities, which need the endpoints.
     filter: EventFilter,
+    delivery_id: Option<String>,
     reach: InReach,
     paging: Paging,
 }
@@ -34,8 +38,12 @@ impl Query for ListQuery {
         if endpoint.is_some() && producer.is_some() {
             given.wrong("producer", "stands beside endpoint: an event has one of them");
         }
+        let (since, until) = given.span("since", "until");
+        let outcome = given.word("outcome");
+        let producer = endpoint.or(producer);
         Self {
-            filter: EventFilter { kind, producer: endpoint.or(producer) },
+            filter: EventFilter { kind, producer, since, until, outcome, identities: None },
+            delivery_id: given.text("delivery_id"),
             reach: InReach::read(given),
             paging: Paging::read(given),
         }
@@ -84,7 +92,9 @@ pub(super) async fn list(
     Parameters(query): Parameters<ListQuery>,
 ) -> Result<Json<Listing<SummaryJson>>, Problem> {
     let (reach, page) = (query.reach.reach(), query.paging.request());
-    let page = events::list(&api.store, reach, &query.filter, page).await?;
+    let identities = query.delivery_id.map(|id| identities(&api, &query.filter, &id));
+    let filter = EventFilter { identities, ..query.filter };
+    let page = events::list(&api.store, reach, &filter, page).await?;
     let ids: Vec<&EventId> = page.items.iter().map(|event| &event.id).collect();
     let outcomes = events::outcomes(&api.store, &ids).await?;
     let summary = |event: EventSummary| {
@@ -92,6 +102,15 @@ pub(super) async fn list(
         SummaryJson { outcomes, ..event.into() }
     };
     Ok(Json(Listing::page(page, summary)))
+}
+
+/// What a delivery is recognised by that its sender calls this, on the endpoints that are asked for.
+fn identities(api: &Api, filter: &EventFilter, delivery_id: &str) -> Vec<String> {
+    let definitions = api.catalog.now();
+    let asked_for = |endpoint: &&Endpoint| {
+        filter.producer.as_ref().is_none_or(|producer| producer.as_str() == endpoint.slug.as_str())
+    };
+    delivery_keys(definitions.endpoints.iter().filter(asked_for), delivery_id)
 }
 
 pub(super) async fn show(

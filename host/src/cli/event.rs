@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::process::ExitCode;
 
 use clap::Subcommand;
+use clap::builder::{PossibleValuesParser, TypedValueParser};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
@@ -14,6 +15,7 @@ use super::listing::{self, Paging};
 use super::output::{self, Table, fields, or_none, section, table};
 use super::plain::Plain;
 use super::short::Short;
+use crate::model::decision::Outcome;
 use crate::model::id::{EventId, RunId};
 use crate::model::name::{Kind, Name, Slug};
 use crate::model::time::Time;
@@ -47,9 +49,30 @@ pub struct List {
     #[arg(long, value_name = "SLUG")]
     #[serde(skip_serializing_if = "Option::is_none")]
     endpoint: Option<Slug>,
+    /// Only those that were received at this instant or later (RFC 3339, or 1h for so long ago).
+    #[arg(long, value_name = "TIME", value_parser = listing::instant)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    since: Option<Time>,
+    /// Only those that were received before this instant.
+    #[arg(long, value_name = "TIME", value_parser = listing::instant)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    until: Option<Time>,
+    /// Only those on which a trigger decided this.
+    #[arg(long, value_parser = outcome())]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    outcome: Option<Outcome>,
+    /// Only those of the delivery that its sender calls this, such as X-GitHub-Delivery.
+    #[arg(long, value_name = "ID")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    delivery_id: Option<String>,
     #[command(flatten)]
     #[serde(flatten)]
     paging: Paging,
+}
+
+fn outcome() -> impl TypedValueParser<Value = Outcome> {
+    PossibleValuesParser::new(Outcome::ALL.map(|(_, word)| word))
+        .try_map(|word| word.parse::<Outcome>())
 }
 
 /// Does what was asked.

@@ -67,6 +67,17 @@ fn age(at: Time, now: Time) -> String {
     }
 }
 
+/// A span in its two greatest units; a short one to the tenth of a second.
+pub(super) fn span(span: Duration) -> String {
+    let secs = span.as_secs();
+    match secs {
+        0..60 => format!("{:.1}s", span.as_secs_f64()),
+        60..3_600 => format!("{}m {}s", secs / 60, secs % 60),
+        3_600..86_400 => format!("{}h {}m", secs / 3_600, secs / 60 % 60),
+        _ => format!("{}d {}h", secs / 86_400, secs / 3_600 % 24),
+    }
+}
+
 /// A span in its greatest unit.
 fn rough(span: Duration) -> String {
     let secs = span.as_secs();
@@ -179,6 +190,19 @@ mod tests {
         }
         let called_so = "2026-01-31T09:00:00Z".to_owned();
         assert_eq!(aged(vec![vec![called_so.clone()]], now()), [[called_so]]);
+    }
+
+    #[test]
+    fn spans_are_in_their_two_greatest_units() {
+        for (ms, wanted) in [
+            (0, "0.0s"),
+            (1_240, "1.2s"),
+            (61_000, "1m 1s"),
+            (3_600_000 + 59 * 60_000, "1h 59m"),
+            (25 * 3_600_000, "1d 1h"),
+        ] {
+            assert_eq!(span(Duration::from_millis(ms)), wanted);
+        }
     }
 
     #[test]

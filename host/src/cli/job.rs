@@ -90,6 +90,7 @@ impl Flags for Job {
         Column { heading: "SCHEDULE", cell: schedule },
         Column { heading: "TIMEZONE", cell: |job| or_none(job.within("schedule", "timezone")) },
         Column { heading: "AGENT", cell: |job| job.word("agent") },
+        Column { heading: "LAST FIRED", cell: Listed::last_fired },
     ];
 
     fn table(&self, patching: bool) -> Map<String, Value> {

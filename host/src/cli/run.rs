@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::Subcommand;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
@@ -9,6 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::client::Client;
 use super::event::Origin;
+use super::fit;
 use super::listing::{self, Paging};
 use super::live;
 use super::logs::{self, Form};
@@ -17,6 +19,7 @@ use super::plain::Plain;
 use super::short::{self, Short};
 use super::waiting::{Absence, Waiting};
 use super::{Globals, task};
+use crate::clock::Clock;
 use crate::model::content::Content;
 use crate::model::definition::Priority;
 use crate::model::id::{EventId, RunId, TaskId};
@@ -308,6 +311,13 @@ impl Summary {
     }
 }
 
+impl Summary {
+    /// How long its last attempt took, or takes already.
+    fn duration(&self, now: Time) -> Option<Duration> {
+        Some(self.ended_at.unwrap_or(now).since(self.started_at?))
+    }
+}
+
 /// What a run has beside its [`Summary`].
 #[derive(Debug, Deserialize)]
 struct Detail {
@@ -339,9 +349,10 @@ fn listed(runs: &[Summary]) -> Table {
             run.attempt.to_string(),
             run.created_at.to_string(),
             or_none(run.ended_at),
+            or_none(run.duration(Clock.now()).map(fit::span)),
         ]
     };
-    let headings = ["ID", "STATUS", "AGENT", "FIRED BY", "ATTEMPT", "CREATED", "ENDED"];
+    let headings = ["ID", "STATUS", "AGENT", "FIRED BY", "ATTEMPT", "CREATED", "ENDED", "DURATION"];
     table(headings, runs.iter().map(row))
 }
 
@@ -437,7 +448,16 @@ mod tests {
         let text = uncoloured(&listed(&[serde_json::from_str(&json()).unwrap()]).to_string());
         let row: Vec<_> = text.lines().nth(1).unwrap().split_whitespace().collect();
         let created = "2026-01-31T09:00:00.000Z";
-        assert_eq!(row, [ID, "failed", "triager", "trigger", "triage", "2", created, "-"]);
+        let wanted = [ID, "failed", "triager", "trigger", "triage", "2", created];
+        assert_eq!((&row[..7], row[7]), (&wanted[..], "-"));
+        let mut run: Summary = serde_json::from_str(&json()).unwrap();
+        let at = |secs| run.created_at + Duration::from_secs(secs);
+        let (now, ended) = (at(100), at(43));
+        assert_eq!(run.duration(now).map(|took| took.as_secs()), Some(99));
+        run.ended_at = Some(ended);
+        assert_eq!(run.duration(now).map(|took| took.as_secs()), Some(42));
+        run.started_at = None;
+        assert_eq!(run.duration(now), None);
     }
 
     #[derive(clap::Parser)]

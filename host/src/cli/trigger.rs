@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use clap::Subcommand;
 use serde_json::{Map, Value};
 
-use super::definition::{self, Column, Flags, note};
+use super::definition::{self, Column, Flags, Listed, note};
 use super::demands::{Demands, table};
 use super::output::or_none;
 use super::{Globals, firing};
@@ -75,6 +75,7 @@ impl Flags for Trigger {
         },
         Column { heading: "FILTER", cell: |trigger| or_none(trigger.filter().map(|f| f.0)) },
         Column { heading: "AGENT", cell: |trigger| trigger.word("agent") },
+        Column { heading: "LAST FIRED", cell: Listed::last_fired },
     ];
 
     fn table(&self, _patching: bool) -> Map<String, Value> {

@@ -25,4 +25,4 @@ pub use granted::Granted;
 pub use lifecycle::{Lifecycle, LifecycleError};
 pub use looks::{LEASE, Looks};
 pub use observers::{Observers, Queues};
-pub use webhook::{Answer, IngressError, WebhookRequest, Webhooks};
+pub use webhook::{Answer, IngressError, WebhookRequest, Webhooks, delivery_keys};

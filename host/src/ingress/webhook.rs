@@ -20,6 +20,9 @@ use crate::sandbox::{
 use crate::store::events::{self, Accepted, Delivery, Likeness, Meaning};
 use crate::store::{Store, StoreError};
 
+/// How many events of one delivery are found by its identifier.
+const EVENTS_FOUND_MAX: usize = 8;
+
 /// A request whose body has been read within its limit.
 #[derive(Clone, Debug)]
 pub struct WebhookRequest {
@@ -272,7 +275,7 @@ impl Seed<'_> {
             match identity {
                 Identity::BodyHash => meaning = Some(Meaning::Same),
                 Identity::Id(id) => {
-                    identities.push(self.hash(index, [b"id", id.as_bytes()]));
+                    identities.push(named(index, id));
                     if !self.received.proof.signed.contains(id) {
                         meaning = meaning.or(Some(Meaning::Replay(definition.replay)));
                     }
@@ -312,15 +315,33 @@ impl Seed<'_> {
         // No kind has a space.
         let kind = format!("kind {kind} ");
         Likeness {
-            hash: self.hash(index, [kind.as_bytes(), body]),
-            former: self.hash(index, [b"body", body]),
+            hash: hash(index, [kind.as_bytes(), body]),
+            former: hash(index, [b"body", body]),
             meaning,
         }
     }
+}
 
-    /// Events of one request are told apart by their place in it.
-    fn hash(&self, index: usize, parts: [&[u8]; 2]) -> [u8; 32] {
-        let hash = Sha256::new().chain_update((index as u64).to_be_bytes());
-        parts.iter().fold(hash, |hash, part| hash.chain_update(part)).finalize().into()
-    }
+/// The keys by which the first events of the delivery with this identifier are found, on any of
+/// these endpoints.
+pub fn delivery_keys<'e>(
+    endpoints: impl IntoIterator<Item = &'e Endpoint>,
+    id: &str,
+) -> Vec<String> {
+    let identities: Vec<_> = (0..EVENTS_FOUND_MAX).map(|index| named(index, id)).collect();
+    let keys = |endpoint: &'e Endpoint| {
+        identities.iter().map(|identity| events::key(endpoint.id.as_str(), identity))
+    };
+    endpoints.into_iter().flat_map(keys).collect()
+}
+
+/// What an event of a delivery is recognised by that has an identifier.
+fn named(index: usize, id: &str) -> [u8; 32] {
+    hash(index, [b"id", id.as_bytes()])
+}
+
+/// Events of one request are told apart by their place in it.
+fn hash(index: usize, parts: [&[u8]; 2]) -> [u8; 32] {
+    let hash = Sha256::new().chain_update((index as u64).to_be_bytes());
+    parts.iter().fold(hash, |hash, part| hash.chain_update(part)).finalize().into()
 }

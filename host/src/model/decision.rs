@@ -109,7 +109,8 @@ pub enum Outcome {
 }
 
 impl Outcome {
-    const ALL: [(Self, &str); 10] = [
+    /// Every outcome with its word.
+    pub const ALL: [(Self, &'static str); 10] = [
         (Self::Fired, "fired"),
         (Self::Filtered, "filtered"),
         (Self::Held, "held"),
@@ -138,7 +139,9 @@ impl FromStr for Outcome {
     type Err = String;
     fn from_str(text: &str) -> Result<Self, String> {
         let found = Self::ALL.iter().find(|(_, word)| *word == text);
-        found.map(|(outcome, _)| *outcome).ok_or_else(|| format!("`{text}` is not an outcome"))
+        found.map(|(outcome, _)| *outcome).ok_or_else(|| {
+            format!("`{text}` is not an outcome: {}", Self::ALL.map(|(_, word)| word).join(", "))
+        })
     }
 }
 

@@ -23,7 +23,7 @@ use crate::model::scope::{Reach, Scope};
 use crate::model::text::storable;
 use crate::model::time::{SKEW, Time};
 pub(super) use accept::Enter;
-pub use accept::{Accepted, Delivery, Likeness, Meaning, accept};
+pub use accept::{Accepted, Delivery, Likeness, Meaning, accept, key};
 
 /// What activation makes of an event.
 #[derive(Clone, Debug)]
@@ -73,7 +73,18 @@ pub struct EventFilter {
     pub kind: Option<Kind>,
     /// Of this endpoint, hook, observer or extension only.
     pub producer: Option<Name>,
+    /// Received at this instant or later.
+    pub since: Option<Time>,
+    /// Received before this instant.
+    pub until: Option<Time>,
+    /// With a decision like this only.
+    pub outcome: Option<Outcome>,
+    /// Recognised by one of these keys only; see [`key`].
+    pub identities: Option<Vec<String>>,
 }
+
+/// How far the clocks of several hosts are apart at most, for what is not looked at.
+const CLOCKS_APART_MAX: Duration = Duration::from_secs(60 * 60);
 
 /// How far before the present [`waiting`] is asked about, at most.
 const GRACE_MAX: Duration = Duration::from_secs(5);
@@ -169,16 +180,17 @@ const SELECT_LAST_GATHERED: &str = select_events!(
 );
 
 /// A page of them, without what they carry. An unused filter is bound as NULL; PostgreSQL has to be
-/// told the type of such a bind.
+/// told the type of such a bind. Identifiers begin with the time: what was received an hour before has
+/// a smaller one, whatever the clocks of several hosts say, and so far back they are looked at.
 macro_rules! select_page {
-    ($scope:literal, $text:literal) => {
+    ($text:literal, $number:literal, $narrow:expr) => {
         concat!(
             "\
 SELECT seq, id, workspace_id, kind, source, producer_id, producer, received_at, verified,
        activated_at, repeats, repeat_of
   FROM events
  WHERE ",
-            $scope,
+            $narrow,
             "
    AND seq < $2
    AND ($3",
@@ -187,17 +199,60 @@ SELECT seq, id, workspace_id, kind, source, producer_id, producer, received_at, 
    AND ($4",
             $text,
             " IS NULL OR producer = $4)
+   AND ($5",
+            $number,
+            " IS NULL OR received_at >= $5)
+   AND ($6",
+            $number,
+            " IS NULL OR received_at < $6)
+   AND seq >= CASE WHEN $7",
+            $text,
+            " IS NULL THEN 0
+                   ELSE coalesce((SELECT first.seq
+                                    FROM events first
+                                   WHERE first.id >= $7
+                                   ORDER BY first.id
+                                   LIMIT 1), 9223372036854775807) END
+   AND ($8",
+            $text,
+            " IS NULL
+        OR EXISTS (SELECT 1
+                     FROM decisions d
+                    WHERE d.event_id = events.id
+                      AND d.outcome = $8))
  ORDER BY seq DESC
- LIMIT $5"
+ LIMIT $10"
         )
     };
     ($scope:literal) => {
-        Sql { sqlite: select_page!($scope, ""), postgres: select_page!($scope, "::text") }
+        Sql {
+            sqlite: select_page!("", "", concat!($scope, " AND $9 IS NULL")),
+            postgres: select_page!("::text", "::bigint", concat!($scope, " AND $9::text IS NULL")),
+        }
     };
 }
 
 const SELECT_PAGE: Sql = select_page!("workspace_id = $1");
 const SELECT_PAGE_OF_ALL: Sql = select_page!("CAST($1 AS TEXT) IS NULL");
+const SELECT_PAGE_BY_IDENTITY: Sql = Sql {
+    sqlite: select_page!(
+        "",
+        "",
+        "seq IN (SELECT event_seq
+                FROM dedupe
+               WHERE identity IN (SELECT unhex(value) FROM json_each($9)))
+   AND (CAST($1 AS TEXT) IS NULL OR workspace_id = $1)"
+    ),
+    postgres: select_page!(
+        "::text",
+        "::bigint",
+        "seq IN (SELECT event_seq
+                FROM dedupe
+               WHERE identity IN (SELECT decode(value, 'hex')
+                                    FROM json_array_elements_text($9::json)))
+   AND (CAST($1 AS TEXT) IS NULL OR workspace_id = $1)"
+    ),
+};
 
 const SELECT_DECISIONS: &str = "\
 SELECT event_id AS id, trigger_id, trigger_name, outcome, reason, run_id, retry_at, at
@@ -316,9 +371,17 @@ pub async fn list(
         page.before(),
         filter.kind.as_ref().map(Kind::as_str),
         filter.producer.as_ref().map(Name::as_str),
+        filter.since,
+        filter.until,
+        filter.since.map(|since| EventId::mint(since - CLOCKS_APART_MAX, [0; 10]).to_string()),
+        filter.outcome.map(Outcome::as_str),
+        filter.identities.as_deref().map(|keys| serde_json::Value::from(keys).to_string()),
         page.fetch(),
     ];
-    let sql = reach.pick(SELECT_PAGE, SELECT_PAGE_OF_ALL);
+    let sql = match filter.identities {
+        Some(_) => SELECT_PAGE_BY_IDENTITY,
+        None => reach.pick(SELECT_PAGE, SELECT_PAGE_OF_ALL),
+    };
     let rows = store.read("list events", sql, &binds).await?;
     Page::read("events", &rows, page, read_summary)
 }

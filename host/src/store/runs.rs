@@ -1,6 +1,6 @@
 //! Runs.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use super::sql::{Bind, Reader, Row, Sql, Tx, binds};
 use super::write::WriteError;
@@ -185,6 +185,15 @@ SELECT DISTINCT owner_id
    AND workspace_id = $2",
 };
 
+const SELECT_LAST_FIRED: Sql = Sql {
+    sqlite: "\
+SELECT value AS owner_id, (SELECT max(created_at) FROM runs WHERE owner_id = value) AS at
+  FROM json_each($1)",
+    postgres: "\
+SELECT value AS owner_id, (SELECT max(created_at) FROM runs WHERE owner_id = value) AS at
+  FROM json_array_elements_text($1::json)",
+};
+
 /// A page of them. An unused filter is bound as NULL; PostgreSQL has to be told the type of such a
 /// bind. Runs are numbered as they are made: whatever the clocks of several hosts say, one that was
 /// made an hour before another has the lower number, and so far the numbers are looked at.
@@ -361,6 +370,26 @@ pub async fn owners(
     let binds = binds![serde_json::Value::from(ids).to_string(), scope.workspace_id()];
     let rows = store.read("read what led to an event", SELECT_OWNERS, &binds).await?;
     rows.iter().map(|row| Reader::new("runs", row).get("owner_id")).collect()
+}
+
+/// When each of these triggers and jobs has last fired, by the runs that are kept.
+///
+/// # Errors
+/// When the store fails.
+pub async fn last_fired(
+    store: &Store,
+    owner_ids: &[&str],
+) -> Result<HashMap<String, Time>, StoreError> {
+    let owners = serde_json::Value::from(owner_ids).to_string();
+    let rows = store.read("look for the last fires", SELECT_LAST_FIRED, &binds![owners]).await?;
+    let mut fired = HashMap::new();
+    for row in &rows {
+        let r = Reader::new("runs", row);
+        if let Some(at) = r.time_if_any("at")? {
+            fired.insert(r.get("owner_id")?, at);
+        }
+    }
+    Ok(fired)
 }
 
 /// Runs, newest first.

@@ -31,6 +31,9 @@ pub(super) struct DefinitionJson {
     updated_at: Time,
     #[serde(skip_serializing_if = "Option::is_none")]
     webhook: Option<WebhookJson>,
+    /// Of triggers and jobs, as far as their runs are kept.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    last_fired_at: Option<Time>,
     /// What is no error, and may not be meant so.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     warnings: Vec<Problem>,
@@ -63,6 +66,7 @@ impl DefinitionJson {
             created_at: stored.created_at,
             updated_at: stored.updated_at,
             webhook,
+            last_fired_at: None,
             warnings: Vec::new(),
             spec: own_words(stored.spec),
             id: stored.id,
@@ -72,6 +76,11 @@ impl DefinitionJson {
 }
 
 impl DefinitionJson {
+    /// The same, with when it last fired.
+    pub(super) fn fired(self, last_fired_at: Option<Time>) -> Self {
+        Self { last_fired_at, ..self }
+    }
+
     /// The same, with what may not be meant as it is.
     pub(super) fn with_warnings(self, warnings: &Problems) -> Self {
         Self { warnings: warnings.iter().cloned().collect(), ..self }

@@ -29,6 +29,7 @@ pub struct Listed {
     created_at: Plain,
     updated_at: Plain,
     webhook: Option<Webhook>,
+    last_fired_at: Option<Plain>,
     // Known, and not worth a line.
     #[serde(rename = "own_enabled")]
     _own_enabled: bool,
@@ -62,6 +63,11 @@ struct Webhook {
 }
 
 impl Listed {
+    /// When it last fired, of triggers and jobs.
+    pub fn last_fired(&self) -> String {
+        or_none(self.last_fired_at.as_ref())
+    }
+
     /// What it says in a field, on one line.
     pub fn word(&self, field: &str) -> String {
         self.words.get(field).map_or_else(|| NONE.to_owned(), |value| text(value).line())
@@ -126,6 +132,9 @@ pub(super) fn one(definition: &Listed) -> String {
         ("created", definition.created_at.to_string()),
         ("updated", definition.updated_at.to_string()),
     ];
+    if let Some(at) = &definition.last_fired_at {
+        lines.push(("last fired", at.to_string()));
+    }
     if let Some(Webhook { path }) = &definition.webhook {
         lines.push(("webhook", path.to_string()));
     }

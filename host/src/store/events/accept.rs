@@ -328,10 +328,7 @@ struct Keys {
 impl Keys {
     fn of(delivery: &Delivery) -> Self {
         let producer_id = producer_id(&delivery.event);
-        let key = |identity: &[u8; 32]| {
-            let hash = Sha256::new().chain_update(producer_id).chain_update(identity).finalize();
-            hex::encode(&hash[..16])
-        };
+        let key = |identity: &[u8; 32]| key(producer_id, identity);
         let kept: Vec<String> = delivery.identities.iter().map(key).collect();
         let alike: Vec<String> = match &delivery.likeness {
             Some(alike) => [&alike.hash, &alike.former].map(key).into(),
@@ -348,6 +345,12 @@ impl Keys {
     fn likeness(&self) -> Option<&str> {
         self.alike.first().map(String::as_str)
     }
+}
+
+/// By what the delivery of a producer with this identity is recognised, as hexadecimal digits.
+pub fn key(producer_id: &str, identity: &[u8; 32]) -> String {
+    let hash = Sha256::new().chain_update(producer_id).chain_update(identity).finalize();
+    hex::encode(&hash[..16])
 }
 
 fn array(keys: &[String]) -> String {
