@@ -126,6 +126,7 @@ async fn runs(walk: &mut Walk<'_>) {
     let input = json!({ "text": "more" });
     walk.step(post("runs/{id}/input"), run, Some(input), &["input.give"]).await;
     walk.step(post("runs/{id}/cancel"), run, None, &["run.cancel"]).await;
+    walk.step(post("runs/{id}/retry"), run, None, &["run.retry"]).await;
     walk.step(post("jobs/{id}/trigger"), "j", None, &["job.fire"]).await;
     let hour = Duration::from_secs(60 * 60);
     let now = Clock.now();

@@ -1,5 +1,6 @@
 //! Runs from their first attempt to their last, through the built program.
 
+mod again;
 mod hooks;
 mod retries;
 

@@ -137,6 +137,7 @@ pub fn routes() -> [Router<Arc<Api>>; 3] {
         .route("/api/v1/runs/{id}/activity", get(logs::activity))
         .route("/api/v1/runs/{id}/stream", get(stream::follow))
         .route("/api/v1/runs/{id}/cancel", post(runs::cancel))
+        .route("/api/v1/runs/{id}/retry", post(runs::retry))
         .route("/api/v1/triggers/{id}/test", post(firing::test))
         .route("/api/v1/triggers/{id}/fire", post(firing::fire))
         .route("/api/v1/classes", get(classes::list))

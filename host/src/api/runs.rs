@@ -14,7 +14,7 @@ use super::extract::Segment;
 use super::json::{InReach, InScope, Listing, Paging, ScopeJson};
 use super::owners::{self, Meant, Wanted};
 use super::parameters::{Given, Parameters, Query};
-use super::problem::Problem;
+use super::problem::{Problem, admit};
 use super::tasks::session;
 use super::waiting::{ReasonJson, WaitingJson};
 use crate::dispatch::waiting::{self, Attendance};
@@ -26,8 +26,10 @@ use crate::model::run::{Interaction, Owner, Run, RunStatus, Stages, Terms};
 use crate::model::scope::Scope;
 use crate::model::time::Time;
 use crate::store::commands::{self, Canceling, CommandFilter};
+use crate::store::firing::{self, Firing};
 use crate::store::runs::{self, RunFilter};
 use crate::store::{PageRequest, events};
+use crate::trace;
 
 #[derive(Debug)]
 pub(super) struct ListQuery {
@@ -184,6 +186,45 @@ pub(super) async fn cancel(
     };
     let run = find(&api, &id, &scope).await?;
     Ok((status, Json(shown(&api, run).await?)))
+}
+
+/// A new run that does what one did that has ended.
+pub(super) async fn retry(
+    State(api): State<Arc<Api>>,
+    Acting(store): Acting,
+    Segment(id): Segment,
+    Parameters(scope): Parameters<InScope>,
+) -> Result<(StatusCode, Json<RunJson>), Problem> {
+    let scope = scope.scope();
+    let of = find(&api, &id, &scope).await?;
+    refuse_retry(&of)?;
+    admit(&api, &scope).await?;
+    let (now, id) = (api.clock.now(), of.made.id.clone());
+    let mut run = of.made.again(api.clock.run_id(), now);
+    run.terms.traceparent = Some(trace::here(api.clock));
+    let again = run.id.clone();
+    let firing = Firing { run, command_id: api.clock.command_id(), limit: None };
+    firing::again(&store, firing, id, now).await?;
+    api.hub.notify();
+    let run = find(&api, again.as_str(), &scope).await?;
+    Ok((StatusCode::CREATED, Json(shown(&api, run).await?)))
+}
+
+/// Why a run cannot be done once more, if it cannot.
+fn refuse_retry(run: &Run) -> Result<(), Problem> {
+    let conflict = |code, title| Err(Problem::new(StatusCode::CONFLICT, code, title));
+    match (&run.made.owner, &run.made.task) {
+        _ if !run.status.is_terminal() => {
+            conflict("run_not_ended", "the run has not ended: cancel it first, or wait")
+        }
+        (Owner::Task { .. }, _) => {
+            conflict("run_of_task", "the run is a task's: tell the task more, or make another")
+        }
+        (_, Some(_)) => {
+            conflict("run_delegated", "the run was handed over to a task: fire its job again")
+        }
+        _ => Ok(()),
+    }
 }
 
 async fn find(api: &Api, id: &str, scope: &Scope) -> Result<Run, Problem> {

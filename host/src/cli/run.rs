@@ -44,6 +44,11 @@ pub enum Command {
         /// The run.
         id: Short<RunId>,
     },
+    /// Have what a run did done once more, by a run of its own; it has to have ended.
+    Retry {
+        /// The run.
+        id: Short<RunId>,
+    },
     /// Tell a run more, while it works or afterwards.
     Input {
         /// The run.
@@ -164,6 +169,7 @@ pub async fn run(globals: &Globals, command: Command) -> anyhow::Result<ExitCode
         Command::Show { id } => show(&client, &id.whole(&client).await?, globals.json).await,
         Command::Logs(which) => log(&client, which, globals.json).await,
         Command::Cancel { id } => cancel(&client, &id.whole(&client).await?, globals.json).await,
+        Command::Retry { id } => retry(&client, &id.whole(&client).await?, globals.json).await,
         Command::Input { id, said } => {
             let id = id.whole(&client).await?;
             task::give(&client, &["runs", id.as_str(), "input"], &said, globals.json).await
@@ -229,6 +235,17 @@ async fn cancel(client: &Client, id: &RunId, json: bool) -> anyhow::Result<ExitC
         true => format!("{id} {}\n", word(run.status.as_str())),
         false => format!("{id} is {}, and was asked to stop\n", word(run.status.as_str())),
     })?;
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn retry(client: &Client, id: &RunId, json: bool) -> anyhow::Result<ExitCode> {
+    let answer = client.post(&["runs", id.as_str(), "retry"]).await?;
+    if json {
+        answer.print()?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    let run: Summary = answer.read()?;
+    output::print(&format!("{} {}\n", run.id, word(run.status.as_str())))?;
     Ok(ExitCode::SUCCESS)
 }
 

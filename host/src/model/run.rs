@@ -266,6 +266,18 @@ pub struct NewRun {
     pub created_at: Time,
 }
 
+impl NewRun {
+    /// One that is to do the same once more, beginning now. It belongs to no event and to no slot:
+    /// each of those has led to a run already.
+    pub fn again(self, id: RunId, now: Time) -> Self {
+        let mut causes = self.causes;
+        causes.extend(self.event_id.map(String::from));
+        causes.push(self.id.into());
+        let terms = Terms { scheduled_at: None, expires_at: None, ..self.terms };
+        Self { id, event_id: None, fire: None, causes, terms, created_at: now, ..self }
+    }
+}
+
 /// How a run is to be carried out: by whom, under which restrictions, and with what beside the
 /// prompt. All of it goes to the worker.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]

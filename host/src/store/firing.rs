@@ -15,7 +15,7 @@ use crate::metrics::Fact;
 use crate::model::audit::Author;
 use crate::model::decision::Verdict;
 use crate::model::definition::{DEFERRED_MAX, FireLimit, Over, Point};
-use crate::model::id::{CommandId, NoticeId};
+use crate::model::id::{CommandId, NoticeId, RunId};
 use crate::model::run::NewRun;
 use crate::model::time::Time;
 
@@ -114,6 +114,34 @@ impl Firing {
         runs::insert(tx, &self.run).await?;
         let first = First { id: &self.command_id, run: &self.run, after: None };
         commands::insert_all(tx, &[first]).await
+    }
+}
+
+/// Makes a run that does once more what the run `of` did. No limit is asked: that one has been
+/// let through.
+///
+/// # Errors
+/// When the store fails; then there is no run.
+pub async fn again(store: &Store, firing: Firing, of: RunId, now: Time) -> Result<(), StoreError> {
+    store.write(Again { firing, of, now, author: store.author() }).await
+}
+
+struct Again {
+    firing: Firing,
+    of: RunId,
+    now: Time,
+    author: Arc<Author>,
+}
+
+impl Write for Again {
+    type Output = ();
+    const DOING: &'static str = "retry a run";
+
+    async fn apply(&self, tx: &mut Tx<'_>) -> Result<(), WriteError> {
+        self.firing.insert(tx).await?;
+        let NewRun { id, scope, .. } = &self.firing.run;
+        let deed = Deed::new("run.retry", "run", scope.workspace_id(), self.now);
+        deed.on(self.of.as_str()).with(json!({ "run_id": id })).record(tx, &self.author).await
     }
 }
 
