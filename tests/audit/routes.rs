@@ -110,6 +110,10 @@ async fn definitions(walk: &mut Walk<'_>) {
                 let wanted = if enables { "definition.enable" } else { "definition.disable" };
                 walk.step(post(verb), "x", None, &[wanted]).await;
                 walk.step(post(verb), "x", None, &[]).await;
+                if enables && plural == "extensions" {
+                    let poll = post("extensions/{id}/poll");
+                    walk.step(poll, "x", None, &["extension.poll"]).await;
+                }
             }
         }
         walk.step((Method::DELETE, &one), "x", None, &["definition.delete"]).await;

@@ -26,6 +26,24 @@ async fn poll(folder: &Folder, host: &Host, before: &Value) -> Value {
     worked(host, NEWS, before).await
 }
 
+async fn an_extension_polls_when_it_is_told_to(database: Database) {
+    let feed = Feed::start(&["one"]).await;
+    let folder = Folder::new(database, &feed.extension("")).await.with_clock();
+    let host = folder.serve().await;
+    let first = worked(&host, NEWS, &Value::Null).await;
+    feed.add("two");
+    let answer = host.post(&format!("{NEWS}/poll")).await;
+    assert_eq!((answer.status, &answer.json()["last_at"]), (202, &first["last_at"]), "{answer:?}");
+    // Whoever looks after extensions looks every five seconds.
+    folder.advance(Duration::from_secs(6));
+    let second = worked(&host, NEWS, &first).await;
+    assert_eq!(items(&host).await, ["one", "two"]);
+    assert_eq!(instant(&second["next_at"]) - instant(&second["last_at"]), 300_000, "{second}");
+    assert_eq!(host.post("extensions/none/poll").await.status, 404);
+    assert_eq!(host.post(&format!("{NEWS}/disable")).await.status, 200);
+    assert_eq!(host.post(&format!("{NEWS}/poll")).await.problem(409), "disabled");
+}
+
 async fn a_feeds_items_are_events_once_each(database: Database) {
     let feed = Feed::start(&["one", "two"]).await;
     let folder = Folder::new(database, &feed.extension("")).await.with_clock();
@@ -136,6 +154,7 @@ on_both_databases!(
     a_poll_that_is_killed_is_made_again,
     a_poll_that_stops_with_its_host_is_made_by_the_next,
     a_feed_that_fails_is_asked_less_often,
+    an_extension_polls_when_it_is_told_to,
 );
 
 #[tokio::test]

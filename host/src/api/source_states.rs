@@ -5,11 +5,13 @@
 use std::sync::Arc;
 
 use axum::extract::{Extension, State};
-use axum::routing::get;
+use axum::http::StatusCode;
+use axum::routing::{get, post};
 use axum::{Json, Router};
 use serde::Serialize;
 
 use super::Api;
+use super::author::Acting;
 use super::extract::Segment;
 use super::json::{InScope, ScopeJson};
 use super::parameters::Parameters;
@@ -25,7 +27,9 @@ pub(super) fn routes() -> Router<Arc<Api>> {
         let path = format!("/api/v1/{}/{{id}}/state", kind.plural());
         Router::new().route(&path, get(show)).layer(Extension(kind))
     };
-    of_kind(DefinitionKind::Observer).merge(of_kind(DefinitionKind::Extension))
+    of_kind(DefinitionKind::Observer)
+        .merge(of_kind(DefinitionKind::Extension))
+        .route("/api/v1/extensions/{id}/poll", post(poll))
 }
 
 #[derive(Debug, Serialize)]
@@ -55,6 +59,25 @@ async fn show(
     let definition = found.ok_or_else(|| Problem::not_found(kind.as_str()))?;
     let state = source_states::find(&api.store, &definition.id).await?;
     Ok(Json(SourceStateJson::new(&definition, state)))
+}
+
+/// Has an extension poll now; that is up to the replica that looks first.
+async fn poll(
+    State(api): State<Arc<Api>>,
+    Acting(store): Acting,
+    Segment(id): Segment,
+    Parameters(scope): Parameters<InScope>,
+) -> Result<(StatusCode, Json<SourceStateJson>), Problem> {
+    let kind = DefinitionKind::Extension;
+    let found = definitions::find(&api.store, kind, &scope.scope(), &id).await?;
+    let definition = found.ok_or_else(|| Problem::not_found(kind.as_str()))?;
+    if !definition.is_enabled() {
+        let title = "the extension is switched off";
+        return Err(Problem::new(StatusCode::CONFLICT, "disabled", title));
+    }
+    source_states::hasten(&store, &definition, api.clock.now()).await?;
+    let state = source_states::find(&api.store, &definition.id).await?;
+    Ok((StatusCode::ACCEPTED, Json(SourceStateJson::new(&definition, state))))
 }
 
 impl SourceStateJson {

@@ -1,10 +1,49 @@
 //! `hillock extension`: components that poll something outside.
 
+use std::process::ExitCode;
+
+use clap::Subcommand;
 use serde_json::{Map, Value};
 
+use super::client::Client;
 use super::definition::{Column, Flags, note};
+use super::{Globals, output, short, source};
 use crate::model::definition::DefinitionKind;
 use crate::model::name::Name;
+
+/// Its subcommands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// What every source has.
+    #[command(flatten)]
+    Source(source::Command<Extension>),
+    /// Have an extension poll within a few seconds, whenever it is due.
+    Poll {
+        /// Its name or its identifier.
+        name: Name,
+    },
+}
+
+/// Does what was asked.
+///
+/// # Errors
+/// When the host does not answer, or refuses.
+pub async fn run(globals: &Globals, command: Command) -> anyhow::Result<ExitCode> {
+    let name = match command {
+        Command::Source(command) => return source::run(globals, command).await,
+        Command::Poll { name } => name,
+    };
+    let client = Client::open(globals)?;
+    let name = short::name(&client, &name).await?;
+    let answer = client.post(&[Extension::KIND.plural(), name.as_str(), "poll"]).await?;
+    if globals.json {
+        answer.print()?;
+    } else {
+        let say = format!("hillock extension state {name}");
+        output::print(&format!("{name} polls now; `{say}` says how that went\n"))?;
+    }
+    Ok(ExitCode::SUCCESS)
+}
 
 /// The flags of an extension.
 #[derive(Debug, clap::Args)]

@@ -135,7 +135,7 @@ pub enum Command {
     Observer(source::Command<observer::Observer>),
     /// Say which components poll something outside.
     #[command(subcommand)]
-    Extension(source::Command<extension::Extension>),
+    Extension(extension::Command),
     /// Try schedules out.
     #[command(subcommand)]
     Schedule(schedule::Command),
@@ -188,7 +188,7 @@ pub async fn main(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Agent(command) => definition::basics(&globals, command).await,
         Command::Hook(command) => definition::run(&globals, command).await,
         Command::Observer(command) => source::run(&globals, command).await,
-        Command::Extension(command) => source::run(&globals, command).await,
+        Command::Extension(command) => extension::run(&globals, command).await,
         Command::Schedule(command) => schedule::run(&globals, &command),
         Command::Template(command) => template::run(&globals, command).await,
         Command::Filter(command) => filter::run(&globals, command).await,
@@ -298,6 +298,9 @@ mod tests {
             ("hillock hook create h --point run.failed --component c".to_owned(), true),
             ("hillock hook create h --point run.lost --component c".to_owned(), false),
             ("hillock observer disable o --json".to_owned(), true),
+            ("hillock observer poll o".to_owned(), false),
+            ("hillock extension poll news --json".to_owned(), true),
+            ("hillock extension state news".to_owned(), true),
             ("hillock agent delete a".to_owned(), true),
             ("hillock agent disable a".to_owned(), false),
             ("hillock config reload --json".to_owned(), true),

@@ -9,13 +9,17 @@
 //! what goes on with the old definition at that moment is dropped.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use serde_json::Value;
 
+use super::audit::Deed;
+use super::definitions::Stored;
 use super::events::{Accepted, Delivery, Enter};
 use super::sql::{Reader, Row, Sql, Tx, binds};
 use super::write::{Write, WriteError};
 use super::{Store, StoreError};
+use crate::model::audit::Author;
 use crate::model::time::Time;
 
 /// What one observer or extension remembers, and how it fares.
@@ -128,6 +132,21 @@ UPDATE source_states
  WHERE definition_id = $1
    AND revision = $2";
 
+// One that is due already keeps its turn.
+const HASTEN: &str = "\
+UPDATE source_states
+   SET next_at = $2, set_at = $2
+ WHERE definition_id = $1
+   AND next_at > $2";
+
+/// Makes a definition due now that looks by itself.
+///
+/// # Errors
+/// When the store fails.
+pub async fn hasten(store: &Store, definition: &Stored, now: Time) -> Result<(), StoreError> {
+    store.write(Hasten { definition: definition.clone(), now, author: store.author() }).await
+}
+
 /// Makes these definitions, each of which looks by itself, due at once where they are new or have
 /// changed.
 ///
@@ -213,6 +232,24 @@ impl Write for Follow {
         tx.execute(BEGIN, &binds).await?;
         tx.execute(FOLLOW, &binds).await?;
         Ok(())
+    }
+}
+
+struct Hasten {
+    definition: Stored,
+    now: Time,
+    author: Arc<Author>,
+}
+
+impl Write for Hasten {
+    type Output = ();
+    const DOING: &'static str = "make a source due";
+
+    async fn apply(&self, tx: &mut Tx<'_>) -> Result<(), WriteError> {
+        let Stored { id, kind, scope, name, .. } = &self.definition;
+        tx.execute(HASTEN, &binds![id.as_str(), self.now]).await?;
+        let deed = Deed::new("extension.poll", kind.as_str(), scope.workspace_id(), self.now);
+        deed.on(id).named(name).record(tx, &self.author).await
     }
 }
 
