@@ -155,13 +155,14 @@ impl Host {
         self.watch(Arc::new(network), &sandbox, &catalog, &slot, clock);
         let controllers = self.drive(&activator, &hub, &gate, replica, metrics.clone(), clock);
         self.look_after(lifecycle, &activator, &hub, &limits, tray, clock);
-        let webhooks = Webhooks::new(store.clone(), sandbox, clock, catalog.clone(), slot);
+        let webhooks = Webhooks::new(store.clone(), sandbox, clock, catalog.clone(), slot.clone());
         let api = Api {
             store: store.clone(),
             webhooks: webhooks.map_err(anyhow::Error::msg)?,
             hub: hub.clone(),
             polls: Polls::new(clock, self.links.clone(), self.stop.clone()),
             links: self.links.clone(),
+            inbox: slot,
             activator: Arc::clone(&activator),
             gate: gate.clone(),
             caps,

@@ -10,6 +10,7 @@ mod hooks;
 mod limits;
 mod neighbours;
 mod patience;
+mod replay;
 mod trials;
 
 use std::path::Path;

@@ -15,6 +15,7 @@ use crate::harness::database::Database;
 use crate::harness::host::Host;
 use crate::harness::on_both_databases;
 use crate::harness::routes::{Route, routes};
+use crate::harness::senders::Delivery;
 
 on_both_databases!(every_route_leaves_its_rows);
 
@@ -59,6 +60,7 @@ async fn every_route_leaves_its_rows(database: Database) {
     let (_folder, host) = serve(database).await;
     let mut walk = Walk { host: &host, tried: BTreeSet::new() };
     definitions(&mut walk).await;
+    events(&mut walk).await;
     runs(&mut walk).await;
     tasks(&mut walk).await;
     commands(&mut walk).await;
@@ -118,6 +120,12 @@ async fn definitions(walk: &mut Walk<'_>) {
         }
         walk.step((Method::DELETE, &one), "x", None, &["definition.delete"]).await;
     }
+}
+
+async fn events(walk: &mut Walk<'_>) {
+    let delivery = Delivery::new(&[], b"{}");
+    let event = walk.host.deliver("open", delivery).await.event_id(202);
+    walk.step(post("events/{id}/replay"), &event, None, &["event.replay"]).await;
 }
 
 async fn runs(walk: &mut Walk<'_>) {

@@ -5,22 +5,26 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::State;
+use axum::http::StatusCode;
 use serde::Serialize;
 use serde_json::Value;
 
 use super::Api;
+use super::author::Acting;
 use super::extract::Segment;
 use super::json::{InReach, InScope, Listing, Paging, ScopeJson};
 use super::parameters::{Given, Parameters, Query};
-use super::problem::Problem;
+use super::problem::{Problem, admit};
 use crate::ingress::delivery_keys;
 use crate::model::decision::{Decision, Outcome};
 use crate::model::definition::Endpoint;
-use crate::model::envelope::{Arrival, Envelope, Producer, Source, Verified, Way};
+use crate::model::envelope::{Arrival, Envelope, Event, Producer, Source, Verified, Way};
 use crate::model::id::{EventId, RunId, TriggerId};
 use crate::model::name::{Kind, Name};
+use crate::model::scope::Scope;
 use crate::model::time::Time;
 use crate::store::events::{self, EventFilter, EventSummary};
+use crate::trace;
 
 #[derive(Debug)]
 pub(super) struct ListQuery {
@@ -118,18 +122,43 @@ pub(super) async fn show(
     Segment(id): Segment,
     Parameters(scope): Parameters<InScope>,
 ) -> Result<Json<EventJson>, Problem> {
+    Ok(Json(shown(&api, &scope.scope(), &id).await?))
+}
+
+/// A new event that brings what one brought that is kept, for the triggers there are today.
+pub(super) async fn replay(
+    State(api): State<Arc<Api>>,
+    Acting(store): Acting,
+    Segment(id): Segment,
+    Parameters(scope): Parameters<InScope>,
+) -> Result<(StatusCode, Json<EventJson>), Problem> {
+    let scope = scope.scope();
+    let (_, event) = find(&api, &scope, &id).await?;
+    admit(&api, &scope).await?;
+    let (now, traceparent) = (api.clock.now(), trace::here(api.clock).to_string());
+    let again = Arc::new(event.again(api.clock.event_id(), now, Some(traceparent)));
+    events::replay(&store, Arc::clone(&again), event.id, now).await?;
+    let id = again.id.clone();
+    api.inbox.put(again);
+    Ok((StatusCode::CREATED, Json(shown(&api, &scope, id.as_str()).await?)))
+}
+
+async fn find(api: &Api, scope: &Scope, id: &str) -> Result<(EventSummary, Event), Problem> {
     let missing = || Problem::not_found("event");
     let id: EventId = id.parse().map_err(|_| missing())?;
-    let found = events::find(&api.store, &scope.scope(), &id).await?;
-    let not_kept = || Problem::not_kept("event", id.minted_at(), api.clock.now());
-    let (summary, event) = found.ok_or_else(not_kept)?;
-    let decisions = events::decisions(&api.store, &id).await?;
+    let found = events::find(&api.store, scope, &id).await?;
+    found.ok_or_else(|| Problem::not_kept("event", id.minted_at(), api.clock.now()))
+}
+
+async fn shown(api: &Api, scope: &Scope, id: &str) -> Result<EventJson, Problem> {
+    let (summary, event) = find(api, scope, id).await?;
+    let decisions = events::decisions(&api.store, &event.id).await?;
     let envelope = Envelope::open(Arc::new(event)).map(|envelope| envelope.to_json());
-    Ok(Json(EventJson {
+    Ok(EventJson {
         summary: SummaryJson::of(summary, &decisions),
         envelope: envelope.unwrap_or_default(),
         decisions: decisions.into_iter().map(DecisionJson::from).collect(),
-    }))
+    })
 }
 
 impl SummaryJson {

@@ -62,6 +62,7 @@ use crate::dispatch::limits::Limits;
 use crate::dispatch::poll::Polls;
 use crate::dispatch::protocol;
 use crate::ingress::Webhooks;
+use crate::ingress::inbox::Slot;
 use crate::metrics::Metrics;
 use crate::schedule::Gate;
 use crate::store::Store;
@@ -82,6 +83,8 @@ pub struct Api {
     pub polls: Polls,
     /// Counts the workers' connections, until each has said its last word to the store.
     pub links: TaskTracker,
+    /// Where events go that are in the store.
+    pub inbox: Slot,
     /// What tries triggers, and fires them by hand.
     pub activator: Arc<Activator>,
     /// What jobs pass before they fire.
@@ -130,6 +133,7 @@ pub fn routes() -> [Router<Arc<Api>>; 3] {
         .route("/api/v1/events", get(events::list))
         .route("/api/v1/events/{id}", get(events::show))
         .route("/api/v1/events/{id}/explain", get(explain::explain))
+        .route("/api/v1/events/{id}/replay", post(events::replay))
         .route("/api/v1/runs", get(runs::list))
         .route("/api/v1/runs/{id}", get(runs::show))
         .route("/api/v1/runs/{id}/logs", get(logs::logs))

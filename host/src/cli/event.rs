@@ -36,6 +36,11 @@ pub enum Command {
         /// The event.
         id: Short<EventId>,
     },
+    /// Have an event come in once more, as a new one, for the triggers there are now.
+    Replay {
+        /// The event.
+        id: Short<EventId>,
+    },
 }
 
 /// Which events.
@@ -103,6 +108,18 @@ pub async fn run(globals: &Globals, command: Command) -> anyhow::Result<ExitCode
                 answer.print()?;
             } else {
                 output::print(&answer.read::<Explanation>()?.text())?;
+            }
+            Ok(ExitCode::SUCCESS)
+        }
+        Command::Replay { id } => {
+            let id = id.whole(&client).await?;
+            let answer = client.post(&["events", id.as_str(), "replay"]).await?;
+            if globals.json {
+                answer.print()?;
+            } else {
+                let id = answer.read::<Summary>()?.id;
+                let say = format!("hillock event explain {id}");
+                output::print(&format!("{id}; `{say}` says what became of it\n"))?;
             }
             Ok(ExitCode::SUCCESS)
         }

@@ -166,6 +166,13 @@ impl Event {
     /// and not activated.
     pub const DEPTH_MAX: u32 = 8;
 
+    /// One that brings the same once more, and is caused by it.
+    pub fn again(&self, id: EventId, now: Time, traceparent: Option<String>) -> Self {
+        let mut again = Self { id, received_at: now, traceparent, ..self.clone() };
+        again.causes.push(self.id.to_string());
+        again
+    }
+
     /// The endpoint, for webhooks.
     pub fn endpoint(&self) -> Option<&Arrival> {
         match &self.way {

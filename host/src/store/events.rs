@@ -1,6 +1,7 @@
 //! The inbox: events, what they are recognised by, and what the triggers decided.
 
 mod accept;
+mod replay;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
@@ -24,6 +25,7 @@ use crate::model::text::storable;
 use crate::model::time::{SKEW, Time};
 pub(super) use accept::Enter;
 pub use accept::{Accepted, Delivery, Likeness, Meaning, accept, key};
+pub use replay::replay;
 
 /// What activation makes of an event.
 #[derive(Clone, Debug)]
