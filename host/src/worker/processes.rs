@@ -41,11 +41,12 @@ pub(super) fn children_of(parent: Pid) -> Vec<Pid> {
         .collect()
 }
 
-/// Whether this variable stands in a process's environment; not when that cannot be read.
-pub(super) fn was_given(pid: Pid, variable: &str) -> bool {
+/// Whether these variables stand in a process's environment; not when that cannot be read.
+pub(super) fn was_given(pid: Pid, variables: &[String]) -> bool {
     let path = PathBuf::from(format!("/proc/{pid}/environ"));
     let given = fs::read(path).unwrap_or_default();
-    given.split(|&byte| byte == 0).any(|one| one == variable.as_bytes())
+    let given: Vec<&[u8]> = given.split(|&byte| byte == 0).collect();
+    variables.iter().all(|variable| given.contains(&variable.as_bytes()))
 }
 
 /// This start of the machine; numbers of another say nothing.

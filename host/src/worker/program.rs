@@ -114,7 +114,7 @@ pub(super) async fn run(task: Task, wish: watch::Receiver<Wish>, outlet: &Outlet
     };
     // The context stays until the end.
     let Task { program, is_apart, order, patience, mouth, register, context: _context, .. } = task;
-    let _noted = register.note(body.group.id(), &order.held.command_id);
+    let _noted = register.note(body.group.id(), &order.held.command_id, order.dispatch);
     outlet.tell(News::Started).await;
     let child = &mut body.child;
     let (stdin, stdout, stderr) = (child.stdin.take(), child.stdout.take(), child.stderr.take());

@@ -3,11 +3,13 @@
 //! successor. Their keepers do so, too, and sooner; this is for what escaped them.
 //!
 //! A line is added when a program begins and when it has ended. The file is locked by the worker that
-//! writes to it; another one with the same folder has none.
+//! writes to it; another one with the same folder has none. A program is known by its command and by
+//! which handing out of that it is: another worker of this machine may have the command by now.
 
 use std::collections::HashMap;
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read as _, Seek as _, Write as _};
+use std::iter;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -44,6 +46,8 @@ struct Entry {
     pid: i32,
     started: u64,
     command: String,
+    /// How often the command had been handed out; earlier versions did not note it.
+    dispatch: Option<String>,
 }
 
 /// A program that is noted for as long as this lives.
@@ -75,9 +79,10 @@ impl Register {
     }
 
     /// Notes a program that has just begun.
-    pub(super) fn note(self: &Arc<Self>, pid: i32, command: &CommandId) -> Noted {
+    pub(super) fn note(self: &Arc<Self>, pid: i32, command: &CommandId, dispatch: u32) -> Noted {
         let started = processes::find(Pid::from_raw(pid)).map_or(0, |process| process.started);
-        let entry = Entry { pid, started, command: command.to_string() };
+        let (command, dispatch) = (command.to_string(), Some(dispatch.to_string()));
+        let entry = Entry { pid, started, command, dispatch };
         self.change(|state| {
             let line = entry.line();
             state.running.insert(pid, entry);
@@ -122,7 +127,9 @@ impl State {
 
 impl Entry {
     fn line(&self) -> String {
-        format!("begun {} {} {}\n", self.pid, self.started, self.command)
+        let Self { pid, started, command, dispatch } = self;
+        let dispatch = dispatch.as_ref().map(|dispatch| format!(" {dispatch}"));
+        format!("begun {pid} {started} {command}{}\n", dispatch.unwrap_or_default())
     }
 
     /// Whether a process is this program, or belongs to it.
@@ -131,12 +138,14 @@ impl Entry {
         let is_leader = process.pid.as_raw() == self.pid && process.started == self.started;
         let in_session = process.session.as_raw() == self.pid
             && leader().is_none_or(|leader| leader.started == self.started);
-        is_leader || in_session || processes::was_given(process.pid, &self.mark())
+        is_leader || in_session || processes::was_given(process.pid, &self.marks())
     }
 
     /// What its environment, and that of all it starts, says.
-    fn mark(&self) -> String {
-        format!("HILLOCK_COMMAND_ID={}", self.command)
+    fn marks(&self) -> Vec<String> {
+        let command = format!("HILLOCK_COMMAND_ID={}", self.command);
+        let dispatch = self.dispatch.as_ref().map(|n| format!("HILLOCK_DISPATCH={n}"));
+        iter::once(command).chain(dispatch).collect()
     }
 }
 
@@ -159,9 +168,11 @@ fn left(text: &str, boot: &str) -> Vec<Entry> {
     let mut running = HashMap::new();
     for line in lines {
         match line.split(' ').collect::<Vec<_>>()[..] {
-            ["begun", pid, started, command] => {
+            ["begun", pid, started, command, ref dispatch @ ..] => {
                 let (Ok(pid), Ok(started)) = (pid.parse(), started.parse()) else { continue };
-                running.insert(pid, Entry { pid, started, command: command.to_owned() });
+                let dispatch = dispatch.first().map(|&dispatch| dispatch.to_owned());
+                let command = command.to_owned();
+                running.insert(pid, Entry { pid, started, command, dispatch });
             }
             ["ended", pid] => {
                 let _ = pid.parse().map(|pid: i32| running.remove(&pid));
@@ -222,9 +233,12 @@ mod tests {
 
     #[test]
     fn what_ran_is_read_from_its_lines() {
-        let text = "boot b\nbegun 7 70 cmd_a\nbegun 8 80 cmd_b\nnonsense\nended 7\nbegun 9";
-        let wanted = Entry { pid: 8, started: 80, command: "cmd_b".to_owned() };
-        assert_eq!(left(text, "b"), [wanted]);
+        let text = "boot b\nbegun 7 70 cmd_a 1\nbegun 8 80 cmd_b 2\nnonsense\nended 7\nbegun 9";
+        let (command, dispatch) = ("cmd_b".to_owned(), Some("2".to_owned()));
+        let wanted = Entry { pid: 8, started: 80, command, dispatch };
+        assert_eq!(left(text, "b"), std::slice::from_ref(&wanted));
+        let earlier = "boot b\nbegun 8 80 cmd_b\n";
+        assert_eq!(left(earlier, "b"), [Entry { dispatch: None, ..wanted }]);
         assert_eq!(left(text, "another"), []);
         assert_eq!(left("", "b"), []);
     }
@@ -232,17 +246,20 @@ mod tests {
     #[tokio::test]
     async fn what_a_killed_worker_left_is_ended_and_nobody_else() {
         let folder = tempfile::tempdir().unwrap();
-        let start = |id: &CommandId| {
+        let start = |id: &CommandId, dispatch: u32| {
             let mut sleep = Command::new("sleep");
-            sleep.arg("600").env("HILLOCK_COMMAND_ID", id.to_string()).spawn().unwrap()
+            sleep.arg("600").env("HILLOCK_COMMAND_ID", id.to_string());
+            sleep.env("HILLOCK_DISPATCH", dispatch.to_string()).spawn().unwrap()
         };
-        let (mut noted, mut escaped, mut other) =
-            (start(&command(1)), start(&command(2)), start(&command(3)));
+        let (mut noted, mut escaped, other) =
+            (start(&command(1), 1), start(&command(2), 1), start(&command(3), 1));
+        // Another worker's, which has the command since.
+        let successor = start(&command(2), 2);
         let register = Arc::new(Register::open(folder.path()).await);
-        let first = register.note(noted.id().try_into().unwrap(), &command(1));
+        let first = register.note(noted.id().try_into().unwrap(), &command(1), 1);
         // Of this one only its command is known.
-        let second = register.note(i32::MAX, &command(2));
-        drop(register.note(other.id().try_into().unwrap(), &command(3)));
+        let second = register.note(i32::MAX, &command(2), 1);
+        drop(register.note(other.id().try_into().unwrap(), &command(3), 1));
         // As a kill does: nothing is taken back.
         std::mem::forget((first, second));
         let second = Register::open(folder.path()).await;
@@ -253,8 +270,10 @@ mod tests {
         for ended in [&mut noted, &mut escaped] {
             assert!(!ended.wait().unwrap().success());
         }
-        assert!(other.try_wait().unwrap().is_none());
-        other.kill().unwrap();
-        other.wait().unwrap();
+        for mut left_alone in [other, successor] {
+            assert!(left_alone.try_wait().unwrap().is_none());
+            left_alone.kill().unwrap();
+            left_alone.wait().unwrap();
+        }
     }
 }
