@@ -8,6 +8,7 @@ mod doctor;
 mod errors;
 mod filter;
 mod firing;
+mod help;
 mod listings;
 mod schedule;
 mod short;

@@ -62,7 +62,7 @@ async fn a_delivery_is_counted_all_the_way(database: Database) {
              {method=\"POST\",route=\"/webhooks/{last}\",status=\"2xx\"}",
             3.0,
         ),
-        ("hillock_store_operation_duration_seconds_count{operation=\"accept an event\"}", 3.0),
+        ("hillock_store_operation_duration_seconds_count{operation=\"accept_events\"}", 3.0),
         ("hillock_store_up", 1.0),
     ]);
     assert!(scrape.value("hillock_plugin_fuel_total{world=\"filter\"}") > Some(0.0), "{scrape:?}");

@@ -11,22 +11,22 @@ use crate::model::name::Name;
 /// The flags of an agent.
 #[derive(Debug, clap::Args)]
 pub struct Agent {
-    /// How many commands of one execution class are out at once.
+    /// Limit how many commands of one execution class run at once.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     concurrency: Option<u32>,
-    /// How many commands of a lane are out at once. May be given several times.
+    /// Limit how many commands of a lane run at once. Repeatable.
     #[arg(long = "lane", value_name = "NAME=N", value_parser = lane)]
     lanes: Vec<(Name, u32)>,
-    /// The restrictions of its work, as JSON: `{"security":"deny"}`.
+    /// Restrictions on the agent's programs, as JSON: `{"security":"deny"}`.
     #[arg(long, value_name = "JSON", value_parser = table)]
     policy: Option<Value>,
-    /// More of them for prompts with a sender's words outside of a fence, as JSON.
+    /// Further restrictions for prompts that hold sender content outside a fence, as JSON.
     #[arg(long, value_name = "JSON", value_parser = table)]
     policy_untrusted: Option<Value>,
-    /// What becomes of its work when a worker is lost: requeue or fail.
+    /// What happens to a run whose worker is lost: requeue or fail.
     #[arg(long, value_name = "ANSWER")]
     on_lost: Option<OnLost>,
-    /// How long its work waits for a worker.
+    /// How long a run waits for a worker before it expires, such as 1h.
     #[arg(long, value_name = "DURATION")]
     queue_timeout: Option<String>,
 }

@@ -16,32 +16,32 @@ use crate::model::time::Time;
 /// Its subcommands.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// List what was done, the latest first.
+    /// List audit rows, newest first.
     List(List),
-    /// Print all that was done as lines of JSON, the oldest first.
+    /// Export audit rows as JSON lines, oldest first.
     Export(Filter),
 }
 
 /// Which rows.
 #[derive(Debug, clap::Args, Serialize)]
 pub struct Filter {
-    /// Only what this actor did: its identifier, or key, worker, controller, config or host.
+    /// Filter by actor: an identifier, or key, worker, controller, config or host.
     #[arg(long, value_name = "ACTOR")]
     #[serde(skip_serializing_if = "Option::is_none")]
     actor: Option<String>,
-    /// Only this action, such as task.create, or all such as task.*
+    /// Filter by action: one such as task.create, or all such as task.*
     #[arg(long, value_name = "ACTION")]
     #[serde(skip_serializing_if = "Option::is_none")]
     action: Option<String>,
-    /// Only what was done to this: its identifier, name or kind.
+    /// Filter by object: its identifier, name or kind.
     #[arg(long, value_name = "OBJECT")]
     #[serde(skip_serializing_if = "Option::is_none")]
     object: Option<String>,
-    /// Not before this instant.
+    /// Show rows from this time on.
     #[arg(long, value_name = "TIME")]
     #[serde(skip_serializing_if = "Option::is_none")]
     since: Option<Time>,
-    /// Only before this instant.
+    /// Show rows before this time.
     #[arg(long, value_name = "TIME")]
     #[serde(skip_serializing_if = "Option::is_none")]
     until: Option<Time>,

@@ -28,7 +28,7 @@ pub(super) const ELSEWHERE: &str = "not in it: hillock.toml and automations.d, t
 pub struct Args {
     /// The file to write.
     file: PathBuf,
-    /// Replace the file if there is one.
+    /// Overwrite the file if it exists.
     #[arg(long)]
     force: bool,
 }

@@ -22,28 +22,28 @@ use crate::model::time::Time;
 /// Its subcommands.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// List commands, the newest first.
+    /// List commands, newest first.
     List(List),
-    /// Show a command, and what it waits for.
+    /// Show a command and why it waits.
     Show {
-        /// The command.
+        /// The command's identifier.
         id: Short<CommandId>,
     },
-    /// Let a command out that waits for approval.
+    /// Approve a command that waits for approval.
     ///
-    /// Where its policy asks once, this answers for all that ask the same of the agent.
+    /// If its policy asks once, this also approves later commands that ask for the same.
     Approve {
-        /// The command.
+        /// The command's identifier.
         id: Short<CommandId>,
     },
-    /// Refuse a command that waits for approval: its run is canceled.
+    /// Reject a command that waits for approval, and cancel its run.
     Deny {
-        /// The command.
+        /// The command's identifier.
         id: Short<CommandId>,
     },
-    /// Call a command off, and its run with it.
+    /// Cancel a command and its run.
     Cancel {
-        /// The command.
+        /// The command's identifier.
         id: Short<CommandId>,
     },
 }
@@ -51,27 +51,27 @@ pub enum Command {
 /// Which commands.
 #[derive(Debug, clap::Args, Serialize)]
 pub struct List {
-    /// Only those that stand like this.
+    /// Filter by state.
     #[arg(long, value_parser = one_of(CommandState::ALL))]
     #[serde(skip_serializing_if = "Option::is_none")]
     state: Option<CommandState>,
-    /// Only those of this type.
+    /// Filter by type.
     #[arg(long = "type", value_parser = one_of(CommandType::ALL))]
     #[serde(rename = "type", skip_serializing_if = "Option::is_none")]
     kind: Option<CommandType>,
-    /// Only those for this agent.
+    /// Filter by agent.
     #[arg(long, value_name = "NAME")]
     #[serde(skip_serializing_if = "Option::is_none")]
     agent: Option<Name>,
-    /// Only those of this run.
+    /// Filter by run.
     #[arg(long = "run", value_name = "ID")]
     #[serde(skip_serializing_if = "Option::is_none")]
     run_id: Option<Short<RunId>>,
-    /// Only those of this priority: critical, high, normal or low.
+    /// Filter by priority: critical, high, normal or low.
     #[arg(long, value_name = "WORD")]
     #[serde(skip_serializing_if = "Option::is_none")]
     priority: Option<Priority>,
-    /// Only those that this worker has, or had last: its name or identifier.
+    /// Filter by the worker that has the command, or had it last: its name or identifier.
     #[arg(long, value_name = "WORKER")]
     #[serde(skip_serializing_if = "Option::is_none")]
     worker: Option<String>,

@@ -23,17 +23,18 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// Its subcommands.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Say everything that is wrong with hillock.toml and automations.d, and what this machine lacks
-    /// of what they name; fails when anything is. Nothing is started.
+    /// Check hillock.toml and automations.d, and that this machine has what they name.
+    ///
+    /// Reports all errors at once and starts nothing. Exits with 1 if there are any.
     Check(Check),
-    /// Have the running host read its files again and take what they say, if all of it is right.
+    /// Reload the configuration of the running host, if all of it is valid.
     Reload(Reload),
 }
 
 /// How to have it read.
 #[derive(Clone, Copy, Debug, clap::Args, Serialize)]
 pub struct Reload {
-    /// Take it though others are left without the agent or the endpoint that they name.
+    /// Reload even if other definitions lose an agent or endpoint that they refer to.
     #[arg(long)]
     force: bool,
 }
@@ -41,8 +42,7 @@ pub struct Reload {
 /// Where the files are for.
 #[derive(Debug, clap::Args)]
 pub struct Check {
-    /// They are for another machine: secrets, programs and folders that are not on this one are
-    /// warnings.
+    /// Check files for another machine: missing secrets, programs and folders are only warnings.
     #[arg(long)]
     elsewhere: bool,
 }

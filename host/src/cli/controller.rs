@@ -21,20 +21,20 @@ const PATIENCE: Duration = Duration::from_secs(10 * 60);
 /// Its subcommands.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// List the controllers: when each had its last pass, how that ended, and when the next is due.
+    /// List controllers, with their last and next runs.
     List,
-    /// Have a controller have a pass at once, and say what it did.
+    /// Run a controller now, and show what it did.
     Run(Run),
 }
 
 /// Which controller.
 #[derive(Debug, clap::Args, Serialize)]
 pub struct Run {
-    /// Its name.
+    /// The controller's name.
     #[arg(value_parser = name())]
     #[serde(skip)]
     name: ControllerName,
-    /// Only say what it would do; for those that delete.
+    /// Show what it would delete, and delete nothing.
     #[arg(long)]
     dry_run: bool,
 }

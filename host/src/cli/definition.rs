@@ -45,21 +45,21 @@ pub enum Command<F: Flags> {
 /// What can be done with any definition.
 #[derive(Debug, Subcommand)]
 pub enum Basics<F: Flags> {
-    /// List them, newest first.
+    /// List all, newest first.
     List(Filter),
-    /// Show one, with all that it says.
+    /// Show one in full.
     #[command(visible_alias = "get")]
     Show {
-        /// Its name or its identifier.
+        /// The name or identifier.
         name: Name,
     },
-    /// Make one.
+    /// Create one.
     Create(Create<F>),
-    /// Have one say something else; what is not mentioned stays.
+    /// Change fields of one; other fields stay as they are.
     Patch(Patch<F>),
-    /// Remove one that was made here.
+    /// Delete one that was created through the API.
     Delete {
-        /// Its name or its identifier.
+        /// The name or identifier.
         name: Name,
     },
 }
@@ -67,14 +67,14 @@ pub enum Basics<F: Flags> {
 /// What switches a definition.
 #[derive(Debug, Subcommand)]
 pub enum Switch {
-    /// Switch one on, wherever it is defined.
+    /// Enable one, wherever it is defined.
     Enable {
-        /// Its name or its identifier.
+        /// The name or identifier.
         name: Name,
     },
-    /// Switch one off, wherever it is defined.
+    /// Disable one, wherever it is defined.
     Disable {
-        /// Its name or its identifier.
+        /// The name or identifier.
         name: Name,
     },
 }
@@ -82,19 +82,19 @@ pub enum Switch {
 /// Which ones to list.
 #[derive(Debug, Args, Serialize)]
 pub struct Filter {
-    /// From there only: config, package or dynamic.
+    /// Filter by where it is defined: config, package or dynamic.
     #[arg(long)]
     #[serde(skip_serializing_if = "Option::is_none")]
     source: Option<DefinitionSource>,
-    /// Only those that are on, or off.
+    /// Filter by whether it is enabled.
     #[arg(long, value_name = "BOOL")]
     #[serde(skip_serializing_if = "Option::is_none")]
     enabled: Option<bool>,
-    /// Only triggers and jobs of this agent.
+    /// Filter triggers and jobs by agent.
     #[arg(long)]
     #[serde(skip_serializing_if = "Option::is_none")]
     agent: Option<Name>,
-    /// Only triggers that fire on this kind of event, or on any below a prefix such as `github.*`.
+    /// Filter triggers by event kind, or by a prefix such as `github.*`.
     #[arg(long, value_name = "KIND")]
     #[serde(skip_serializing_if = "Option::is_none")]
     event: Option<String>,
@@ -106,7 +106,7 @@ pub struct Filter {
 /// A new definition.
 #[derive(Debug, Args)]
 pub struct Create<F: Flags> {
-    /// Its name; needless when the file has it.
+    /// The name; may be omitted if the file has it.
     name: Option<Name>,
     #[command(flatten)]
     flags: F,
@@ -117,7 +117,7 @@ pub struct Create<F: Flags> {
 /// What a definition is to say from now on.
 #[derive(Debug, Args)]
 pub struct Patch<F: Flags> {
-    /// Its name or its identifier.
+    /// The name or identifier.
     name: Name,
     #[command(flatten)]
     flags: F,

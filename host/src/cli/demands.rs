@@ -11,25 +11,25 @@ use crate::model::session::SessionKey;
 /// Those of triggers and jobs alike.
 #[derive(Debug, Default, clap::Args)]
 pub struct Demands {
-    /// The concurrency group within the agent.
+    /// The concurrency lane within the agent.
     #[arg(long, value_name = "NAME")]
     lane: Option<Name>,
-    /// Restrictions beside the agent's, as JSON: `{"security":"deny"}`.
+    /// Restrictions in addition to the agent's, as JSON: `{"security":"deny"}`.
     #[arg(long, value_name = "JSON", value_parser = table)]
     policy: Option<Value>,
-    /// What the worker has to have, as JSON: `{"labels":{"team":"core"}}`.
+    /// What the worker must offer, as JSON: `{"labels":{"team":"core"}}`.
     #[arg(long, value_name = "JSON", value_parser = table)]
     routing: Option<Value>,
-    /// The conversation that the runs belong to.
+    /// The key of the session that the runs share.
     #[arg(long, value_name = "KEY")]
     session: Option<SessionKey>,
-    /// What becomes of a run when its worker is lost: requeue or fail.
+    /// What happens to a run whose worker is lost: requeue or fail.
     #[arg(long, value_name = "ANSWER")]
     on_lost: Option<OnLost>,
-    /// How long a run waits for a worker.
+    /// How long a run waits for a worker before it expires, such as 1h.
     #[arg(long, value_name = "DURATION")]
     queue_timeout: Option<String>,
-    /// How long an attempt may take.
+    /// How long one attempt may take, such as 5m.
     #[arg(long, value_name = "DURATION")]
     timeout: Option<String>,
 }

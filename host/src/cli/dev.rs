@@ -28,13 +28,14 @@ const SECRET: &str = "webhook.secret";
 /// Its flags.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// The folder to keep everything in.
+    /// The folder for configuration and data.
     #[arg(long, default_value = DEV_DIR, value_name = "DIR")]
     dir: PathBuf,
-    /// Where to listen, instead of the folder's hillock.toml; port 0 takes any free one.
+    /// The address to listen on, instead of the one in the folder's hillock.toml; port 0 takes any
+    /// free port.
     #[arg(long, value_name = "ADDRESS:PORT")]
     listen: Option<String>,
-    /// End after the sample delivery's run, with its success.
+    /// Exit after the run of the sample delivery, with 0 if it completed.
     #[arg(long)]
     once: bool,
 }

@@ -10,13 +10,13 @@ use crate::model::secret::SecretRef;
 /// The flags of an endpoint.
 #[derive(Debug, clap::Args)]
 pub struct Endpoint {
-    /// The source component that reads its requests [default: generic].
+    /// The source component that verifies and translates requests [default: generic].
     #[arg(long)]
     source: Option<Name>,
-    /// Where the host finds the secret that verifies them.
+    /// Where the signing secret is: env:NAME or file:PATH.
     #[arg(long, value_name = "env:NAME|file:PATH")]
     secret_ref: Option<SecretRef>,
-    /// Accept anything from anybody.
+    /// Accept requests without a signature, from anybody.
     #[arg(long, conflicts_with = "secret_ref")]
     unverified: bool,
 }

@@ -23,22 +23,22 @@ use crate::model::time::Time;
 /// Its subcommands.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// List events, the newest first.
+    /// List events, newest first.
     List(List),
-    /// Show an event, with its data and its decisions.
+    /// Show an event with its data and decisions.
     Show {
-        /// The event.
+        /// The event's identifier.
         id: Short<EventId>,
     },
-    /// Tell the way of an event: how it came in, what each trigger made of it and why, and what
-    /// became of that.
+    /// Explain an event: how it arrived, what each trigger decided and why, and which runs it
+    /// started.
     Explain {
-        /// The event.
+        /// The event's identifier.
         id: Short<EventId>,
     },
-    /// Have an event come in once more, as a new one, for the triggers there are now.
+    /// Replay an event as a new one, through the current triggers.
     Replay {
-        /// The event.
+        /// The event's identifier.
         id: Short<EventId>,
     },
 }
@@ -46,27 +46,27 @@ pub enum Command {
 /// Which events.
 #[derive(Debug, clap::Args, Serialize)]
 pub struct List {
-    /// Only those of this kind.
+    /// Filter by kind.
     #[arg(long)]
     #[serde(skip_serializing_if = "Option::is_none")]
     kind: Option<Kind>,
-    /// Only those that came in on this endpoint.
+    /// Filter by endpoint.
     #[arg(long, value_name = "SLUG")]
     #[serde(skip_serializing_if = "Option::is_none")]
     endpoint: Option<Slug>,
-    /// Only those that were received at this instant or later (RFC 3339, or 1h for so long ago).
+    /// Show events received at or after this time (RFC 3339, or an age such as 1h).
     #[arg(long, value_name = "TIME", value_parser = listing::instant)]
     #[serde(skip_serializing_if = "Option::is_none")]
     since: Option<Time>,
-    /// Only those that were received before this instant.
+    /// Show events received before this time (RFC 3339, or an age such as 1h).
     #[arg(long, value_name = "TIME", value_parser = listing::instant)]
     #[serde(skip_serializing_if = "Option::is_none")]
     until: Option<Time>,
-    /// Only those on which a trigger decided this.
+    /// Filter by outcome: events on which a trigger decided this.
     #[arg(long, value_parser = outcome())]
     #[serde(skip_serializing_if = "Option::is_none")]
     outcome: Option<Outcome>,
-    /// Only those of the delivery that its sender calls this, such as X-GitHub-Delivery.
+    /// Filter by the sender's delivery identifier, such as X-GitHub-Delivery.
     #[arg(long, value_name = "ID")]
     #[serde(skip_serializing_if = "Option::is_none")]
     delivery_id: Option<String>,

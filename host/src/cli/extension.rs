@@ -17,9 +17,9 @@ pub enum Command {
     /// What every source has.
     #[command(flatten)]
     Source(source::Command<Extension>),
-    /// Have an extension poll within a few seconds, whenever it is due.
+    /// Poll an extension now instead of at its next interval.
     Poll {
-        /// Its name or its identifier.
+        /// The name or identifier.
         name: Name,
     },
 }
@@ -48,10 +48,10 @@ pub async fn run(globals: &Globals, command: Command) -> anyhow::Result<ExitCode
 /// The flags of an extension.
 #[derive(Debug, clap::Args)]
 pub struct Extension {
-    /// The component [default: the one of the extension's own name].
+    /// The component [default: the one with the extension's name].
     #[arg(long, value_name = "NAME")]
     component: Option<Name>,
-    /// How often it polls, such as 5m.
+    /// The polling interval, such as 5m.
     #[arg(long, value_name = "DURATION")]
     interval: Option<String>,
 }

@@ -19,22 +19,21 @@ const UNDECIDED: u8 = 2;
 /// Its subcommands.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Say whether an event passes a filter.
+    /// Test whether an event matches a filter.
     ///
-    /// Prints `matched`, or `not matched:` and the clause that the event does not satisfy. Ends
-    /// with 0 when it matches, with 1 when it does not, and with 2 when that cannot be said: the
-    /// configuration or the envelope is wrong, or there is no such filter.
+    /// Prints `matched`, or `not matched:` and the clause that failed. Exits with 0 on a match, 1
+    /// on no match, and 2 on an error: an invalid configuration or envelope, or an unknown filter.
     Check(Check),
 }
 
 /// Which filter, and which event.
 #[derive(Debug, clap::Args)]
 pub struct Check {
-    /// The filter component: a built-in one such as `match`, or a plugin of hillock.toml.
+    /// The filter component: a built-in one such as `match`, or a plugin from hillock.toml.
     #[arg(value_name = "KIND")]
     component: Name,
-    /// The filter's configuration as JSON, such as '{"data.action": "opened"}'. Other text is
-    /// passed to the filter as a string, such as an expression of `cel`.
+    /// The filter's configuration as JSON, such as '{"data.action": "opened"}'. Any other text is
+    /// passed to the filter as a string, such as a `cel` expression.
     #[arg(value_name = "CONFIG")]
     configuration: String,
     #[command(flatten)]

@@ -19,25 +19,25 @@ use crate::model::time::Time;
 /// The subcommands, among those of `hillock job`.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Say when a job fires next.
+    /// Show when a job fires next.
     Preview(Preview),
-    /// Fire a job now, whatever its schedule says.
+    /// Fire a job now, regardless of its schedule.
     Trigger {
-        /// The job, by name or identifier.
+        /// The job's name or identifier.
         job: Name,
     },
-    /// Fire past slots of a job, those that have no run yet.
+    /// Fire a job's past slots that have no run yet.
     Backfill(Backfill),
-    /// List a job's runs, the newest first.
+    /// List a job's runs, newest first.
     History(History),
 }
 
 /// How many fires of which job.
 #[derive(Debug, Args)]
 pub struct Preview {
-    /// The job, by name or identifier.
+    /// The job's name or identifier.
     job: Name,
-    /// How many fires.
+    /// The number of slots to show.
     #[arg(long, default_value_t = 5, value_parser = value_parser!(u16).range(1..=1000))]
     count: u16,
 }
@@ -45,13 +45,13 @@ pub struct Preview {
 /// Which slots of which job.
 #[derive(Debug, Args, Serialize)]
 pub struct Backfill {
-    /// The job, by name or identifier.
+    /// The job's name or identifier.
     #[serde(skip)]
     job: Name,
-    /// The first instant.
+    /// The start of the range.
     #[arg(long, value_name = "INSTANT")]
     from: Time,
-    /// The last instant.
+    /// The end of the range.
     #[arg(long, value_name = "INSTANT")]
     to: Time,
 }
@@ -59,10 +59,10 @@ pub struct Backfill {
 /// Which runs of which job.
 #[derive(Debug, Args, Serialize)]
 pub struct History {
-    /// The job, by name or identifier.
+    /// The job's name or identifier.
     #[serde(skip)]
     job: Name,
-    /// Only those that stand like this.
+    /// Filter by status.
     #[arg(long, value_parser = run::status())]
     #[serde(skip_serializing_if = "Option::is_none")]
     status: Option<RunStatus>,

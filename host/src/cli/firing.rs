@@ -20,7 +20,7 @@ const UNDECIDED: u8 = 2;
 /// Which trigger, and on what.
 #[derive(Debug, clap::Args)]
 pub struct Test {
-    /// The trigger.
+    /// The trigger's name or identifier.
     name: Name,
     #[command(flatten)]
     on: On,
@@ -30,11 +30,11 @@ pub struct Test {
 #[derive(Debug, clap::Args)]
 #[group(required = true, multiple = false)]
 pub struct On {
-    /// An event that is in the inbox.
+    /// Use this stored event.
     #[arg(long, value_name = "ID")]
     event: Option<Short<EventId>>,
-    /// A JSON file with an envelope, or with what `hillock event show --json` prints; `-` is
-    /// standard input. Of an envelope, only `kind` has to be there.
+    /// Use the event in this JSON file: an envelope (only `kind` is required) or the output of
+    /// `hillock event show --json`; `-` is standard input.
     #[arg(long, value_name = "FILE")]
     file: Option<PathBuf>,
 }
@@ -42,9 +42,9 @@ pub struct On {
 /// Which trigger, and for what.
 #[derive(Debug, clap::Args)]
 pub struct Fire {
-    /// The trigger.
+    /// The trigger's name or identifier.
     name: Name,
-    /// For this event of the inbox; for none, and without data, when absent.
+    /// Fire for this stored event; without it, fire without event data.
     #[arg(long, value_name = "ID")]
     event: Option<Short<EventId>>,
 }

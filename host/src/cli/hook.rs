@@ -9,10 +9,10 @@ use crate::model::name::Name;
 /// The flags of a hook.
 #[derive(Debug, clap::Args)]
 pub struct Hook {
-    /// A point it is told of, or asked at: `run.failed`, `job.pre_fire` …. Can be repeated.
+    /// A lifecycle point: `run.failed`, `job.pre_fire` …. Repeatable.
     #[arg(long = "point", value_name = "POINT")]
     points: Vec<Point>,
-    /// The component.
+    /// The component to call.
     #[arg(long, value_name = "NAME")]
     component: Option<Name>,
 }

@@ -40,13 +40,13 @@ pub async fn run(globals: &Globals, command: Command) -> anyhow::Result<ExitCode
 pub struct Job {
     #[command(flatten)]
     when: When,
-    /// The IANA time zone whose clocks the cron expression is read on [default: UTC].
+    /// The IANA time zone of the cron expression [default: UTC].
     #[arg(long, value_name = "ZONE")]
     timezone: Option<String>,
-    /// Who does the work.
+    /// The agent that carries out the runs.
     #[arg(long)]
     agent: Option<Name>,
-    /// What the agent is told.
+    /// The prompt for the agent.
     #[arg(long, value_name = "TEXT")]
     prompt: Option<String>,
     #[command(flatten)]
@@ -56,13 +56,13 @@ pub struct Job {
 #[derive(Debug, clap::Args)]
 #[group(multiple = false)]
 struct When {
-    /// Due when this cron expression says so.
+    /// Fire on this cron expression.
     #[arg(long, value_name = "EXPR")]
     cron: Option<String>,
-    /// Due in steps of this duration.
+    /// Fire at this interval, such as 15m.
     #[arg(long, value_name = "DURATION")]
     every: Option<String>,
-    /// Due once, at this RFC 3339 instant.
+    /// Fire once, at this RFC 3339 time.
     #[arg(long, value_name = "INSTANT")]
     at: Option<String>,
 }

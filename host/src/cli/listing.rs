@@ -15,11 +15,11 @@ use crate::model::time::Time;
 /// Which page of a listing.
 #[derive(Clone, Debug, Default, clap::Args, Serialize)]
 pub struct Paging {
-    /// How many at most; no page has more than 200
+    /// The maximum number of items; a page has at most 200
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=200))]
     #[serde(skip_serializing_if = "Option::is_none")]
     limit: Option<u32>,
-    /// Where the page before ended.
+    /// Continue after the page that returned this cursor.
     #[arg(long, value_name = "CURSOR")]
     #[serde(skip_serializing_if = "Option::is_none")]
     cursor: Option<String>,
@@ -31,7 +31,7 @@ pub struct Paging {
 /// Whose things.
 #[derive(Clone, Copy, Debug, Default, clap::Args, Serialize)]
 pub struct Reach {
-    /// Those of every workspace, and the global ones.
+    /// Include every workspace and the global scope.
     #[arg(long)]
     #[serde(
         rename = "workspace",

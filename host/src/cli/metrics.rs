@@ -10,13 +10,13 @@ use crate::metrics::{ALERTS, DASHBOARD, Described, Metrics};
 /// Its flags.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// Explain each metric, without a host.
+    /// Describe every metric, without a host.
     #[arg(long, conflicts_with_all = ["dashboard", "alerts"])]
     describe: bool,
-    /// Print a dashboard to import into Grafana, without a host.
+    /// Print a Grafana dashboard, without a host.
     #[arg(long, conflicts_with = "alerts")]
     dashboard: bool,
-    /// Print alert rules for Prometheus, without a host.
+    /// Print Prometheus alert rules, without a host.
     #[arg(long)]
     alerts: bool,
 }

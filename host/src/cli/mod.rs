@@ -80,84 +80,84 @@ pub struct Cli {
 pub enum Command {
     /// Run the host.
     Serve(serve::Args),
-    /// Try Hillock out: a host and a worker in a local folder, with a sample trigger.
+    /// Try Hillock in a local folder: a host, a worker and a sample trigger.
     Dev(dev::Args),
-    /// Run a worker that carries out runs for a host, or look after those that the host knows.
+    /// Run a worker, or manage the workers of a host.
     Worker(worker::Args),
-    /// Print the messages between workers and hosts as a JSON Schema.
+    /// Print the worker protocol as a JSON Schema.
     Protocol,
-    /// Look at hillock.toml, and have a host read it again.
+    /// Check or reload the configuration.
     #[command(subcommand)]
     Config(config::Command),
-    /// Look at what arrived, and at what became of it.
+    /// List, explain and replay events.
     #[command(subcommand)]
     Event(event::Command),
-    /// Look at runs, follow and cancel them.
+    /// List, follow, cancel and retry runs.
     #[command(subcommand)]
     Run(run::Command),
-    /// Look at what is queued and dispatched, and decide on it.
+    /// Manage queued commands: list, approve, reject, cancel.
     #[command(subcommand, name = "command")]
     Commands(command::Command),
-    /// Count a workspace's commands.
+    /// Show how many commands are queued, running and finished.
     Stats(listing::Reach),
-    /// Look at who has changed what.
+    /// Show the audit trail.
     #[command(subcommand)]
     Audit(audit::Command),
-    /// Print what a host measures, what there is to measure, and what to load into Grafana and
-    /// Prometheus.
+    /// Print metrics, and dashboards and alerts for them.
     Metrics(metrics::Args),
-    /// Ask something of an agent, and tell it more.
+    /// Create and manage tasks for agents.
     #[command(subcommand)]
     Task(task::Command),
-    /// Look at conversations, and at who works in them.
+    /// List sessions and their runs.
     #[command(subcommand)]
     Session(session::Command),
-    /// Look at the background loops, and have one look at once.
+    /// List controllers (background loops), or run one now.
     #[command(subcommand)]
     Controller(controller::Command),
-    /// Say which standing rules there are: what event makes which agent do what.
+    /// Manage triggers: which events start which agent.
     #[command(subcommand)]
     Trigger(trigger::Command),
-    /// Say what is done on a schedule.
+    /// Manage scheduled jobs.
     #[command(subcommand)]
     Job(job::Command),
-    /// Say where webhooks arrive.
+    /// Manage webhook endpoints.
     #[command(subcommand)]
     Endpoint(definition::Command<endpoint::Endpoint>),
-    /// Say who does the work.
+    /// Manage agents.
     #[command(subcommand)]
     Agent(definition::Basics<agent::Agent>),
-    /// Say which components are told of the host's own life.
+    /// Manage lifecycle hooks.
     #[command(subcommand)]
     Hook(definition::Command<hook::Hook>),
-    /// Say what is watched, and for which components.
+    /// Manage observers, which watch files, the queue or runs.
     #[command(subcommand)]
     Observer(source::Command<observer::Observer>),
-    /// Say which components poll something outside.
+    /// Manage extensions, which poll external services.
     #[command(subcommand)]
     Extension(extension::Command),
-    /// Try schedules out.
+    /// Test schedules, without a host.
     #[command(subcommand)]
     Schedule(schedule::Command),
-    /// Try prompt templates, without a host.
+    /// Test prompt templates, without a host.
     #[command(subcommand)]
     Template(template::Command),
-    /// Try filters, without a host.
+    /// Test filters, without a host.
     #[command(subcommand)]
     Filter(filter::Command),
-    /// Send webhooks.
+    /// Send test webhooks.
     #[command(subcommand)]
     Webhook(webhook::Command),
-    /// Look at everything that a host needs on this machine, and say what to do about what is wrong;
-    /// fails when anything is.
+    /// Check this machine for what a host needs, and suggest fixes.
+    ///
+    /// Exits with 1 if any check fails.
     Doctor,
-    /// Print a systemd unit that runs this program as a host.
+    /// Print a systemd unit for the host.
     Systemd,
-    /// Copy the store into a file, while the host goes on.
+    /// Back up the store to a file while the host runs.
     Backup(backup::Args),
-    /// Put a backup in the store's place.
+    /// Restore the store from a backup.
     Restore(restore::Args),
-    /// Print the completion script of a shell.
+    /// Print a shell completion script.
     Completions(completions::Args),
 }
 

@@ -9,13 +9,13 @@ use crate::model::name::Name;
 /// The flags of an observer.
 #[derive(Debug, clap::Args)]
 pub struct Observer {
-    /// What is watched: files, queue or runs.
+    /// What to watch: files, queue or runs.
     #[arg(long, value_name = "WHAT")]
     watch: Option<String>,
-    /// A folder whose files are watched. Can be repeated.
+    /// A folder to watch for file changes. Repeatable.
     #[arg(long = "folder", value_name = "DIR")]
     folders: Vec<String>,
-    /// The component [default: watch].
+    /// The component to call [default: watch].
     #[arg(long, value_name = "NAME")]
     component: Option<Name>,
 }

@@ -16,7 +16,7 @@ use crate::store::backup::{self, Restored};
 /// Its arguments.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// The backup.
+    /// The backup file.
     file: PathBuf,
 }
 

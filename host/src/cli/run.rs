@@ -30,28 +30,28 @@ use crate::model::time::Time;
 /// Its subcommands.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// List runs, the newest first.
+    /// List runs, newest first.
     List(List),
-    /// Show a run, with its prompt and the components that made it.
+    /// Show a run with its prompt and the components that made it.
     Show {
-        /// The run.
+        /// The run's identifier.
         id: Short<RunId>,
     },
-    /// Print what a run's program wrote.
+    /// Print the logs of a run.
     Logs(Logs),
-    /// Call a run off.
+    /// Cancel a run.
     Cancel {
-        /// The run.
+        /// The run's identifier.
         id: Short<RunId>,
     },
-    /// Have what a run did done once more, by a run of its own; it has to have ended.
+    /// Retry a run that has ended, as a new run with the same prompt.
     Retry {
-        /// The run.
+        /// The run's identifier.
         id: Short<RunId>,
     },
-    /// Tell a run more, while it works or afterwards.
+    /// Send input to a run, during or after its work.
     Input {
-        /// The run.
+        /// The run's identifier.
         id: Short<RunId>,
         #[command(flatten)]
         said: task::Said,
@@ -61,51 +61,52 @@ pub enum Command {
 /// Which runs.
 #[derive(Debug, clap::Args, Serialize)]
 pub struct List {
-    /// Only those that stand like this.
+    /// Filter by status.
     #[arg(long, value_parser = status())]
     #[serde(skip_serializing_if = "Option::is_none")]
     status: Option<RunStatus>,
-    /// Only those that failed.
+    /// Show failed runs only.
     #[arg(long, conflicts_with = "status")]
     #[serde(skip)]
     failed: bool,
-    /// Only those of this trigger: its identifier, or the name that it has now.
+    /// Filter by trigger: its identifier or current name.
     #[arg(long, value_name = "NAME")]
     #[serde(skip_serializing_if = "Option::is_none")]
     trigger: Option<Name>,
-    /// Only those of this job: its identifier, or the name that it has now.
+    /// Filter by job: its identifier or current name.
     #[arg(long, value_name = "NAME", conflicts_with = "trigger")]
     #[serde(skip_serializing_if = "Option::is_none")]
     job: Option<Name>,
-    /// Only those of this task.
+    /// Filter by task.
     #[arg(long, value_name = "ID", conflicts_with_all = ["trigger", "job"])]
     #[serde(skip_serializing_if = "Option::is_none")]
     task: Option<Short<TaskId>>,
-    /// Only those of the trigger, job or task with this identifier.
+    /// Filter by owner: the identifier of a trigger, job or task.
     #[arg(long, value_name = "ID", conflicts_with_all = ["trigger", "job", "task"])]
     #[serde(skip_serializing_if = "Option::is_none")]
     owner: Option<String>,
-    /// Only those of this agent.
+    /// Filter by agent.
     #[arg(long, value_name = "NAME")]
     #[serde(skip_serializing_if = "Option::is_none")]
     agent: Option<Name>,
-    /// Only those of this conversation, by its key or identifier.
+    /// Filter by session: its key or identifier.
     #[arg(long, value_name = "KEY")]
     #[serde(skip_serializing_if = "Option::is_none")]
     session: Option<String>,
-    /// Only those that were made at this instant or later (RFC 3339, or 1h for so long ago).
+    /// Show runs created at or after this time (RFC 3339, or an age such as 1h).
     #[arg(long, value_name = "TIME", value_parser = listing::instant)]
     #[serde(skip_serializing_if = "Option::is_none")]
     since: Option<Time>,
-    /// Only those that were made before this instant.
+    /// Show runs created before this time (RFC 3339, or an age such as 1h).
     #[arg(long, value_name = "TIME", value_parser = listing::instant)]
     #[serde(skip_serializing_if = "Option::is_none")]
     until: Option<Time>,
-    /// But these: statuses, trigger, job or task, and identifiers of such, with commas.
+    /// Exclude runs by status, owner kind (trigger, job, task) or owner identifier;
+    /// comma-separated.
     #[arg(long, value_name = "WORDS")]
     #[serde(skip_serializing_if = "Option::is_none")]
     exclude: Option<String>,
-    /// Only those that this event led to.
+    /// Filter by the event that started the run.
     #[arg(long = "event", value_name = "ID")]
     #[serde(skip_serializing_if = "Option::is_none")]
     event_id: Option<Short<EventId>>,
@@ -132,12 +133,12 @@ impl List {
 /// Which lines of which log.
 #[derive(Debug, clap::Args)]
 pub struct Logs {
-    /// The run.
+    /// The run's identifier.
     id: Short<RunId>,
-    /// Wait for more until the run has ended; fails unless it completed.
+    /// Follow the logs until the run ends; exits with 0 only if it completed.
     #[arg(short, long)]
     follow: bool,
-    /// Leave out the lines up to this number.
+    /// Skip the lines up to this number.
     #[arg(long, value_name = "N", default_value_t = 0)]
     after: u64,
 }

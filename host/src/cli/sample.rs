@@ -21,12 +21,11 @@ use crate::sandbox::{LoadError, Sandbox};
 /// Which event.
 #[derive(Debug, clap::Args)]
 pub struct Sample {
-    /// The event: a JSON file with an envelope, or with what `hillock event show --json` prints;
-    /// `-` is standard input.
+    /// The event, as a JSON file: an envelope, or the output of `hillock event show --json`; `-` is
+    /// standard input.
     ///
-    /// Of an envelope, `kind` has to be there, and `data` is what the sender sent. All else that an
-    /// envelope has (`scope`, `workspace_id`, `source`, `id`, `occurred_at`, `received_at`, `depth`
-    /// …) has a default.
+    /// An envelope needs `kind`; `data` is what the sender sent. Its other fields (`scope`,
+    /// `workspace_id`, `source`, `id`, `occurred_at`, `received_at`, `depth` …) have defaults.
     #[arg(long, value_name = "FILE")]
     envelope: PathBuf,
 }

@@ -17,7 +17,7 @@ use crate::model::time::Time;
 /// Its subcommands.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Say when a schedule is due next, in UTC and on the clocks of its time zone.
+    /// Show when a schedule is due next, in UTC and in its time zone.
     Next(Next),
 }
 
@@ -26,19 +26,19 @@ pub enum Command {
 pub struct Next {
     #[command(flatten)]
     when: When,
-    /// The cron expression begins with a field for seconds.
+    /// Read the first field of the cron expression as seconds.
     #[arg(long)]
     seconds: bool,
-    /// The IANA time zone whose clocks the cron expression is read on [default: UTC].
+    /// The IANA time zone of the cron expression [default: UTC].
     #[arg(long, value_name = "ZONE")]
     timezone: Option<String>,
     /// Where counting starts for --every, instead of --from.
     #[arg(long, value_name = "INSTANT")]
     anchor: Option<String>,
-    /// Say what comes after this instant, instead of after now.
+    /// Show slots after this time instead of after now.
     #[arg(long, value_name = "INSTANT")]
     from: Option<Time>,
-    /// How many slots.
+    /// The number of slots to show.
     #[arg(long, default_value_t = 5, value_parser = value_parser!(u16).range(1..=1000))]
     count: u16,
 }
@@ -53,7 +53,7 @@ struct When {
     /// A duration such as 15m, at least a second.
     #[arg(long, value_name = "DURATION")]
     every: Option<String>,
-    /// An RFC 3339 instant, for once.
+    /// An RFC 3339 time, to fire once.
     #[arg(long, value_name = "INSTANT")]
     at: Option<String>,
 }

@@ -11,10 +11,10 @@ use crate::telemetry;
 /// Its flags.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// Where to listen, instead of hillock.toml's server.listen.
+    /// The address to listen on, instead of server.listen in hillock.toml.
     #[arg(long, env = "HILLOCK_LISTEN", value_name = "ADDRESS:PORT")]
     listen: Option<String>,
-    /// Where to keep rows, instead of $HILLOCK_STORE_URL and hillock.toml's store.url.
+    /// The database URL, instead of $HILLOCK_STORE_URL or store.url in hillock.toml.
     #[arg(long, value_name = "URL")]
     store_url: Option<String>,
 }

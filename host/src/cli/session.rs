@@ -19,11 +19,11 @@ use crate::model::time::Time;
 /// Its subcommands.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// List sessions, the latest begun first.
+    /// List sessions, newest first.
     List(List),
     /// Show a session and its runs.
     Show {
-        /// Its key or identifier.
+        /// The session's key or identifier.
         session: String,
     },
 }
@@ -31,11 +31,11 @@ pub enum Command {
 /// Which sessions.
 #[derive(Debug, clap::Args, Serialize)]
 pub struct List {
-    /// Only those that stand like this.
+    /// Filter by state.
     #[arg(long, value_parser = state())]
     #[serde(skip_serializing_if = "Option::is_none")]
     state: Option<SessionState>,
-    /// Only those that this agent began.
+    /// Filter by the agent that started the session.
     #[arg(long, value_name = "NAME")]
     #[serde(skip_serializing_if = "Option::is_none")]
     agent: Option<Name>,

@@ -14,7 +14,7 @@ use crate::model::time::Time;
 /// A scheme that deliveries can be signed by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub enum Scheme {
-    /// Hillock's own.
+    /// Hillock's own scheme.
     Generic,
     /// GitHub's: <https://docs.github.com/webhooks/using-webhooks/validating-webhook-deliveries>.
     Github,

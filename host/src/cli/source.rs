@@ -20,9 +20,9 @@ pub enum Command<F: Flags> {
     /// What every definition has.
     #[command(flatten)]
     Definition(definition::Command<F>),
-    /// Show how one fares: when it looks, and why it failed.
+    /// Show an instance's state: last and next run, and its last error.
     State {
-        /// Its name or its identifier.
+        /// The name or identifier.
         name: Name,
     },
 }

@@ -29,19 +29,19 @@ pub(super) const DEV_DIR: &str = ".hillock";
 #[derive(Clone, Debug, clap::Args)]
 #[command(next_help_heading = "Everywhere")]
 pub struct Globals {
-    /// The configuration file, instead of hillock.toml here or in the XDG config folder.
+    /// The configuration file [default: hillock.toml here, or in the XDG config folder].
     #[arg(long, global = true, env = "HILLOCK_CONFIG", value_name = "FILE")]
     pub config: Option<PathBuf>,
-    /// Where the host keeps keys and caches.
+    /// The folder for keys and caches.
     #[arg(long, global = true, env = "HILLOCK_DATA_DIR", value_name = "DIR")]
     pub data_dir: Option<PathBuf>,
-    /// The host's base URL, instead of the address in hillock.toml.
+    /// The host's base URL [default: the address in hillock.toml].
     #[arg(long, global = true, env = "HILLOCK_URL", value_name = "URL", value_parser = base_url)]
     pub url: Option<Url>,
     /// A file with an API key, instead of $HILLOCK_API_KEY or admin.key in the data folder.
     #[arg(long, global = true, value_name = "FILE")]
     pub key_file: Option<PathBuf>,
-    /// The workspace; global when absent.
+    /// The workspace [default: the global scope].
     #[arg(
         long = "workspace",
         global = true,

@@ -19,24 +19,24 @@ use crate::telemetry;
 /// Its subcommands.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Print the prompt that a template makes of an event.
+    /// Render the prompt that a template makes of an event.
     ///
-    /// It is the prompt that a trigger with this template would ask its agent. With --json, it
-    /// comes with what it holds of the sender's words: `trusted` none, `fenced` some, all of it in
-    /// fences, `unfenced` some outside of one. Fails with every problem, by line and column, when
-    /// the template is not valid, and with the field's name when the event lacks one.
+    /// This is the prompt that a trigger with this template would give its agent. With --json, the
+    /// output also says how much sender content it holds: `trusted` none, `fenced` some, all of it
+    /// in fences, `unfenced` some outside a fence. If the template is invalid, all errors are
+    /// listed by line and column; if the event lacks a field, its name.
     Render(Render),
 }
 
 /// Which template, and which event.
 #[derive(Debug, clap::Args)]
 pub struct Render {
-    /// The template's text; `-` is standard input.
+    /// The template text; `-` is standard input.
     #[arg(value_name = "TEMPLATE-FILE")]
     file: PathBuf,
     #[command(flatten)]
     sample: Sample,
-    /// The template component: a built-in one, or a plugin of hillock.toml.
+    /// The template component: a built-in one, or a plugin from hillock.toml.
     #[arg(long, value_name = "COMPONENT", default_value = "handlebars")]
     template: Name,
 }

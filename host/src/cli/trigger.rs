@@ -19,12 +19,12 @@ pub enum Command {
     /// What every definition has.
     #[command(flatten)]
     Definition(definition::Command<Trigger>),
-    /// Say what a trigger would make of an event, without firing.
+    /// Test what a trigger would do with an event, without firing it.
     ///
-    /// Its filter, its template and the pre-fire hooks are asked. Ends with 0 when it would fire,
-    /// with 1 when not, and with 2 when that cannot be said.
+    /// Runs its filter, its template and the pre-fire hooks. Exits with 0 if it would fire, 1 if
+    /// not, and 2 on an error.
     Test(firing::Test),
-    /// Fire a trigger now, for an event or for none, without asking its filter.
+    /// Fire a trigger now, with or without an event, bypassing its filter.
     Fire(firing::Fire),
 }
 
@@ -43,19 +43,19 @@ pub async fn run(globals: &Globals, command: Command) -> anyhow::Result<ExitCode
 /// The flags of a trigger.
 #[derive(Debug, clap::Args)]
 pub struct Trigger {
-    /// The kind of event it fires on, or all below one: `github.push`, `github.*`.
+    /// The event kind to fire on, or a prefix: `github.push`, `github.*`.
     #[arg(long, value_name = "KIND")]
     event: Option<String>,
-    /// Only events of this endpoint.
+    /// Fire on events of this endpoint only.
     #[arg(long, value_name = "SLUG")]
     endpoint: Option<Slug>,
-    /// Who does the work.
+    /// The agent that carries out the runs.
     #[arg(long)]
     agent: Option<Name>,
-    /// The template of what the agent is told.
+    /// The template of the prompt.
     #[arg(long, value_name = "TEMPLATE")]
     prompt: Option<String>,
-    /// More restrictions for prompts with a sender's words outside of a fence, as JSON.
+    /// Further restrictions for prompts that hold sender content outside a fence, as JSON.
     #[arg(long, value_name = "JSON", value_parser = table)]
     policy_untrusted: Option<Value>,
     #[command(flatten)]

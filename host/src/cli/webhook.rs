@@ -38,34 +38,34 @@ const POLL: Duration = Duration::from_millis(250);
 /// Its subcommands.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Sign a file as the endpoint's sender would, and post it.
+    /// Sign a file as the endpoint's sender would, and send it.
     Send(Send),
 }
 
 /// What to send, and as whom.
 #[derive(Debug, clap::Args)]
 pub struct Send {
-    /// The endpoint.
+    /// The endpoint's slug.
     endpoint: Slug,
-    /// The body; `-` reads standard input.
+    /// The body file; `-` is standard input.
     #[arg(long)]
     file: PathBuf,
-    /// What happened, where a header says it (X-GitHub-Event).
+    /// The event name, for senders that give it in a header (X-GitHub-Event).
     #[arg(long, default_value = "push")]
     event: String,
-    /// The sender to imitate, instead of the endpoint's source.
+    /// The sender to imitate [default: the endpoint's source].
     #[arg(long)]
     source: Option<Scheme>,
-    /// The secret to sign with, env:NAME or file:PATH, instead of the endpoint's first.
+    /// The secret to sign with, env:NAME or file:PATH [default: the endpoint's first].
     #[arg(long, value_name = "REF")]
     secret: Option<SecretRef>,
-    /// The delivery's identifier, instead of a fresh one; the same again is a duplicate.
+    /// The delivery identifier [default: a new one]; a repeated one is a duplicate.
     #[arg(long, value_name = "ID")]
     delivery: Option<String>,
-    /// A further header, or another value for one of the sender's.
+    /// Add or replace a header. Repeatable.
     #[arg(long = "header", value_name = "K: V")]
     headers: Vec<Header>,
-    /// Print the decisions and follow the runs to their end; fails unless all of them completed.
+    /// Show the decisions and follow the runs; exits with 0 only if all of them completed.
     #[arg(long)]
     wait: bool,
 }

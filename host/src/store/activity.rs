@@ -97,7 +97,7 @@ struct Read {
 
 impl View for Read {
     type Output = Option<Activity>;
-    const DOING: &'static str = "read a run's activity";
+    const NAME: &'static str = "read_run_activity";
 
     async fn look(&self, tx: &mut Tx<'_>) -> Result<Option<Activity>, WriteError> {
         let Self { scope, run_id, after, portion } = self;

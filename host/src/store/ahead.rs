@@ -244,7 +244,7 @@ pub async fn put_right(
 ) -> Result<BTreeMap<&'static str, u64>, StoreError> {
     let mut right = store.write(PutRight { now }).await?;
     for Wide { what, look, sql } in &WIDE {
-        let rows = store.read("look for a wrong clock", *look, &binds![now + SKEW]).await?;
+        let rows = store.read("detect_wrong_clock", *look, &binds![now + SKEW]).await?;
         let any = rows.iter().any(|row| row.get::<i64>("ahead").is_ok_and(|ahead| ahead > 0));
         if any {
             right.insert(*what, store.write(PutAllRight { sql, now }).await?);
@@ -260,7 +260,7 @@ struct PutRight {
 
 impl Write for PutRight {
     type Output = BTreeMap<&'static str, u64>;
-    const DOING: &'static str = "put right what a wrong clock wrote";
+    const NAME: &'static str = "repair_timestamps";
 
     async fn apply(&self, tx: &mut Tx<'_>) -> Result<Self::Output, WriteError> {
         let mut right = BTreeMap::new();
@@ -278,7 +278,7 @@ struct PutAllRight {
 
 impl Write for PutAllRight {
     type Output = u64;
-    const DOING: &'static str = "put right what a wrong clock wrote in great number";
+    const NAME: &'static str = "repair_timestamps_in_bulk";
 
     async fn apply(&self, tx: &mut Tx<'_>) -> Result<u64, WriteError> {
         Ok(tx.execute(self.sql, &bounds(self.now)).await?)

@@ -77,7 +77,7 @@ pub async fn list(
     max: u32,
 ) -> Result<Vec<Class>, StoreError> {
     let binds = binds![reach.into().workspace_id(), max];
-    let rows = store.read("list execution classes", SELECT, &binds).await?;
+    let rows = store.read("list_classes", SELECT, &binds).await?;
     rows.iter().map(read).collect()
 }
 

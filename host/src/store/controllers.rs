@@ -124,7 +124,7 @@ pub async fn give_up(
 /// # Errors
 /// When the store fails.
 pub async fn is_any_ahead(store: &Store, now: Time) -> Result<bool, StoreError> {
-    let rows = store.read("look for a wrong clock", SELECT_AHEAD, &binds![now + SKEW]).await?;
+    let rows = store.read("detect_wrong_clock", SELECT_AHEAD, &binds![now + SKEW]).await?;
     Ok(!rows.is_empty())
 }
 
@@ -133,7 +133,7 @@ pub async fn is_any_ahead(store: &Store, now: Time) -> Result<bool, StoreError> 
 /// # Errors
 /// When the store fails.
 pub async fn list(store: &Store) -> Result<Vec<Controller>, StoreError> {
-    let rows = store.read("list controllers", SELECT_ALL, &[]).await?;
+    let rows = store.read("list_controllers", SELECT_ALL, &[]).await?;
     // One that a newer version has is not ours to show.
     let known =
         |row: &&Row| row.get::<String>("id").is_ok_and(|id| id.parse::<ControllerName>().is_ok());
@@ -142,7 +142,7 @@ pub async fn list(store: &Store) -> Result<Vec<Controller>, StoreError> {
 
 impl Write for Turn {
     type Output = Begin;
-    const DOING: &'static str = "begin a controller's pass";
+    const NAME: &'static str = "begin_controller_run";
 
     async fn apply(&self, tx: &mut Tx<'_>) -> Result<Begin, WriteError> {
         let (name, replica) = (self.name.as_str(), self.replica.as_str());
@@ -168,7 +168,7 @@ struct End {
 
 impl Write for End {
     type Output = bool;
-    const DOING: &'static str = "end a controller's pass";
+    const NAME: &'static str = "end_controller_run";
 
     async fn apply(&self, tx: &mut Tx<'_>) -> Result<bool, WriteError> {
         let Pass { at, replica, result, error, items } = &self.pass;
@@ -195,7 +195,7 @@ struct GiveUp {
 
 impl Write for GiveUp {
     type Output = ();
-    const DOING: &'static str = "give up a controller's pass";
+    const NAME: &'static str = "abandon_controller_run";
 
     async fn apply(&self, tx: &mut Tx<'_>) -> Result<(), WriteError> {
         tx.execute(GIVE_UP, &binds![self.name.as_str(), self.replica.as_str()]).await?;

@@ -93,7 +93,7 @@ impl Firing {
 /// # Errors
 /// When the store fails.
 pub async fn lines(store: &Store, now: Time) -> Result<Vec<TriggerId>, StoreError> {
-    let rows = store.read("read what waits for fire limits", SELECT_LINES, &binds![now]).await?;
+    let rows = store.read("read_deferred_fires", SELECT_LINES, &binds![now]).await?;
     rows.iter().map(|row| Reader::new("gatherings", row).text("id")).collect()
 }
 
@@ -112,7 +112,7 @@ struct Release {
 
 impl Write for Release {
     type Output = ();
-    const DOING: &'static str = "release what waits for a fire limit";
+    const NAME: &'static str = "release_deferred_fires";
 
     async fn apply(&self, tx: &mut Tx<'_>) -> Result<(), WriteError> {
         let limited = |line: &Line| line.limit.map(|limit| (line.trigger_id.clone(), limit));

@@ -250,7 +250,7 @@ SELECT d.id, d.kind, d.name, d.workspace_id, 'endpoint' AS missing, d.endpoint A
 /// # Errors
 /// When the store fails.
 pub async fn revision(store: &Store) -> Result<i64, StoreError> {
-    let rows = store.read("read the revision of definitions", SELECT_REVISION, &[]).await?;
+    let rows = store.read("read_definitions_revision", SELECT_REVISION, &[]).await?;
     let revision = rows.first().map(|row| Reader::new("definitions_revision", row).get("revision"));
     revision.unwrap_or(Ok(0))
 }
@@ -264,7 +264,7 @@ pub async fn load(store: &Store, folder: &Path) -> Result<Loaded, StoreError> {
     // The revision first: what changes in between is then loaded again.
     let revision = revision(store).await?;
     let mut definitions = Definitions::default();
-    for row in store.read("load the definitions", SELECT_ALL, &[]).await? {
+    for row in store.read("load_definitions", SELECT_ALL, &[]).await? {
         match read(&row) {
             Ok(stored) => match stored.definition(folder) {
                 Ok(definition) => definitions.add(definition),
@@ -283,7 +283,7 @@ pub async fn load(store: &Store, folder: &Path) -> Result<Loaded, StoreError> {
 /// # Errors
 /// When the store fails.
 pub async fn made_elsewhere(store: &Store) -> Result<Vec<Stored>, StoreError> {
-    let rows = store.read("read what is not configured", SELECT_MADE_ELSEWHERE, &[]).await?;
+    let rows = store.read("read_dynamic_definitions", SELECT_MADE_ELSEWHERE, &[]).await?;
     Ok(rows.iter().filter_map(|row| read(row).ok()).collect())
 }
 
@@ -292,7 +292,7 @@ pub async fn made_elsewhere(store: &Store) -> Result<Vec<Stored>, StoreError> {
 /// # Errors
 /// When the store fails.
 pub async fn dangling(store: &Store, max: u32) -> Result<Vec<LeftBehind>, StoreError> {
-    let rows = store.read("look for dangling names", SELECT_DANGLING, &binds![max]).await?;
+    let rows = store.read("find_dangling_references", SELECT_DANGLING, &binds![max]).await?;
     let read = |row: &Row| {
         let r = Reader::new("definitions", row);
         let kind: DefinitionKind = r.text("kind")?;
@@ -315,7 +315,7 @@ pub async fn find(
     id_or_name: &str,
 ) -> Result<Option<Stored>, StoreError> {
     let binds = binds![kind.as_str(), scope.workspace_id(), id_or_name];
-    let rows = store.read("read a definition", SELECT_ONE, &binds).await?;
+    let rows = store.read("read_definition", SELECT_ONE, &binds).await?;
     rows.first().map(read).transpose()
 }
 
@@ -350,7 +350,7 @@ pub async fn list(
         page.fetch(),
     ];
     let sql = reach.pick(SELECT_PAGE, SELECT_PAGE_OF_ALL);
-    let rows = store.read("list definitions", sql, &binds).await?;
+    let rows = store.read("list_definitions", sql, &binds).await?;
     Page::read("definitions", &rows, page, read)
 }
 

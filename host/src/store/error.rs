@@ -40,10 +40,10 @@ pub enum StoreError {
     #[error("cannot bring the store's tables up to date")]
     Migrate(#[source] MigrateError),
     /// The database failed, or cannot be reached.
-    #[error("the store failed to {doing}")]
+    #[error("store operation {operation} failed")]
     Database {
-        /// What was being done.
-        doing: &'static str,
+        /// Its name: `accept_events`.
+        operation: &'static str,
         /// Why it failed.
         source: sqlx::Error,
     },
@@ -68,10 +68,10 @@ pub enum StoreError {
 }
 
 impl StoreError {
-    pub(super) fn database(doing: &'static str, source: sqlx::Error) -> Self {
+    pub(super) fn database(operation: &'static str, source: sqlx::Error) -> Self {
         match source {
             sqlx::Error::PoolClosed => Self::Closed,
-            source => Self::Database { doing, source },
+            source => Self::Database { operation, source },
         }
     }
 }

@@ -302,7 +302,7 @@ pub async fn waiting(
 ) -> Result<Vec<Waiting>, StoreError> {
     let without: serde_json::Value = without.iter().map(Scope::workspace_id).collect();
     let binds = binds![after, until, limit, without.to_string(), until + GRACE_MAX + SKEW];
-    let rows = store.read("read the inbox", SELECT_WAITING, &binds).await?;
+    let rows = store.read("read_inbox", SELECT_WAITING, &binds).await?;
     rows.iter().map(read_waiting).collect()
 }
 
@@ -317,7 +317,7 @@ pub async fn gathered(
     limit: u32,
 ) -> Result<Vec<Waiting>, StoreError> {
     let binds = binds![id.as_str(), after, limit];
-    let rows = store.read("read a gathering's events", SELECT_GATHERED, &binds).await?;
+    let rows = store.read("read_batch_events", SELECT_GATHERED, &binds).await?;
     rows.iter().map(read_waiting).collect()
 }
 
@@ -330,7 +330,7 @@ pub async fn last_gathered(
     id: &GatheringId,
 ) -> Result<Option<Result<Arc<Event>, StoreError>>, StoreError> {
     let binds = binds![id.as_str()];
-    let rows = store.read("read a gathering's events", SELECT_LAST_GATHERED, &binds).await?;
+    let rows = store.read("read_batch_events", SELECT_LAST_GATHERED, &binds).await?;
     Ok(rows.first().map(|row| read_event(row).map(Arc::new)))
 }
 
@@ -344,7 +344,7 @@ pub async fn find(
     id: &EventId,
 ) -> Result<Option<(EventSummary, Event)>, StoreError> {
     let binds = binds![id.as_str(), scope.workspace_id()];
-    let rows = store.read("read an event", SELECT_ONE, &binds).await?;
+    let rows = store.read("read_event", SELECT_ONE, &binds).await?;
     rows.first().map(|row| Ok((read_summary(row)?, read_event(row)?))).transpose()
 }
 
@@ -354,7 +354,7 @@ pub async fn find(
 /// When the store fails.
 pub async fn is_kept(store: &Store, scope: &Scope, id: &EventId) -> Result<bool, StoreError> {
     let binds = binds![id.as_str(), scope.workspace_id()];
-    Ok(!store.read("look for an event", SELECT_KEPT, &binds).await?.is_empty())
+    Ok(!store.read("find_event", SELECT_KEPT, &binds).await?.is_empty())
 }
 
 /// Events, newest first.
@@ -384,7 +384,7 @@ pub async fn list(
         Some(_) => SELECT_PAGE_BY_IDENTITY,
         None => reach.pick(SELECT_PAGE, SELECT_PAGE_OF_ALL),
     };
-    let rows = store.read("list events", sql, &binds).await?;
+    let rows = store.read("list_events", sql, &binds).await?;
     Page::read("events", &rows, page, read_summary)
 }
 
@@ -393,7 +393,7 @@ pub async fn list(
 /// # Errors
 /// When the store fails.
 pub async fn decisions(store: &Store, id: &EventId) -> Result<Vec<Decision>, StoreError> {
-    let rows = store.read("read decisions", SELECT_DECISIONS, &binds![id.as_str()]).await?;
+    let rows = store.read("read_decisions", SELECT_DECISIONS, &binds![id.as_str()]).await?;
     rows.iter().map(read_decision).collect()
 }
 
@@ -406,7 +406,7 @@ pub async fn outcomes(
     ids: &[&EventId],
 ) -> Result<HashMap<String, BTreeMap<Outcome, u32>>, StoreError> {
     let ids: serde_json::Value = ids.iter().map(|id| id.as_str()).collect();
-    let rows = store.read("count decisions", COUNT_DECISIONS, &binds![ids.to_string()]).await?;
+    let rows = store.read("count_decisions", COUNT_DECISIONS, &binds![ids.to_string()]).await?;
     let mut outcomes: HashMap<String, BTreeMap<Outcome, u32>> = HashMap::new();
     for row in &rows {
         let r = Reader::new("decisions", row);
@@ -418,7 +418,7 @@ pub async fn outcomes(
 
 impl Write for Activation {
     type Output = Option<usize>;
-    const DOING: &'static str = "activate an event";
+    const NAME: &'static str = "activate_event";
 
     async fn apply(&self, tx: &mut Tx<'_>) -> Result<Option<usize>, WriteError> {
         let limited = self.limited(tx).await?;

@@ -164,7 +164,7 @@ struct Batch {
 
 impl Write for Batch {
     type Output = Expired;
-    const DOING: &'static str = "remove what has expired";
+    const NAME: &'static str = "remove_expired";
 
     async fn apply(&self, tx: &mut Tx<'_>) -> Result<Expired, WriteError> {
         let past = self.now - RECOGNISED;
@@ -180,7 +180,7 @@ impl Write for Batch {
 
 impl View for Batch {
     type Output = Expired;
-    const DOING: &'static str = "count what has expired";
+    const NAME: &'static str = "count_expired";
 
     async fn look(&self, tx: &mut Tx<'_>) -> Result<Expired, WriteError> {
         let past = self.now - RECOGNISED;

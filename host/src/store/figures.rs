@@ -94,7 +94,7 @@ struct Figures {
 
 impl View for Figures {
     type Output = Present;
-    const DOING: &'static str = "read figures";
+    const NAME: &'static str = "read_figures";
 
     async fn look(&self, tx: &mut Tx<'_>) -> Result<Present, WriteError> {
         let age = |at: Option<Time>| at.map(|at| self.now.since(at)).unwrap_or_default();

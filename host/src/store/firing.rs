@@ -135,7 +135,7 @@ struct Again {
 
 impl Write for Again {
     type Output = ();
-    const DOING: &'static str = "retry a run";
+    const NAME: &'static str = "retry_run";
 
     async fn apply(&self, tx: &mut Tx<'_>) -> Result<(), WriteError> {
         self.firing.insert(tx).await?;
@@ -161,7 +161,7 @@ struct ByHand {
 
 impl Write for ByHand {
     type Output = Verdict;
-    const DOING: &'static str = "fire by hand";
+    const NAME: &'static str = "fire_trigger";
 
     async fn apply(&self, tx: &mut Tx<'_>) -> Result<Verdict, WriteError> {
         let verdict = self.firing.verdict(tx, self.now).await?;

@@ -240,7 +240,7 @@ pub async fn complete(store: &Store, now: Time, limit: u32) -> Result<Vec<Gather
 
 /// What is due, and whether it is closed.
 async fn due(store: &Store, now: Time, limit: u32) -> Result<Vec<(bool, Gathering)>, StoreError> {
-    let rows = store.read("read gatherings", SELECT_DUE, &binds![now, limit]).await?;
+    let rows = store.read("read_batches", SELECT_DUE, &binds![now, limit]).await?;
     let read = |row| Ok((Reader::new("gatherings", row).get::<i64>("closed")? != 0, read(row)?));
     rows.iter().map(read).collect()
 }
@@ -250,7 +250,7 @@ async fn due(store: &Store, now: Time, limit: u32) -> Result<Vec<(bool, Gatherin
 /// # Errors
 /// When the store fails.
 pub async fn next_due(store: &Store) -> Result<Option<Time>, StoreError> {
-    let rows = store.read("read gatherings", SELECT_NEXT_DUE, &[]).await?;
+    let rows = store.read("read_batches", SELECT_NEXT_DUE, &[]).await?;
     let due = rows.first().map(|row| Reader::new("gatherings", row).time_if_any("due_at"));
     due.transpose().map(Option::flatten)
 }
@@ -265,7 +265,7 @@ pub async fn holding(
     event_id: &EventId,
 ) -> Result<Vec<(TriggerId, Time)>, StoreError> {
     let binds = binds![event_id.as_str(), scope.workspace_id()];
-    let rows = store.read("read an event's gatherings", SELECT_OF_EVENT, &binds).await?;
+    let rows = store.read("read_event_batches", SELECT_OF_EVENT, &binds).await?;
     let read = |row| {
         let r = Reader::new("gatherings", row);
         Ok((r.text("trigger_id")?, r.time("due_at")?))
@@ -302,7 +302,7 @@ struct CloseDue {
 
 impl Write for CloseDue {
     type Output = ();
-    const DOING: &'static str = "close gatherings";
+    const NAME: &'static str = "close_batches";
 
     async fn apply(&self, tx: &mut Tx<'_>) -> Result<(), WriteError> {
         tx.execute(CLOSE_DUE, &binds![self.now]).await?;
@@ -318,7 +318,7 @@ struct Postpone {
 
 impl Write for Postpone {
     type Output = ();
-    const DOING: &'static str = "postpone a gathering";
+    const NAME: &'static str = "postpone_batch";
 
     async fn apply(&self, tx: &mut Tx<'_>) -> Result<(), WriteError> {
         tx.execute(POSTPONE, &binds![self.id.as_str(), self.until, self.now]).await?;
@@ -328,7 +328,7 @@ impl Write for Postpone {
 
 impl Write for Flush {
     type Output = Option<Verdict>;
-    const DOING: &'static str = "flush a gathering";
+    const NAME: &'static str = "flush_batch";
 
     async fn apply(&self, tx: &mut Tx<'_>) -> Result<Option<Verdict>, WriteError> {
         let verdict = match &self.outcome {

@@ -50,6 +50,6 @@ pub async fn beginning_with(
     };
     let behind = format!("{beginning}g");
     let binds = binds![beginning, behind, scope.workspace_id(), FOUND_MAX];
-    let rows = store.read("find an identifier", *select, &binds).await?;
+    let rows = store.read("find_ids", *select, &binds).await?;
     rows.iter().map(|row| Reader::new("identifiers", row).get("id")).collect()
 }

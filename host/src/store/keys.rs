@@ -40,7 +40,7 @@ pub async fn admit(
 /// # Errors
 /// When the store fails.
 pub async fn find(store: &Store, hash: [u8; 32]) -> Result<Option<KeyId>, StoreError> {
-    let rows = store.read("look up a key", SELECT, &binds![&hash[..]]).await?;
+    let rows = store.read("find_key", SELECT, &binds![&hash[..]]).await?;
     rows.first().map(|row| Reader::new("keys", row).text("id")).transpose()
 }
 
@@ -53,7 +53,7 @@ struct Admit {
 
 impl Write for Admit {
     type Output = ();
-    const DOING: &'static str = "store a key";
+    const NAME: &'static str = "create_key";
 
     async fn apply(&self, tx: &mut Tx<'_>) -> Result<(), WriteError> {
         let binds = binds![&self.hash[..], self.id.as_str(), self.created_at];

@@ -93,7 +93,7 @@ pub async fn read(
     after: i64,
     limit: u32,
 ) -> Result<Vec<StoredLine>, StoreError> {
-    let rows = store.read("read logs", SELECT, &binds![run_id.as_str(), after, limit]).await?;
+    let rows = store.read("read_logs", SELECT, &binds![run_id.as_str(), after, limit]).await?;
     rows.iter().map(read_line).collect()
 }
 
@@ -147,7 +147,7 @@ struct Append {
 impl Write for Append {
     /// The run; none when the fence is lost.
     type Output = Option<String>;
-    const DOING: &'static str = "store logs";
+    const NAME: &'static str = "append_logs";
 
     async fn apply(&self, tx: &mut Tx<'_>) -> Result<Option<String>, WriteError> {
         let Some(teller) = Teller::fenced(tx, &self.hold, self.now).await? else {

@@ -139,7 +139,7 @@ impl Store {
             Database::Sqlite(sqlite) => sqlite.write(write).await,
             Database::Postgres(pool) => postgres::write(pool, &write, &self.metrics).await,
         };
-        self.metrics.store().asked(W::DOING, begin.elapsed(), written.is_ok());
+        self.metrics.store().asked(W::NAME, begin.elapsed(), written.is_ok());
         written
     }
 
@@ -150,8 +150,8 @@ impl Store {
             Database::Sqlite(sqlite) => sqlite.view(view).await,
             Database::Postgres(pool) => postgres::view(pool, view).await,
         };
-        self.metrics.store().asked(V::DOING, begin.elapsed(), seen.is_ok());
-        seen.map_err(|error| error.into_store_error(V::DOING))
+        self.metrics.store().asked(V::NAME, begin.elapsed(), seen.is_ok());
+        seen.map_err(|error| error.into_store_error(V::NAME))
     }
 
     /// Signals what was told of a run; none when the fence was lost.
@@ -168,14 +168,14 @@ impl Store {
     /// Runs a query that changes nothing, outside of any transaction.
     async fn read(
         &self,
-        doing: &'static str,
+        operation: &'static str,
         sql: impl Into<Sql>,
         binds: &[Bind],
     ) -> Result<Vec<Row>, StoreError> {
         let begin = Instant::now();
         let rows = self.database.rows(sql.into(), binds).await;
-        self.metrics.store().asked(doing, begin.elapsed(), rows.is_ok());
-        rows.map_err(|source| StoreError::database(doing, source))
+        self.metrics.store().asked(operation, begin.elapsed(), rows.is_ok());
+        rows.map_err(|source| StoreError::database(operation, source))
     }
 }
 
@@ -212,7 +212,7 @@ struct Ping;
 
 impl Write for Ping {
     type Output = ();
-    const DOING: &'static str = "answer";
+    const NAME: &'static str = "answer_ping";
 
     async fn apply(&self, tx: &mut Tx<'_>) -> Result<(), write::WriteError> {
         tx.row("SELECT 1 AS one", &[]).await?;

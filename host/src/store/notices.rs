@@ -232,7 +232,7 @@ fn id_of(id: &str, point: Point, at: Time) -> NoticeId {
 /// # Errors
 /// When the store fails.
 pub async fn waiting(store: &Store, limit: u32) -> Result<Vec<Notice>, StoreError> {
-    let rows = store.read("read notices", SELECT_WAITING, &binds![limit]).await?;
+    let rows = store.read("read_notices", SELECT_WAITING, &binds![limit]).await?;
     let noted = |error: &StoreError| tracing::error!(%error, "a notice cannot be read");
     Ok(rows.iter().filter_map(|row| read(row).inspect_err(noted).ok()).collect())
 }
@@ -258,7 +258,7 @@ struct Post(Notice);
 
 impl Write for Post {
     type Output = ();
-    const DOING: &'static str = "keep a notice";
+    const NAME: &'static str = "create_notice";
 
     async fn apply(&self, tx: &mut Tx<'_>) -> Result<(), WriteError> {
         post_in(tx, &self.0).await
@@ -273,7 +273,7 @@ struct Settle {
 
 impl Write for Settle {
     type Output = Option<Vec<Accepted>>;
-    const DOING: &'static str = "settle a notice";
+    const NAME: &'static str = "settle_notice";
 
     // Whatever could stand in the way is looked at before anything is written.
     async fn apply(&self, tx: &mut Tx<'_>) -> Result<Option<Vec<Accepted>>, WriteError> {

@@ -91,7 +91,7 @@ pub struct Look {
 /// # Errors
 /// When the store fails; what was ended before stays so.
 pub async fn end(store: &Store, after: i64, now: Time) -> Result<Look, StoreError> {
-    let rows = store.read("look for orphaned runs", SELECT_WINDOW, &binds![after, WINDOW]).await?;
+    let rows = store.read("find_orphaned_runs", SELECT_WINDOW, &binds![after, WINDOW]).await?;
     let mut look = Look::default();
     for row in &rows {
         let r = Reader::new("runs", row);
@@ -113,7 +113,7 @@ struct End {
 
 impl Write for End {
     type Output = bool;
-    const DOING: &'static str = "end an orphaned run";
+    const NAME: &'static str = "end_orphaned_run";
 
     async fn apply(&self, tx: &mut Tx<'_>) -> Result<bool, WriteError> {
         let Some(row) = tx.row(SELECT_STILL, &binds![self.run_id.as_str()]).await? else {

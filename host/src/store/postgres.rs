@@ -68,7 +68,7 @@ pub(super) async fn write<W: Write>(
     loop {
         match once(pool, write, metrics).await {
             Err(error) if error.is_conflict() && tries < TRIES_MAX => tries += 1,
-            result => return result.map_err(|error| error.into_store_error(W::DOING)),
+            result => return result.map_err(|error| error.into_store_error(W::NAME)),
         }
     }
 }

@@ -61,7 +61,7 @@ SELECT q.id, q.class_id, q.workspace_id, q.agent, q.lane, q.policy, q.routing
 /// # Errors
 /// When the store fails.
 pub async fn waited_on(store: &Store) -> Result<Vec<Queue>, StoreError> {
-    let rows = store.read("look at the queues", SELECT_WAITED_ON, &[]).await?;
+    let rows = store.read("read_queues", SELECT_WAITED_ON, &[]).await?;
     rows.iter().map(read).collect()
 }
 

@@ -174,7 +174,7 @@ struct Append {
 impl Write for Append {
     /// The run; none when the fence is lost.
     type Output = Option<String>;
-    const DOING: &'static str = "store events";
+    const NAME: &'static str = "append_run_events";
 
     async fn apply(&self, tx: &mut Tx<'_>) -> Result<Option<String>, WriteError> {
         let Some(teller) = Teller::fenced(tx, &self.hold, self.now).await? else {

@@ -313,7 +313,7 @@ const SELECT_PAGE_OF_BLOCKED: Sql = select_page!(
 /// When the store fails.
 pub async fn find(store: &Store, scope: &Scope, id: &RunId) -> Result<Option<Run>, StoreError> {
     let binds = binds![id.as_str(), scope.workspace_id()];
-    let rows = store.read("read a run", SELECT_ONE, &binds).await?;
+    let rows = store.read("read_run", SELECT_ONE, &binds).await?;
     rows.first().map(read).transpose()
 }
 
@@ -328,7 +328,7 @@ pub async fn of_task(
     page: PageRequest,
 ) -> Result<Page<Run>, StoreError> {
     let binds = binds![id.as_str(), scope.workspace_id(), page.before(), page.fetch()];
-    let rows = store.read("list a task's runs", SELECT_OF_TASK, &binds).await?;
+    let rows = store.read("list_task_runs", SELECT_OF_TASK, &binds).await?;
     Page::read("runs", &rows, page, read)
 }
 
@@ -343,7 +343,7 @@ pub async fn in_session(
     page: PageRequest,
 ) -> Result<Page<Run>, StoreError> {
     let binds = binds![id.as_str(), scope.workspace_id(), page.before(), page.fetch()];
-    let rows = store.read("list a session's runs", SELECT_IN_SESSION, &binds).await?;
+    let rows = store.read("list_session_runs", SELECT_IN_SESSION, &binds).await?;
     Page::read("runs", &rows, page, read)
 }
 
@@ -368,7 +368,7 @@ pub async fn owners(
     ids: &[String],
 ) -> Result<HashSet<String>, StoreError> {
     let binds = binds![serde_json::Value::from(ids).to_string(), scope.workspace_id()];
-    let rows = store.read("read what led to an event", SELECT_OWNERS, &binds).await?;
+    let rows = store.read("read_event_causes", SELECT_OWNERS, &binds).await?;
     rows.iter().map(|row| Reader::new("runs", row).get("owner_id")).collect()
 }
 
@@ -381,7 +381,7 @@ pub async fn last_fired(
     owner_ids: &[&str],
 ) -> Result<HashMap<String, Time>, StoreError> {
     let owners = serde_json::Value::from(owner_ids).to_string();
-    let rows = store.read("look for the last fires", SELECT_LAST_FIRED, &binds![owners]).await?;
+    let rows = store.read("read_last_fires", SELECT_LAST_FIRED, &binds![owners]).await?;
     let mut fired = HashMap::new();
     for row in &rows {
         let r = Reader::new("runs", row);
@@ -419,7 +419,7 @@ pub async fn list(
         exclude,
         page.fetch(),
     ];
-    let rows = store.read("list runs", narrowest(&reach, filter), &binds).await?;
+    let rows = store.read("list_runs", narrowest(&reach, filter), &binds).await?;
     Page::read("runs", &rows, page, read)
 }
 

@@ -175,7 +175,7 @@ pub async fn open(store: &Store, id: &str) -> Result<Option<SourceState>, StoreE
 /// # Errors
 /// When the store fails.
 pub async fn find(store: &Store, id: &str) -> Result<Option<SourceState>, StoreError> {
-    let rows = store.read("read the state of a source", SELECT_ONE, &binds![id]).await?;
+    let rows = store.read("read_source_state", SELECT_ONE, &binds![id]).await?;
     rows.first().map(read).transpose()
 }
 
@@ -190,7 +190,7 @@ pub async fn due(
     limit: u32,
 ) -> Result<Vec<SourceState>, StoreError> {
     let binds = binds![now, Value::from(ids).to_string(), limit];
-    let rows = store.read("read which sources are due", SELECT_DUE, &binds).await?;
+    let rows = store.read("read_due_sources", SELECT_DUE, &binds).await?;
     rows.iter().map(read).collect()
 }
 
@@ -200,7 +200,7 @@ pub async fn due(
 /// When the store fails.
 pub async fn next_at(store: &Store, ids: &[String]) -> Result<Option<Time>, StoreError> {
     let binds = binds![Value::from(ids).to_string()];
-    let rows = store.read("read when a source is due", SELECT_NEXT, &binds).await?;
+    let rows = store.read("read_next_due_source", SELECT_NEXT, &binds).await?;
     let next = rows.first().map(|row| Reader::new("source_states", row).time_if_any("next_at"));
     Ok(next.transpose()?.flatten())
 }
@@ -225,7 +225,7 @@ struct Follow {
 
 impl Write for Follow {
     type Output = ();
-    const DOING: &'static str = "make sources follow their definitions";
+    const NAME: &'static str = "sync_source_states";
 
     async fn apply(&self, tx: &mut Tx<'_>) -> Result<(), WriteError> {
         let binds = binds![self.now, Value::from(self.ids.as_slice()).to_string()];
@@ -243,7 +243,7 @@ struct Hasten {
 
 impl Write for Hasten {
     type Output = ();
-    const DOING: &'static str = "make a source due";
+    const NAME: &'static str = "poll_source_now";
 
     async fn apply(&self, tx: &mut Tx<'_>) -> Result<(), WriteError> {
         let Stored { id, kind, scope, name, .. } = &self.definition;
@@ -259,7 +259,7 @@ struct Begin {
 
 impl Write for Begin {
     type Output = ();
-    const DOING: &'static str = "begin the state of a source";
+    const NAME: &'static str = "begin_source_state";
 
     async fn apply(&self, tx: &mut Tx<'_>) -> Result<(), WriteError> {
         let ids = Value::from(std::slice::from_ref(&self.id)).to_string();
@@ -275,7 +275,7 @@ struct Commit {
 
 impl Write for Commit {
     type Output = Option<Vec<Accepted>>;
-    const DOING: &'static str = "keep what a source found";
+    const NAME: &'static str = "commit_source_result";
 
     async fn apply(&self, tx: &mut Tx<'_>) -> Result<Option<Vec<Accepted>>, WriteError> {
         match advance(tx, &self.after).await? {

@@ -66,7 +66,7 @@ struct File {
 
 impl File {
     async fn of(store: &Store) -> Result<Self, StoreError> {
-        let rows = store.read("look for free space", SELECT, &binds![]).await?;
+        let rows = store.read("read_free_space", SELECT, &binds![]).await?;
         let row = rows.first().ok_or(StoreError::Closed)?;
         let r = Reader::new("pages", row);
         Ok(Self {
@@ -86,7 +86,7 @@ struct Vacuum;
 
 impl Write for Vacuum {
     type Output = ();
-    const DOING: &'static str = "give space back";
+    const NAME: &'static str = "reclaim_space";
 
     async fn apply(&self, tx: &mut Tx<'_>) -> Result<(), WriteError> {
         tx.execute(VACUUM, &[]).await?;

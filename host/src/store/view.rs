@@ -9,8 +9,8 @@ use super::write::WriteError;
 pub(super) trait View: Send {
     /// What the caller learns.
     type Output: Send;
-    /// What is being done, for errors: "read a run's activity".
-    const DOING: &'static str;
+    /// Its name in errors and in metrics: `read_run_activity`.
+    const NAME: &'static str;
 
     /// Reads it.
     fn look(

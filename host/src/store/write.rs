@@ -13,8 +13,8 @@ use super::sql::Tx;
 pub(super) trait Write: Send + Sync + 'static {
     /// What the caller learns.
     type Output: Send + 'static;
-    /// What is being done, for errors: "accept an event".
-    const DOING: &'static str;
+    /// Its name in errors and in metrics: `accept_events`.
+    const NAME: &'static str;
 
     /// Applies the change.
     fn apply(
@@ -31,9 +31,9 @@ pub(super) enum WriteError {
 }
 
 impl WriteError {
-    pub(super) fn into_store_error(self, doing: &'static str) -> StoreError {
+    pub(super) fn into_store_error(self, operation: &'static str) -> StoreError {
         match self {
-            Self::Sql(source) => StoreError::database(doing, source),
+            Self::Sql(source) => StoreError::database(operation, source),
             Self::Store(error) => error,
         }
     }

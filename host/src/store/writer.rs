@@ -152,9 +152,9 @@ impl<W: Write> Job for Waiting<W> {
             let applied = AssertUnwindSafe(self.write.apply(&mut tx)).catch_unwind();
             let (applied, tally) = tally::kept(applied).await;
             self.tally = tally;
-            let panicked = || StoreError::Commit(format!("a defect: {} panicked", W::DOING));
+            let panicked = || StoreError::Commit(format!("a defect: {} panicked", W::NAME));
             let result = applied.unwrap_or_else(|_| Err(WriteError::Store(panicked())));
-            let result = result.map_err(|error| WriteError::into_store_error(error, W::DOING));
+            let result = result.map_err(|error| WriteError::into_store_error(error, W::NAME));
             let failed = result.as_ref().err().map(|error| StoreError::Commit(error.to_string()));
             self.applied = Some(result);
             failed.map_or(Ok(()), Err)

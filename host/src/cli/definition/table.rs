@@ -15,10 +15,10 @@ type Fields = Map<String, Value>;
 /// Where a table comes from beside flags.
 #[derive(Debug, Args)]
 pub(super) struct Table {
-    /// Begin with the table in this file, TOML or JSON; `-` is standard input.
+    /// Read the definition from this TOML or JSON file; `-` is standard input.
     #[arg(long, value_name = "FILE")]
     file: Option<PathBuf>,
-    /// Set a field, such as `retry.max_retries=5`. The value is TOML, or else text.
+    /// Set a field, such as `retry.max_retries=5`. The value is TOML, or else text. Repeatable.
     #[arg(long, value_name = "PATH=VALUE")]
     set: Vec<String>,
 }
@@ -26,7 +26,7 @@ pub(super) struct Table {
 /// What a patch takes away.
 #[derive(Debug, Args)]
 pub(super) struct Unset {
-    /// Take a field away, so that its default holds.
+    /// Remove a field, so that its default applies. Repeatable.
     #[arg(long, value_name = "PATH")]
     unset: Vec<String>,
 }

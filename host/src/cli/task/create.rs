@@ -16,72 +16,72 @@ use crate::model::time::Time;
 /// A task.
 #[derive(Debug, clap::Args)]
 pub struct Create {
-    /// What the agent is asked; `-` is standard input.
+    /// The message for the agent; `-` is standard input.
     pub(super) message: String,
-    /// Who does the work.
+    /// The agent that carries out the task.
     #[arg(long, value_name = "NAME")]
     pub(super) agent: Name,
-    /// The conversation it belongs to; one of its own when absent.
+    /// The key of the session that the task belongs to [default: a new session].
     #[arg(long, value_name = "KEY")]
     session: Option<SessionKey>,
-    /// What you call it.
+    /// A title.
     #[arg(long, value_name = "TEXT")]
     label: Option<String>,
-    /// critical, high, normal or low.
+    /// The priority: critical, high, normal or low.
     #[arg(long, value_name = "WORD")]
     priority: Option<Priority>,
-    /// The concurrency group within the agent.
+    /// The concurrency lane within the agent.
     #[arg(long, value_name = "NAME")]
     lane: Option<Name>,
-    /// How long an attempt may take, such as 5m.
+    /// How long one attempt may take, such as 5m.
     #[arg(long, value_name = "SPAN", value_parser = humantime::parse_duration)]
     timeout: Option<std::time::Duration>,
-    /// How long it may wait for a worker, such as 1h.
+    /// How long the task waits for a worker before it expires, such as 1h.
     #[arg(long, value_name = "SPAN", value_parser = humantime::parse_duration)]
     queue_timeout: Option<std::time::Duration>,
-    /// It does not begin before this instant (RFC 3339).
+    /// Do not start before this time (RFC 3339).
     #[arg(long, value_name = "TIME")]
     scheduled_at: Option<Time>,
-    /// It is dropped if nobody has begun it by this instant (RFC 3339).
+    /// Drop the task if it has not started by this time (RFC 3339).
     #[arg(long, value_name = "TIME", conflicts_with = "queue_timeout")]
     expires_at: Option<Time>,
-    /// What becomes of it when its worker is lost: requeue or fail.
+    /// What happens to the task if its worker is lost: requeue or fail.
     #[arg(long, value_name = "ANSWER")]
     on_lost: Option<OnLost>,
-    /// What the agent is told beside the message.
+    /// Further instructions beside the message.
     #[arg(long, value_name = "TEXT")]
     system_prompt: Option<String>,
-    /// A text file that comes with the message; may stand several times.
+    /// Attach a text file. Repeatable.
     #[arg(long, value_name = "FILE")]
     attach: Vec<PathBuf>,
-    /// What the worker has to be able to do; may stand several times.
+    /// Require a worker with this capability. Repeatable.
     #[arg(long, value_name = "WORD")]
     capability: Vec<String>,
-    /// A tool that the worker has to have; may stand several times.
+    /// Require a worker with this tool. Repeatable.
     #[arg(long, value_name = "WORD")]
     tool: Vec<String>,
-    /// A label that the worker has to have; may stand several times.
+    /// Require a worker with this label. Repeatable.
     #[arg(long = "worker-label", value_name = "NAME=VALUE", value_parser = pair)]
     labels: Vec<(String, String)>,
-    /// The cluster that the worker has to be in.
+    /// Require a worker in this cluster.
     #[arg(long, value_name = "WORD")]
     cluster: Option<String>,
-    /// The region that the worker has to be in.
+    /// Require a worker in this region.
     #[arg(long, value_name = "WORD")]
     region: Option<String>,
-    /// What the worker has to run on, such as linux/x86_64.
+    /// Require a worker on this platform, such as linux/x86_64.
     #[arg(long, value_name = "WORD")]
     platform: Option<String>,
-    /// The restrictions that the program runs under, as a JSON object.
+    /// Restrictions on the agent's program, as a JSON object.
     #[arg(long, value_name = "JSON", value_parser = object)]
     policy: Option<Value>,
-    /// Asking again with the same key asks for the same task.
+    /// Return the task that was created with this key, if there is one.
     #[arg(long, value_name = "KEY")]
     idempotency_key: Option<String>,
-    /// Wait until it has ended; fails unless it is done.
+    /// Wait until the task ends; exits with 0 only if it is done.
     #[arg(short, long)]
     pub(super) wait: bool,
-    /// Print what its program writes until it has ended; fails unless it is done.
+    /// Follow the logs until the task ends; exits with 0 only if it is done.
     #[arg(short, long, conflicts_with = "wait")]
     pub(super) follow: bool,
 }

@@ -31,48 +31,47 @@ const POLL: Duration = Duration::from_millis(300);
 /// Its subcommands.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Ask something of an agent.
+    /// Create a task for an agent.
     Create(Box<create::Create>),
-    /// List tasks, the newest first.
+    /// List tasks, newest first.
     List(List),
-    /// Show a task, with its message and its runs.
+    /// Show a task with its message and runs.
     Show {
-        /// The task.
+        /// The task's identifier.
         id: Short<TaskId>,
     },
-    /// Call a task off.
+    /// Cancel a task.
     Cancel {
-        /// The task.
+        /// The task's identifier.
         id: Short<TaskId>,
     },
-    /// Put a task that has ended out of sight.
+    /// Archive a task that has ended.
     Archive {
-        /// The task.
+        /// The task's identifier.
         id: Short<TaskId>,
     },
-    /// Bring a task back that was put away.
+    /// Restore an archived task.
     Unarchive {
-        /// The task.
+        /// The task's identifier.
         id: Short<TaskId>,
     },
-    /// Print what came of a task that has ended.
+    /// Print the result of a task that has ended.
     Result {
-        /// The task.
+        /// The task's identifier.
         id: Short<TaskId>,
     },
-    /// Print what the task's program wrote, by its present run: the one that works or waits, else
-    /// the latest.
+    /// Print the logs of a task's current run, or of its latest.
     Logs(Logs),
-    /// Tell a task more, while it works or afterwards.
+    /// Send input to a task, during or after its work.
     Input(Input),
 }
 
 /// Whose log.
 #[derive(Debug, clap::Args)]
 pub struct Logs {
-    /// The task.
+    /// The task's identifier.
     id: Short<TaskId>,
-    /// Wait for more, run after run, until the task has ended; fails unless it is done.
+    /// Follow the logs until the task ends; exits with 0 only if it is done.
     #[arg(short, long)]
     follow: bool,
 }
@@ -80,23 +79,23 @@ pub struct Logs {
 /// Which tasks.
 #[derive(Debug, clap::Args, Serialize)]
 pub struct List {
-    /// Only those that stand like this.
+    /// Filter by state.
     #[arg(long, value_parser = status())]
     #[serde(skip_serializing_if = "Option::is_none")]
     status: Option<TaskStatus>,
-    /// Only those of this agent.
+    /// Filter by agent.
     #[arg(long, value_name = "NAME")]
     #[serde(skip_serializing_if = "Option::is_none")]
     agent: Option<Name>,
-    /// Only those of this conversation, by its key or identifier.
+    /// Filter by session: its key or identifier.
     #[arg(long, value_name = "KEY")]
     #[serde(skip_serializing_if = "Option::is_none")]
     session: Option<String>,
-    /// Only those that are called this.
+    /// Filter by title.
     #[arg(long, value_name = "TEXT")]
     #[serde(skip_serializing_if = "Option::is_none")]
     label: Option<String>,
-    /// Only those that were put away.
+    /// Show archived tasks only.
     #[arg(long)]
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     archived: bool,
@@ -108,7 +107,7 @@ pub struct List {
 /// What to tell whom.
 #[derive(Debug, clap::Args)]
 pub struct Input {
-    /// The task.
+    /// The task's identifier.
     id: Short<TaskId>,
     #[command(flatten)]
     said: Said,
@@ -117,13 +116,13 @@ pub struct Input {
 /// What to tell a task or a run, and when.
 #[derive(Debug, clap::Args)]
 pub struct Said {
-    /// What to tell it; `-` is standard input.
+    /// The text to send; `-` is standard input.
     text: String,
-    /// When it is to get it: `followup` when it has asked something or has ended, `queue` when it
-    /// has ended, `steer` while it works, `interrupt` at once.
+    /// When to deliver it: `followup` once the agent has asked or ended, `queue` once it has ended,
+    /// `steer` during its work, `interrupt` at once.
     #[arg(long, value_parser = mode(), default_value = "followup")]
     mode: InputMode,
-    /// Saying it again with the same key says it once.
+    /// Do nothing if this key was used before.
     #[arg(long, value_name = "KEY")]
     idempotency_key: Option<String>,
 }

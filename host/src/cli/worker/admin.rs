@@ -17,40 +17,40 @@ use crate::model::worker::{AdminState, Approval, Health};
 /// The subcommands.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// List the workers that the host knows, the newest first.
+    /// List workers, newest first.
     List(List),
-    /// Show one, with all that it offers.
+    /// Show a worker in full.
     Show(Named),
-    /// Let one work.
+    /// Approve a worker, so that it may take work.
     Approve(Named),
-    /// Keep one out: its connection closes, and others get its work.
+    /// Reject a worker: close its connection and requeue its work.
     Reject(Named),
-    /// Give one nothing new; it stays connected.
+    /// Disable a worker: it stays connected and gets no new work.
     Disable(Named),
-    /// Give one work again that was disabled.
+    /// Enable a disabled worker.
     Enable(Named),
-    /// Give one nothing new, so that it can leave when it has finished.
+    /// Drain a worker: it finishes its work and gets no more.
     Drain(Named),
-    /// Give one work again that was drained.
+    /// Return a drained worker to service.
     Undrain(Named),
-    /// Be rid of one for good: its connection closes, and others get its work.
+    /// Revoke a worker's credential for good: close its connection and requeue its work.
     Revoke(Named),
-    /// Give one another credential: the one it has opens nothing any more.
+    /// Rotate a worker's credential: the current one stops working.
     Rotate(Named),
 }
 
 /// Which workers.
 #[derive(Debug, clap::Args, Serialize)]
 pub struct List {
-    /// Only those that fare like this.
+    /// Filter by health.
     #[arg(long, value_parser = words(Health::ALL))]
     #[serde(skip_serializing_if = "Option::is_none")]
     health: Option<Health>,
-    /// Only those that stand like this.
+    /// Filter by approval.
     #[arg(long, value_parser = words(Approval::ALL))]
     #[serde(skip_serializing_if = "Option::is_none")]
     approval: Option<Approval>,
-    /// Only those of which this is wanted.
+    /// Filter by administrative state.
     #[arg(long, value_parser = words(AdminState::ALL))]
     #[serde(skip_serializing_if = "Option::is_none")]
     admin_state: Option<AdminState>,
@@ -62,7 +62,7 @@ pub struct List {
 /// A worker.
 #[derive(Debug, clap::Args)]
 pub struct Named {
-    /// Its name, if no other has it, or its identifier.
+    /// The worker's name, if unique, or its identifier.
     #[arg(value_name = "WORKER", value_parser = named)]
     worker: String,
 }

@@ -14,51 +14,51 @@ use crate::model::scope::Scope;
 /// The flags. They win over the file; what is a list adds to the file's.
 #[derive(Clone, Debug, Default, clap::Args)]
 pub struct Flags {
-    /// What people call it, instead of the machine's name with the end of the worker's identifier.
+    /// The worker's name [default: the hostname and the end of its identifier].
     #[arg(long)]
     name: Option<String>,
-    /// How many programs it runs at once.
+    /// How many programs run at once.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     capacity: Option<u32>,
-    /// A label that runs may ask for; repeatable.
+    /// A label that runs may require. Repeatable.
     #[arg(long = "label", value_name = "KEY=VALUE", value_parser = label)]
     labels: Vec<(String, String)>,
-    /// Something that it can do, and runs may ask for; repeatable.
+    /// A capability that runs may require. Repeatable.
     #[arg(long = "capability", value_name = "WORD", value_parser = tag)]
     capabilities: Vec<String>,
-    /// A tool that it has, and runs may ask for; repeatable.
+    /// A tool that runs may require. Repeatable.
     #[arg(long = "tool", value_name = "WORD", value_parser = tag)]
     tools: Vec<String>,
-    /// The cluster that it is in.
+    /// The worker's cluster.
     #[arg(long, value_name = "WORD", value_parser = tag)]
     cluster: Option<String>,
-    /// The region that it is in.
+    /// The worker's region.
     #[arg(long, value_name = "WORD", value_parser = tag)]
     region: Option<String>,
-    /// An agent, and the program that does its work; repeatable. The program and its arguments are
-    /// split at spaces, and no shell reads them: quotes and variables mean nothing. For arguments
-    /// with spaces in them, name one agent and put its program after `--`.
+    /// An agent and its program. Repeatable. The command line is split at spaces without a shell:
+    /// quotes and variables have no meaning. For arguments that contain spaces, name one agent and
+    /// put its program after `--`.
     #[arg(long = "agent", value_name = "NAME=PROGRAM")]
     agents: Vec<AgentFlag>,
-    /// An environment variable to pass on to the programs of these agents; repeatable.
+    /// An environment variable to pass to these agents' programs. Repeatable.
     #[arg(long = "env", value_name = "NAME", requires = "agents")]
     env: Vec<String>,
     /// The working folder of these programs.
     #[arg(long, value_name = "DIR", requires = "agents")]
     dir: Option<PathBuf>,
-    /// How long these programs may run.
+    /// The time limit of these programs.
     #[arg(long, value_name = "DURATION", requires = "agents", value_parser = duration)]
     timeout: Option<Duration>,
-    /// These programs read lines of JSON on their standard input as long as they run.
+    /// Keep standard input open: these programs read JSON lines from it while they run.
     #[arg(long, requires = "agents")]
     interactive: bool,
-    /// A file or folder that these programs see though it would be hidden from them; repeatable.
+    /// Let these programs see a file or folder that is hidden from them by default. Repeatable.
     #[arg(long = "visible", value_name = "PATH", requires = "agents")]
     visible: Vec<PathBuf>,
-    /// Whose programs all of them are, by name or number; only root can say so.
+    /// Run all programs as this user, by name or number; only root can.
     #[arg(long, value_name = "USER")]
     user: Option<String>,
-    /// The program of the one agent that is named without, and its arguments.
+    /// The program, with its arguments, of the one agent that is named without.
     #[arg(last = true, value_name = "PROGRAM", requires = "agents")]
     program: Vec<String>,
 }

@@ -33,7 +33,7 @@ pub enum Command {
     /// See [`admin::Command`].
     #[command(flatten)]
     Admin(admin::Command),
-    /// Let machines join that the host does not know yet.
+    /// Manage the tokens with which new workers join.
     #[command(subcommand)]
     Token(token::Command),
 }

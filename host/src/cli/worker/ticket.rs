@@ -19,13 +19,13 @@ const BYTES_MAX: u64 = 4096;
 /// Where it is.
 #[derive(Clone, Debug, Default, clap::Args)]
 pub struct Ticket {
-    /// A token to join the host with, or `-` to read it from standard input; else
-    /// $HILLOCK_JOIN_TOKEN. Needed once: what the host gives for it is kept in the data folder. Or
-    /// the credential that `hillock worker rotate` gave for the one that is kept. A token that
-    /// stands here is seen by every user of the machine.
+    /// The token to join the host with, or `-` for standard input [default: $HILLOCK_JOIN_TOKEN].
+    /// Needed once: the host's credential is then kept in the data folder. Also takes the
+    /// credential that `hillock worker rotate` printed. Every user of this machine can see a token
+    /// given here.
     #[arg(long, value_name = "TOKEN", conflicts_with = "join_file")]
     join: Option<String>,
-    /// A file that holds the token.
+    /// A file with the token.
     #[arg(long, value_name = "FILE")]
     join_file: Option<PathBuf>,
 }

@@ -17,11 +17,11 @@ use crate::model::time::Time;
 /// The subcommands.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Make a token, and say how another machine joins with it.
+    /// Create a token, and show how another machine joins with it.
     Create(Create),
-    /// List the tokens, the newest first.
+    /// List tokens, newest first.
     List(Paging),
-    /// End a token.
+    /// Revoke a token.
     Revoke {
         /// The token's identifier.
         id: Short<BootstrapId>,
@@ -31,15 +31,15 @@ pub enum Command {
 /// What the token is good for.
 #[derive(Debug, clap::Args, Serialize)]
 pub struct Create {
-    /// How many machines may join with it.
+    /// How many workers may join with it.
     #[arg(long, value_name = "N")]
     #[serde(skip_serializing_if = "Option::is_none")]
     uses: Option<u32>,
-    /// How long it is valid.
+    /// How long it is valid, such as 1h.
     #[arg(long, value_name = "DURATION")]
     #[serde(skip_serializing_if = "Option::is_none")]
     expires_in: Option<String>,
-    /// Whoever joins with it may work at once, without anybody's approval.
+    /// Approve workers that join with it at once.
     #[arg(long)]
     approve: bool,
 }

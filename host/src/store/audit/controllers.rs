@@ -58,7 +58,7 @@ struct Noted {
 
 impl Write for Noted {
     type Output = ();
-    const DOING: &'static str = "tell what a controller did";
+    const NAME: &'static str = "record_controller_result";
 
     async fn apply(&self, tx: &mut Tx<'_>) -> Result<(), WriteError> {
         let Note { action, kind, id, detail, now } = &self.note;

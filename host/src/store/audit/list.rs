@@ -148,7 +148,7 @@ pub async fn list(
     let mut binds = filter.binds(&reach);
     binds.extend(binds![page.before(), page.fetch()]);
     let sql = reach.pick(SELECT_PAGE, SELECT_PAGE_OF_ALL);
-    let rows = store.read("list the audit", sql, &binds).await?;
+    let rows = store.read("list_audit", sql, &binds).await?;
     Page::read("audit", &rows, page, read)
 }
 
@@ -160,7 +160,7 @@ pub async fn newest(store: &Store, reach: impl Into<Reach>) -> Result<Option<i64
     let reach = reach.into();
     let sql = reach.pick(SELECT_NEWEST, SELECT_NEWEST_OF_ALL);
     let binds = binds![reach.workspace_id()];
-    let rows = store.read("look at the end of the audit", sql, &binds).await?;
+    let rows = store.read("read_audit_end", sql, &binds).await?;
     rows.first().map_or(Ok(None), |row| Reader::new("audit", row).get("seq"))
 }
 
@@ -180,7 +180,7 @@ pub async fn forward(
     let mut binds = filter.binds(&reach);
     binds.extend(binds![after, through, limit]);
     let sql = reach.pick(SELECT_FORWARD, SELECT_FORWARD_OF_ALL);
-    let rows = store.read("export the audit", sql, &binds).await?;
+    let rows = store.read("export_audit", sql, &binds).await?;
     let numbered = |row| Ok((Reader::new("audit", row).get("seq")?, read(row)?));
     rows.iter().map(numbered).collect()
 }

@@ -29,7 +29,7 @@ DELETE FROM audit
 /// # Errors
 /// When the store fails.
 pub async fn count_old(store: &Store, cut_off: Time) -> Result<u64, StoreError> {
-    let rows = store.read("count old rows of the audit", COUNT, &binds![cut_off]).await?;
+    let rows = store.read("count_old_audit_rows", COUNT, &binds![cut_off]).await?;
     let count = rows.first().map(|row| Reader::new("audit", row).count("count")).transpose()?;
     Ok(count.unwrap_or(0).into())
 }
@@ -64,7 +64,7 @@ struct Announce {
 
 impl Write for Announce {
     type Output = ();
-    const DOING: &'static str = "announce the end of old rows of the audit";
+    const NAME: &'static str = "announce_audit_pruning";
 
     async fn apply(&self, tx: &mut Tx<'_>) -> Result<(), WriteError> {
         let detail = json!({ "before": self.cut_off, "count": self.rows });
@@ -79,7 +79,7 @@ struct RemoveOld {
 
 impl Write for RemoveOld {
     type Output = u64;
-    const DOING: &'static str = "remove old rows of the audit";
+    const NAME: &'static str = "remove_audit_rows";
 
     async fn apply(&self, tx: &mut Tx<'_>) -> Result<u64, WriteError> {
         Ok(tx.execute(DELETE, &binds![self.cut_off, self.batch]).await?)

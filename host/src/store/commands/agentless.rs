@@ -80,7 +80,7 @@ SELECT q.id, q.workspace_id, q.agent
 /// # Errors
 /// When the store fails.
 pub async fn fail_agentless(store: &Store, now: Time) -> Result<usize, StoreError> {
-    if store.read("look for what has no agent", SELECT_ANY, &[]).await?.is_empty() {
+    if store.read("find_commands_without_agent", SELECT_ANY, &[]).await?.is_empty() {
         return Ok(0);
     }
     store.write(FailAgentless { now }).await
@@ -92,7 +92,7 @@ struct FailAgentless {
 
 impl Write for FailAgentless {
     type Output = usize;
-    const DOING: &'static str = "fail what has no agent";
+    const NAME: &'static str = "fail_commands_without_agent";
 
     async fn apply(&self, tx: &mut Tx<'_>) -> Result<usize, WriteError> {
         let rows = tx.rows(SELECT, &binds![BATCH]).await?;

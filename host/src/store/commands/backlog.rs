@@ -37,7 +37,7 @@ pub struct Backlog {
 /// When the store fails.
 pub async fn backlogs(store: &Store, scope: &Scope, now: Time) -> Result<Vec<Backlog>, StoreError> {
     let binds = binds![scope.workspace_id(), now];
-    let rows = store.read("count what waits", SELECT, &binds).await?;
+    let rows = store.read("count_waiting", SELECT, &binds).await?;
     rows.iter().map(read).collect()
 }
 

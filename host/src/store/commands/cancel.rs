@@ -138,7 +138,7 @@ struct Cancel {
 
 impl Write for Cancel {
     type Output = Canceling;
-    const DOING: &'static str = "cancel a run";
+    const NAME: &'static str = "cancel_run";
 
     async fn apply(&self, tx: &mut Tx<'_>) -> Result<Canceling, WriteError> {
         let binds = binds![self.run_id.as_str(), self.scope.workspace_id()];

@@ -259,7 +259,7 @@ pub async fn claim(
 /// # Errors
 /// When the store fails.
 pub async fn addressees(store: &Store) -> Result<Vec<WorkerId>, StoreError> {
-    let rows = store.read("look for words to workers", SELECT_WORDS, &[]).await?;
+    let rows = store.read("find_control_commands", SELECT_WORDS, &[]).await?;
     let worker = |row: &Row| {
         let r = Reader::new("commands", row);
         r.parse("queue", |queue: String| queue.strip_prefix("worker/")?.parse().ok())
@@ -307,7 +307,7 @@ struct ClaimBest {
 
 impl Write for ClaimBest {
     type Output = Vec<Claim>;
-    const DOING: &'static str = "claim commands";
+    const NAME: &'static str = "claim_commands";
 
     async fn apply(&self, tx: &mut Tx<'_>) -> Result<Vec<Claim>, WriteError> {
         let room = self.room(tx).await?;
@@ -363,7 +363,7 @@ struct ClaimControl {
 
 impl Write for ClaimControl {
     type Output = Vec<Claim>;
-    const DOING: &'static str = "claim words to a worker";
+    const NAME: &'static str = "claim_control_commands";
 
     async fn apply(&self, tx: &mut Tx<'_>) -> Result<Vec<Claim>, WriteError> {
         let queue = control_queue(&self.worker_id);

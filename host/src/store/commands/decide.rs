@@ -131,7 +131,7 @@ struct Decide {
 
 impl Write for Decide {
     type Output = Option<Decided>;
-    const DOING: &'static str = "decide on a command";
+    const NAME: &'static str = "decide_command";
 
     async fn apply(&self, tx: &mut Tx<'_>) -> Result<Option<Decided>, WriteError> {
         let Some(command) = found(tx, &self.scope, &self.id).await? else { return Ok(None) };
@@ -162,7 +162,7 @@ struct CallOff {
 
 impl Write for CallOff {
     type Output = Option<Canceling>;
-    const DOING: &'static str = "call a command off";
+    const NAME: &'static str = "cancel_command";
 
     async fn apply(&self, tx: &mut Tx<'_>) -> Result<Option<Canceling>, WriteError> {
         let Some(command) = found(tx, &self.scope, &self.id).await? else { return Ok(None) };

@@ -74,7 +74,7 @@ struct Expire {
 
 impl Write for Expire {
     type Output = usize;
-    const DOING: &'static str = "expire commands";
+    const NAME: &'static str = "expire_commands";
 
     async fn apply(&self, tx: &mut Tx<'_>) -> Result<usize, WriteError> {
         let rows = tx.rows(SELECT, &binds![self.now, BATCH]).await?;

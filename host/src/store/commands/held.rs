@@ -110,7 +110,7 @@ enum Said {
 impl Write for Say {
     /// The run beside the fence: whoever listens to it is told.
     type Output = (Fence, Option<String>);
-    const DOING: &'static str = "note a worker's word";
+    const NAME: &'static str = "apply_worker_report";
 
     async fn apply(&self, tx: &mut Tx<'_>) -> Result<Self::Output, WriteError> {
         let Some(command) = Current::fenced(tx, &self.hold, self.now).await? else {
@@ -158,7 +158,7 @@ struct Renew {
 
 impl Write for Renew {
     type Output = Renewed;
-    const DOING: &'static str = "renew leases";
+    const NAME: &'static str = "renew_leases";
 
     async fn apply(&self, tx: &mut Tx<'_>) -> Result<Renewed, WriteError> {
         let mut renewed = Renewed::default();

@@ -156,7 +156,7 @@ pub async fn find(
     id: &CommandId,
 ) -> Result<Option<Command>, StoreError> {
     let binds = binds![id.as_str(), scope.workspace_id()];
-    let rows = store.read("read a command", SELECT_ONE, &binds).await?;
+    let rows = store.read("read_command", SELECT_ONE, &binds).await?;
     rows.first().map(read).transpose()
 }
 
@@ -182,7 +182,7 @@ pub async fn list(
         filter.worker_id.as_ref().map(WorkerId::as_str),
         page.fetch(),
     ];
-    let rows = store.read("list commands", narrowest(&reach, filter), &binds).await?;
+    let rows = store.read("list_commands", narrowest(&reach, filter), &binds).await?;
     Page::read("commands", &rows, page, read)
 }
 
@@ -205,9 +205,9 @@ fn narrowest(reach: &Reach, filter: &CommandFilter) -> Sql {
 pub async fn stats(store: &Store, reach: impl Into<Reach>) -> Result<Stats, StoreError> {
     let rows = match reach.into() {
         Reach::One(scope) => {
-            store.read("count commands", COUNT, &binds![scope.workspace_id()]).await?
+            store.read("count_commands", COUNT, &binds![scope.workspace_id()]).await?
         }
-        Reach::All => store.read("count commands", COUNT_ALL, &[]).await?,
+        Reach::All => store.read("count_commands", COUNT_ALL, &[]).await?,
     };
     let mut stats = Stats::default();
     for row in &rows {

@@ -120,7 +120,7 @@ struct ReleaseOthers {
 
 impl Write for ReleaseOthers {
     type Output = usize;
-    const DOING: &'static str = "release a worker's commands";
+    const NAME: &'static str = "release_worker_commands";
 
     async fn apply(&self, tx: &mut Tx<'_>) -> Result<usize, WriteError> {
         let binds = binds![self.worker.as_str(), self.kept.as_str()];
@@ -143,7 +143,7 @@ struct ReleaseExpired {
 
 impl Write for ReleaseExpired {
     type Output = usize;
-    const DOING: &'static str = "release expired leases";
+    const NAME: &'static str = "release_expired_leases";
 
     async fn apply(&self, tx: &mut Tx<'_>) -> Result<usize, WriteError> {
         let rows = tx.rows(SELECT_EXPIRED, &binds![self.now, LOST_BATCH]).await?;

@@ -117,7 +117,7 @@ pub async fn standing(
     now: Time,
 ) -> Result<Option<Standing>, StoreError> {
     let binds = binds![id.as_str(), scope.workspace_id(), now, bonus];
-    let rows = store.read("look at a command's place", SELECT, &binds).await?;
+    let rows = store.read("read_queue_position", SELECT, &binds).await?;
     rows.first().map(read).transpose()
 }
 

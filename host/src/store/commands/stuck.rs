@@ -55,7 +55,7 @@ struct ReleaseStuck {
 
 impl Write for ReleaseStuck {
     type Output = usize;
-    const DOING: &'static str = "release stuck commands";
+    const NAME: &'static str = "release_stuck_commands";
 
     async fn apply(&self, tx: &mut Tx<'_>) -> Result<usize, WriteError> {
         let binds = binds![self.now, self.now - SENT_MAX, self.now - RUNNING_MAX, BATCH];

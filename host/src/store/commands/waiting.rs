@@ -30,9 +30,9 @@ pub async fn waiting(store: &Store, scope: Option<&Scope>, max: u32) -> Result<u
     let rows = match scope {
         Some(scope) => {
             let binds = binds![scope.workspace_id(), max];
-            store.read("count what waits", COUNT_OF_WORKSPACE, &binds).await?
+            store.read("count_waiting", COUNT_OF_WORKSPACE, &binds).await?
         }
-        None => store.read("count what waits", COUNT, &binds![max]).await?,
+        None => store.read("count_waiting", COUNT, &binds![max]).await?,
     };
     rows.first().map_or(Ok(0), |row| Reader::new("commands", row).count("waiting"))
 }

@@ -215,7 +215,7 @@ struct Create {
 
 impl Write for Create {
     type Output = Result<Stored, Refusal>;
-    const DOING: &'static str = "create a definition";
+    const NAME: &'static str = "create_definition";
 
     async fn apply(&self, tx: &mut Tx<'_>) -> Result<Self::Output, WriteError> {
         row::lock(tx).await?;
@@ -241,7 +241,7 @@ struct Update {
 
 impl Write for Update {
     type Output = Result<Stored, Refusal>;
-    const DOING: &'static str = "change a definition";
+    const NAME: &'static str = "update_definition";
 
     async fn apply(&self, tx: &mut Tx<'_>) -> Result<Self::Output, WriteError> {
         row::lock(tx).await?;
@@ -277,7 +277,7 @@ struct Delete {
 
 impl Write for Delete {
     type Output = Result<(), Refusal>;
-    const DOING: &'static str = "delete a definition";
+    const NAME: &'static str = "delete_definition";
 
     async fn apply(&self, tx: &mut Tx<'_>) -> Result<Self::Output, WriteError> {
         row::lock(tx).await?;
@@ -304,7 +304,7 @@ struct Switch {
 
 impl Write for Switch {
     type Output = Result<Stored, Refusal>;
-    const DOING: &'static str = "switch a definition";
+    const NAME: &'static str = "switch_definition";
 
     async fn apply(&self, tx: &mut Tx<'_>) -> Result<Self::Output, WriteError> {
         row::lock(tx).await?;

@@ -137,7 +137,7 @@ struct Sync {
 
 impl Write for Sync {
     type Output = Result<Synced, Unsynced>;
-    const DOING: &'static str = "bring the configured definitions into the store";
+    const NAME: &'static str = "sync_configured_definitions";
 
     async fn apply(&self, tx: &mut Tx<'_>) -> Result<Self::Output, WriteError> {
         row::lock(tx).await?;

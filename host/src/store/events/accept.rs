@@ -234,7 +234,7 @@ struct Bound {
 
 impl Write for Enter {
     type Output = Vec<Accepted>;
-    const DOING: &'static str = "accept an event";
+    const NAME: &'static str = "accept_events";
 
     async fn apply(&self, tx: &mut Tx<'_>) -> Result<Vec<Accepted>, WriteError> {
         self.lock(tx).await?;

@@ -40,7 +40,7 @@ struct Replay {
 
 impl Write for Replay {
     type Output = ();
-    const DOING: &'static str = "replay an event";
+    const NAME: &'static str = "replay_event";
 
     async fn apply(&self, tx: &mut Tx<'_>) -> Result<(), WriteError> {
         self.enter.apply(tx).await?;

@@ -122,7 +122,7 @@ struct Known(NewInput);
 
 impl View for Known {
     type Output = Option<Given>;
-    const DOING: &'static str = "look for an idempotency key";
+    const NAME: &'static str = "find_idempotency_key";
 
     async fn look(&self, tx: &mut Tx<'_>) -> Result<Option<Given>, WriteError> {
         match target(tx, &self.0).await? {
@@ -154,7 +154,7 @@ struct Target {
 
 impl Write for Give {
     type Output = Option<Given>;
-    const DOING: &'static str = "give a run its input";
+    const NAME: &'static str = "give_input";
 
     async fn apply(&self, tx: &mut Tx<'_>) -> Result<Option<Given>, WriteError> {
         let Some(mut meant) = target(tx, &self.input).await? else { return Ok(None) };

@@ -99,7 +99,7 @@ SELECT count(*) AS pending
 /// When the store fails.
 pub async fn of_run(store: &Store, run_id: &RunId) -> Result<Vec<RunInput>, StoreError> {
     let binds = binds![run_id.as_str(), LISTED_MAX];
-    let rows = store.read("list a run's inputs", SELECT_OF_RUN, &binds).await?;
+    let rows = store.read("list_run_inputs", SELECT_OF_RUN, &binds).await?;
     rows.iter().map(read).collect()
 }
 
@@ -108,7 +108,7 @@ pub async fn of_run(store: &Store, run_id: &RunId) -> Result<Vec<RunInput>, Stor
 /// # Errors
 /// When the store fails.
 pub async fn pending(store: &Store, run_id: &RunId) -> Result<Vec<PendingInput>, StoreError> {
-    let rows = store.read("list questions", SELECT_PENDING, &binds![run_id.as_str()]).await?;
+    let rows = store.read("list_questions", SELECT_PENDING, &binds![run_id.as_str()]).await?;
     rows.iter().map(read_pending).collect()
 }
 
@@ -133,7 +133,7 @@ struct Ask(PendingInput);
 
 impl Write for Ask {
     type Output = ();
-    const DOING: &'static str = "note a question";
+    const NAME: &'static str = "record_question";
 
     async fn apply(&self, tx: &mut Tx<'_>) -> Result<(), WriteError> {
         let PendingInput { run_id, seq, prompt, asked_at } = &self.0;

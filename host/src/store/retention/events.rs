@@ -81,7 +81,7 @@ pub async fn events(store: &Store, sweep: &Sweep) -> Result<Removed, StoreError>
     let mut from = Some(Mark::START);
     while let Some(mark) = from {
         let binds = binds![sweep.scope.workspace_id(), mark.seq, sweep.until, BATCH];
-        let rows = store.read("look for old events", SELECT_PAGE, &binds).await?;
+        let rows = store.read("find_old_events", SELECT_PAGE, &binds).await?;
         let page = page(&rows, sweep.until)?;
         if !page.ids.is_empty() {
             let batch = Events { ids: page.ids, until: sweep.until };
@@ -114,7 +114,7 @@ struct Events {
 
 impl Write for Events {
     type Output = Removed;
-    const DOING: &'static str = "remove events";
+    const NAME: &'static str = "remove_events";
 
     async fn apply(&self, tx: &mut Tx<'_>) -> Result<Removed, WriteError> {
         let binds: [Bind; 2] = binds![list(&self.ids), self.until];

@@ -131,9 +131,9 @@ pub struct Sweep {
 pub async fn scopes(store: &Store) -> Result<Vec<Scope>, StoreError> {
     let mut scopes = vec![];
     for [first, next] in WORKSPACES {
-        let mut rows = store.read("look for workspaces", first, &[]).await?;
+        let mut rows = store.read("list_workspaces", first, &[]).await?;
         while let Some(id) = workspace(&rows)? {
-            rows = store.read("look for workspaces", next, &binds![id.as_str()]).await?;
+            rows = store.read("list_workspaces", next, &binds![id.as_str()]).await?;
             scopes.extend(Scope::parse(&id).ok());
         }
     }
@@ -206,7 +206,7 @@ struct Counted<B>(B);
 
 impl<B: Batch> View for Counted<B> {
     type Output = Removed;
-    const DOING: &'static str = "count what is due";
+    const NAME: &'static str = "count_removable";
 
     async fn look(&self, tx: &mut Tx<'_>) -> Result<Removed, WriteError> {
         self.0.count(tx).await

@@ -31,7 +31,7 @@ impl Patient {
 /// # Errors
 /// When the store fails.
 pub async fn patient(store: &Store) -> Result<Patient, StoreError> {
-    let rows = store.read("look for fire limits", SELECT_LIMITED, &[]).await?;
+    let rows = store.read("read_fire_limits", SELECT_LIMITED, &[]).await?;
     Ok(Patient(
         rows.iter().map(window).collect::<Result<Vec<_>, _>>()?.into_iter().flatten().collect(),
     ))

@@ -173,7 +173,7 @@ pub async fn logs(store: &Store, sweep: &Sweep) -> Result<Removed, StoreError> {
     let mut from = Some(Mark::START);
     while let Some(Mark { at, seq }) = from {
         let binds = binds![sweep.scope.workspace_id(), sweep.until, at, seq, LOGS];
-        let rows = store.read("look for old logs", SELECT_LOGS, &binds).await?;
+        let rows = store.read("find_old_logs", SELECT_LOGS, &binds).await?;
         let page = Page::read("runs", &rows, LOGS)?;
         from = page.next;
         if !page.ids.is_empty() {
@@ -224,7 +224,7 @@ async fn remove(
     while let Some(Mark { at, seq }) = from {
         let workspace = sweep.scope.workspace_id();
         let binds = binds![workspace, log_removed, sweep.until, at, seq, limits, BATCH];
-        let rows = store.read("look for old runs", SELECT_PAGE, &binds).await?;
+        let rows = store.read("find_old_runs", SELECT_PAGE, &binds).await?;
         let page = Page::read("runs", &rows, BATCH)?;
         from = page.next;
         if !page.ids.is_empty() {
@@ -243,7 +243,7 @@ struct Said {
 
 impl Write for Said {
     type Output = Removed;
-    const DOING: &'static str = "remove logs";
+    const NAME: &'static str = "remove_logs";
 
     async fn apply(&self, tx: &mut Tx<'_>) -> Result<Removed, WriteError> {
         let list = self.list.as_str();
@@ -276,7 +276,7 @@ struct Runs {
 
 impl Write for Runs {
     type Output = Removed;
-    const DOING: &'static str = "remove runs";
+    const NAME: &'static str = "remove_runs";
 
     async fn apply(&self, tx: &mut Tx<'_>) -> Result<Removed, WriteError> {
         let binds = binds![list(&self.ids), self.until, self.limits.as_str()];

@@ -65,7 +65,7 @@ pub async fn sessions(
     let mut from = Some(-1_i64);
     while let Some(seq) = from {
         let binds = binds![seq, now - shortest, BATCH];
-        let rows = store.read("look for old sessions", SELECT_PAGE, &binds).await?;
+        let rows = store.read("find_old_sessions", SELECT_PAGE, &binds).await?;
         let mut due = vec![];
         for row in &rows {
             due.extend(left(row, &until, dry_run)?);
@@ -100,7 +100,7 @@ struct Sessions {
 
 impl Write for Sessions {
     type Output = Removed;
-    const DOING: &'static str = "remove sessions";
+    const NAME: &'static str = "remove_sessions";
 
     async fn apply(&self, tx: &mut Tx<'_>) -> Result<Removed, WriteError> {
         let due = list(&ids("sessions", &tx.rows(LOCK, &binds![list(&self.ids)]).await?)?);

@@ -64,7 +64,7 @@ pub async fn tasks(store: &Store, sweep: &Sweep) -> Result<Removed, StoreError> 
     let mut from = Some(Mark::START);
     while let Some(Mark { at, seq }) = from {
         let binds = binds![sweep.scope.workspace_id(), sweep.until, at, seq, BATCH];
-        let rows = store.read("look for old tasks", sql, &binds).await?;
+        let rows = store.read("find_old_tasks", sql, &binds).await?;
         let page = Page::read("tasks", &rows, BATCH)?;
         from = page.next;
         if !page.ids.is_empty() {
@@ -95,7 +95,7 @@ struct Tasks {
 
 impl Write for Tasks {
     type Output = Removed;
-    const DOING: &'static str = "remove tasks";
+    const NAME: &'static str = "remove_tasks";
 
     async fn apply(&self, tx: &mut Tx<'_>) -> Result<Removed, WriteError> {
         let tasks = without_runs(tx, &self.ids, self.until).await?;

@@ -27,7 +27,7 @@ pub async fn words(store: &Store, sweep: &Sweep) -> Result<Removed, StoreError> 
     let mut from = Some(Mark::START);
     while let Some(Mark { at, seq }) = from {
         let binds = binds![sweep.scope.workspace_id(), sweep.until, at, seq, BATCH];
-        let rows = store.read("look for old words", SELECT_PAGE, &binds).await?;
+        let rows = store.read("find_old_control_commands", SELECT_PAGE, &binds).await?;
         let page = Page::read("commands", &rows, BATCH)?;
         from = page.next;
         if !page.ids.is_empty() {
@@ -45,7 +45,7 @@ struct Words {
 
 impl Write for Words {
     type Output = Removed;
-    const DOING: &'static str = "remove words";
+    const NAME: &'static str = "remove_control_commands";
 
     async fn apply(&self, tx: &mut Tx<'_>) -> Result<Removed, WriteError> {
         Ok(Removed { commands: WORDS.remove(tx, &self.list).await?, ..Removed::default() })

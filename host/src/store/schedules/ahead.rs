@@ -62,7 +62,7 @@ UPDATE schedules s
 /// # Errors
 /// When the store fails.
 pub async fn ahead(store: &Store, now: Time, limit: u32) -> Result<Vec<Ahead>, StoreError> {
-    let rows = store.read("look for cursors ahead", SELECT, &binds![now + SKEW, limit]).await?;
+    let rows = store.read("find_cursors_ahead", SELECT, &binds![now + SKEW, limit]).await?;
     rows.iter().map(read).collect()
 }
 
@@ -95,7 +95,7 @@ struct SetBack {
 
 impl Write for SetBack {
     type Output = u64;
-    const DOING: &'static str = "set back cursors";
+    const NAME: &'static str = "reset_cursors";
 
     async fn apply(&self, tx: &mut Tx<'_>) -> Result<u64, WriteError> {
         Ok(tx.execute(SET_BACK, &binds![self.rows.as_str(), self.now]).await?)

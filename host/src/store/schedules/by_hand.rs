@@ -76,7 +76,7 @@ struct FireByHand {
 
 impl Write for FireByHand {
     type Output = ByHand;
-    const DOING: &'static str = "fire a job by hand";
+    const NAME: &'static str = "fire_job";
 
     async fn apply(&self, tx: &mut Tx<'_>) -> Result<ByHand, WriteError> {
         let room = room(tx, &self.job, self.now).await?;
@@ -102,7 +102,7 @@ struct Backfill {
 
 impl Write for Backfill {
     type Output = Backfilled;
-    const DOING: &'static str = "fire past slots";
+    const NAME: &'static str = "backfill_job";
 
     async fn apply(&self, tx: &mut Tx<'_>) -> Result<Backfilled, WriteError> {
         let room = room(tx, &self.job, self.now).await?;

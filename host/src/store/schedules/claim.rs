@@ -134,7 +134,7 @@ struct Claim {
 
 impl Write for Claim {
     type Output = Claimed;
-    const DOING: &'static str = "claim due jobs";
+    const NAME: &'static str = "claim_due_jobs";
 
     async fn apply(&self, tx: &mut Tx<'_>) -> Result<Claimed, WriteError> {
         let won = self.won(tx).await?;

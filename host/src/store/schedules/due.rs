@@ -72,7 +72,7 @@ UPDATE schedules s
 /// # Errors
 /// When the store fails.
 pub async fn due(store: &Store, now: Time, limit: u32) -> Result<Vec<Due>, StoreError> {
-    let rows = store.read("read due jobs", SELECT_DUE, &binds![now, limit]).await?;
+    let rows = store.read("read_due_jobs", SELECT_DUE, &binds![now, limit]).await?;
     rows.iter().map(read).collect()
 }
 
@@ -81,7 +81,7 @@ pub async fn due(store: &Store, now: Time, limit: u32) -> Result<Vec<Due>, Store
 /// # Errors
 /// When the store fails.
 pub async fn next_due(store: &Store) -> Result<Option<Time>, StoreError> {
-    let rows = store.read("read the next due job", SELECT_NEXT, &[]).await?;
+    let rows = store.read("read_next_due_job", SELECT_NEXT, &[]).await?;
     rows.first().map(|row| Reader::new("schedules", row).time("due_at")).transpose()
 }
 
@@ -108,7 +108,7 @@ struct Defer {
 
 impl Write for Defer {
     type Output = ();
-    const DOING: &'static str = "put off jobs that cannot be read";
+    const NAME: &'static str = "postpone_unreadable_jobs";
 
     async fn apply(&self, tx: &mut Tx<'_>) -> Result<(), WriteError> {
         tx.execute(DEFER, &binds![self.rows.as_str(), self.now]).await?;

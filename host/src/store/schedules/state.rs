@@ -94,7 +94,7 @@ const SELECT_JOB: &str = select_states!(
 /// # Errors
 /// When the store fails.
 pub async fn state(store: &Store, job_id: &JobId) -> Result<Option<SchedulerState>, StoreError> {
-    let rows = store.read("read a schedule", SELECT_STATE, &binds![job_id.as_str()]).await?;
+    let rows = store.read("read_schedule", SELECT_STATE, &binds![job_id.as_str()]).await?;
     rows.first().map(read_state).transpose()
 }
 
@@ -108,7 +108,7 @@ pub async fn find(
     id_or_name: &str,
 ) -> Result<Option<StoredJob>, StoreError> {
     let binds = binds![scope.workspace_id(), id_or_name];
-    let rows = store.read("read a job", SELECT_JOB, &binds).await?;
+    let rows = store.read("read_job", SELECT_JOB, &binds).await?;
     rows.first().map(read_job).transpose()
 }
 

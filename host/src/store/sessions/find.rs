@@ -69,7 +69,7 @@ pub async fn find(
     id: &SessionId,
 ) -> Result<Option<Session>, StoreError> {
     let binds = binds![id.as_str(), scope.workspace_id()];
-    let rows = store.read("read a session", SELECT_BY_ID, &binds).await?;
+    let rows = store.read("read_session", SELECT_BY_ID, &binds).await?;
     rows.first().map(read).transpose()
 }
 
@@ -83,7 +83,7 @@ pub async fn find_by_key(
     key: &SessionKey,
 ) -> Result<Option<Session>, StoreError> {
     let binds = binds![scope.workspace_id(), key.as_str()];
-    let rows = store.read("read a session", SELECT_BY_KEY, &binds).await?;
+    let rows = store.read("read_session", SELECT_BY_KEY, &binds).await?;
     rows.first().map(read).transpose()
 }
 
@@ -106,7 +106,7 @@ pub async fn list(
         page.fetch(),
     ];
     let sql = reach.pick(SELECT_PAGE, SELECT_PAGE_OF_ALL);
-    let rows = store.read("list sessions", sql, &binds).await?;
+    let rows = store.read("list_sessions", sql, &binds).await?;
     Page::read("sessions", &rows, page, read)
 }
 

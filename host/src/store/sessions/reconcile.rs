@@ -92,7 +92,7 @@ pub async fn reconcile(store: &Store, now: Time) -> Result<Reconciled, StoreErro
     let freed = store.write(Free { now, author: Arc::clone(&author) }).await?;
     let mut done = Reconciled { freed, ..Reconciled::default() };
     let binds = binds![now - PATIENCE, BATCH];
-    for row in store.read("look for stuck sessions", SELECT_STUCK, &binds).await? {
+    for row in store.read("find_stuck_sessions", SELECT_STUCK, &binds).await? {
         let author = Arc::clone(&author);
         match store.write(Unstick { stuck: read(&row)?, now, author }).await? {
             Remedy::None => {}
@@ -132,7 +132,7 @@ struct Free {
 
 impl Write for Free {
     type Output = usize;
-    const DOING: &'static str = "free stale sessions";
+    const NAME: &'static str = "free_stale_sessions";
 
     async fn apply(&self, tx: &mut Tx<'_>) -> Result<usize, WriteError> {
         let rows = tx.rows(FREE, &binds![self.now]).await?;
@@ -157,7 +157,7 @@ struct Unstick {
 
 impl Write for Unstick {
     type Output = Remedy;
-    const DOING: &'static str = "put a stuck session right";
+    const NAME: &'static str = "repair_session";
 
     async fn apply(&self, tx: &mut Tx<'_>) -> Result<Remedy, WriteError> {
         // Its command is locked first. Only then is it seen whether the session still waits for it.

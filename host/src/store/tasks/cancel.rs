@@ -191,7 +191,7 @@ impl Cancel {
 
 impl Write for Cancel {
     type Output = Option<TaskCanceling>;
-    const DOING: &'static str = "cancel a task";
+    const NAME: &'static str = "cancel_task";
 
     async fn apply(&self, tx: &mut Tx<'_>) -> Result<Option<TaskCanceling>, WriteError> {
         match self.status(tx).await? {
@@ -224,7 +224,7 @@ struct Archive {
 
 impl Write for Archive {
     type Output = Option<Archiving>;
-    const DOING: &'static str = "put a task away";
+    const NAME: &'static str = "archive_task";
 
     async fn apply(&self, tx: &mut Tx<'_>) -> Result<Option<Archiving>, WriteError> {
         let (id, workspace) = (self.id.as_str(), self.scope.workspace_id());
@@ -252,7 +252,7 @@ struct Unarchive {
 
 impl Write for Unarchive {
     type Output = bool;
-    const DOING: &'static str = "bring a task back";
+    const NAME: &'static str = "unarchive_task";
 
     async fn apply(&self, tx: &mut Tx<'_>) -> Result<bool, WriteError> {
         let (id, workspace) = (self.id.as_str(), self.scope.workspace_id());

@@ -78,7 +78,7 @@ pub async fn known(store: &Store, task: &NewTask) -> Result<Option<Created>, Sto
     let NewTask { scope, agent, idempotency, .. } = task;
     let Some(wanted) = idempotency else { return Ok(None) };
     let binds = binds![scope.workspace_id(), agent.as_str(), wanted.key.as_str()];
-    let rows = store.read("look for an idempotency key", SELECT_KNOWN, &binds).await?;
+    let rows = store.read("find_idempotency_key", SELECT_KNOWN, &binds).await?;
     rows.first().map(|row| found(row, wanted)).transpose()
 }
 
@@ -136,7 +136,7 @@ struct Create {
 
 impl Write for Create {
     type Output = Created;
-    const DOING: &'static str = "create a task";
+    const NAME: &'static str = "create_task";
 
     async fn apply(&self, tx: &mut Tx<'_>) -> Result<Created, WriteError> {
         if let Some(known) = self.known(tx).await? {

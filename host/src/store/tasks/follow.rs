@@ -113,7 +113,7 @@ struct CatchUp {
 
 impl Write for CatchUp {
     type Output = bool;
-    const DOING: &'static str = "bring a task up to its runs";
+    const NAME: &'static str = "update_task_from_runs";
 
     async fn apply(&self, tx: &mut Tx<'_>) -> Result<bool, WriteError> {
         follow_locked(tx, LOCK, self.id.as_str(), self.now).await

@@ -132,7 +132,7 @@ const SELECT_PAGE_OF_ALL: Sql = select_page!("CAST($1 AS TEXT) IS NULL");
 /// When the store fails.
 pub async fn find(store: &Store, scope: &Scope, id: &TaskId) -> Result<Option<Task>, StoreError> {
     let binds = binds![id.as_str(), scope.workspace_id()];
-    let rows = store.read("read a task", SELECT_ONE, &binds).await?;
+    let rows = store.read("read_task", SELECT_ONE, &binds).await?;
     rows.first().map(read).transpose()
 }
 
@@ -158,7 +158,7 @@ pub async fn list(
         page.fetch(),
     ];
     let sql = reach.pick(SELECT_PAGE, SELECT_PAGE_OF_ALL);
-    let rows = store.read("list tasks", sql, &binds).await?;
+    let rows = store.read("list_tasks", sql, &binds).await?;
     Page::read("tasks", &rows, page, read)
 }
 

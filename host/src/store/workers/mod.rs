@@ -125,7 +125,7 @@ pub enum Named {
 /// When the store fails.
 pub async fn find(store: &Store, scope: &Scope, named: &str) -> Result<Named, StoreError> {
     let binds = binds![scope.workspace_id(), named];
-    let rows = store.read("read a worker", SELECT_NAMED, &binds).await?;
+    let rows = store.read("read_worker", SELECT_NAMED, &binds).await?;
     let mut found = rows.iter().map(read).collect::<Result<Vec<_>, _>>()?.into_iter();
     Ok(match (found.next(), found.next()) {
         (None, _) => Named::Nobody,
@@ -153,7 +153,7 @@ pub async fn list(
         filter.admin_state.map(AdminState::as_str),
         page.fetch(),
     ];
-    let rows = store.read("list workers", SELECT_PAGE, &binds).await?;
+    let rows = store.read("list_workers", SELECT_PAGE, &binds).await?;
     Page::read("workers", &rows, page, read)
 }
 
@@ -163,7 +163,7 @@ pub async fn list(
 /// # Errors
 /// When the store fails.
 pub async fn kept_from_work(store: &Store) -> Result<Vec<Worker>, StoreError> {
-    let rows = store.read("look for workers", SELECT_KEPT_FROM_WORK, &[]).await?;
+    let rows = store.read("find_workers", SELECT_KEPT_FROM_WORK, &[]).await?;
     rows.iter().map(read).collect()
 }
 
@@ -173,7 +173,7 @@ pub async fn kept_from_work(store: &Store) -> Result<Vec<Worker>, StoreError> {
 /// # Errors
 /// When the store fails.
 pub async fn on_duty(store: &Store) -> Result<Vec<Worker>, StoreError> {
-    let rows = store.read("look for workers", SELECT_ON_DUTY, &[]).await?;
+    let rows = store.read("find_workers", SELECT_ON_DUTY, &[]).await?;
     rows.iter().map(read).collect()
 }
 
@@ -185,7 +185,7 @@ pub async fn admitted(
     store: &Store,
     hash: [u8; 32],
 ) -> Result<Option<Result<Pass, Dismissal>>, StoreError> {
-    let rows = store.read("look up a credential", SELECT_BY_CREDENTIAL, &binds![&hash[..]]).await?;
+    let rows = store.read("find_credential", SELECT_BY_CREDENTIAL, &binds![&hash[..]]).await?;
     let pass = |row: &Row| {
         let r = Reader::new("workers", row);
         let dismissed = dismissed(r.text("approval")?, r.text("admin_state")?);

@@ -225,7 +225,7 @@ pub async fn standings(
 ) -> Result<Vec<(WorkerId, Result<Eligibility, Dismissal>)>, StoreError> {
     let ids: Vec<&str> = present.iter().map(|presence| presence.worker_id.as_str()).collect();
     let binds = binds![serde_json::Value::from(ids).to_string()];
-    let rows = store.read("look at workers", SELECT_STANDINGS, &binds).await?;
+    let rows = store.read("read_workers", SELECT_STANDINGS, &binds).await?;
     let rows = rows.iter().map(Standing::read).collect::<Result<Vec<_>, _>>()?;
     let of = |presence: &Presence| {
         let row = rows.iter().find(|row| row.id == presence.worker_id);
@@ -320,7 +320,7 @@ struct Arrive {
 
 impl Write for Arrive {
     type Output = Result<Eligibility, Dismissal>;
-    const DOING: &'static str = "let a worker in";
+    const NAME: &'static str = "connect_worker";
 
     async fn apply(&self, tx: &mut Tx<'_>) -> Result<Self::Output, WriteError> {
         let worker = &self.arrival.presence.worker_id;
@@ -411,7 +411,7 @@ struct Hear {
 
 impl Write for Hear {
     type Output = Result<Eligibility, Dismissal>;
-    const DOING: &'static str = "note a heartbeat";
+    const NAME: &'static str = "record_heartbeat";
 
     async fn apply(&self, tx: &mut Tx<'_>) -> Result<Self::Output, WriteError> {
         let Presence { worker_id, connection, credential } = &self.presence;
@@ -460,7 +460,7 @@ struct Leave(Presence);
 
 impl Write for Leave {
     type Output = ();
-    const DOING: &'static str = "note that a worker leaves";
+    const NAME: &'static str = "begin_worker_shutdown";
 
     async fn apply(&self, tx: &mut Tx<'_>) -> Result<(), WriteError> {
         let Presence { worker_id, connection, .. } = &self.0;
@@ -476,7 +476,7 @@ struct Depart {
 
 impl Write for Depart {
     type Output = ();
-    const DOING: &'static str = "note that a worker is gone";
+    const NAME: &'static str = "disconnect_worker";
 
     async fn apply(&self, tx: &mut Tx<'_>) -> Result<(), WriteError> {
         let Presence { worker_id, connection, .. } = &self.presence;
@@ -495,7 +495,7 @@ struct Sweep {
 
 impl Write for Sweep {
     type Output = usize;
-    const DOING: &'static str = "look for silent workers";
+    const NAME: &'static str = "detect_silent_workers";
 
     async fn apply(&self, tx: &mut Tx<'_>) -> Result<usize, WriteError> {
         let gone = tx.rows(FALL_SILENT, &binds![self.now - OFFLINE_AFTER]).await?;

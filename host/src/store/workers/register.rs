@@ -92,7 +92,7 @@ impl Register {
 
 impl Write for Register {
     type Output = Option<Approval>;
-    const DOING: &'static str = "register a worker";
+    const NAME: &'static str = "register_worker";
 
     async fn apply(&self, tx: &mut Tx<'_>) -> Result<Option<Approval>, WriteError> {
         let Some(admitted) = self.admit(tx).await? else { return Ok(None) };

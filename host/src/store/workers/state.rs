@@ -207,7 +207,7 @@ struct Make {
 
 impl Write for Make {
     type Output = Result<(), Refusal>;
-    const DOING: &'static str = "change what is wanted of a worker";
+    const NAME: &'static str = "set_worker_state";
 
     async fn apply(&self, tx: &mut Tx<'_>) -> Result<Self::Output, WriteError> {
         let Whose { scope, worker_id } = &self.whose;
@@ -236,7 +236,7 @@ struct Rotate {
 
 impl Write for Rotate {
     type Output = Result<(), Refusal>;
-    const DOING: &'static str = "give a worker another credential";
+    const NAME: &'static str = "rotate_worker_credential";
 
     async fn apply(&self, tx: &mut Tx<'_>) -> Result<Self::Output, WriteError> {
         let Whose { scope, worker_id } = &self.whose;

@@ -118,7 +118,7 @@ pub async fn list_tokens(
     page: PageRequest,
 ) -> Result<Page<BootstrapToken>, StoreError> {
     let binds = binds![scope.workspace_id(), page.before(), page.fetch()];
-    let rows = store.read("list bootstrap tokens", SELECT_PAGE, &binds).await?;
+    let rows = store.read("list_join_tokens", SELECT_PAGE, &binds).await?;
     Page::read("bootstrap_tokens", &rows, page, read)
 }
 
@@ -162,7 +162,7 @@ struct Create {
 
 impl Write for Create {
     type Output = ();
-    const DOING: &'static str = "keep a bootstrap token";
+    const NAME: &'static str = "create_join_token";
 
     async fn apply(&self, tx: &mut Tx<'_>) -> Result<(), WriteError> {
         let NewToken { id, hash, prefix, scope, uses, approves, created_at, expires_at } =
@@ -194,7 +194,7 @@ struct Revoke {
 
 impl Write for Revoke {
     type Output = Option<BootstrapToken>;
-    const DOING: &'static str = "revoke a bootstrap token";
+    const NAME: &'static str = "revoke_join_token";
 
     async fn apply(&self, tx: &mut Tx<'_>) -> Result<Option<BootstrapToken>, WriteError> {
         let [id, workspace, now] = binds![self.id.as_str(), self.scope.workspace_id(), self.now];

@@ -54,7 +54,7 @@ impl Tell {
 
 impl Write for Tell {
     type Output = ();
-    const DOING: &'static str = "tell a worker";
+    const NAME: &'static str = "send_control_command";
 
     async fn apply(&self, tx: &mut Tx<'_>) -> Result<(), WriteError> {
         let word = Word {
