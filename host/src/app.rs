@@ -290,7 +290,7 @@ impl Host {
             }
             Err(ReloadError::Store(error)) => {
                 let error = &error as &dyn std::error::Error;
-                tracing::error!(error, "the configuration could not be taken");
+                tracing::error!(error, "failed to reload the configuration");
             }
         }
     }
@@ -388,7 +388,7 @@ impl Host {
 async fn ended(tasks: &TaskTracker, grace: Duration) {
     tasks.close();
     if tokio::time::timeout(grace, tasks.wait()).await.is_err() {
-        tracing::warn!(left = tasks.len(), "not everything ended in time; the store has it");
+        tracing::warn!(left = tasks.len(), "shutdown timed out; unfinished work is in the store");
     }
 }
 

@@ -78,7 +78,7 @@ pub async fn ask(
 
 /// What a hook's failure means.
 fn failed(hook: &Hook, reason: &str) -> Option<Outcome> {
-    tracing::warn!(hook = %hook.name, reason, "a pre-fire hook failed");
+    tracing::warn!(hook = %hook.name, reason, "pre-fire hook failed");
     let canceled = Outcome::Canceled { hook: hook.name.clone(), reason: reason.to_owned() };
     (hook.on_error == OnError::Cancel).then_some(canceled)
 }

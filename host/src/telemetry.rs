@@ -33,7 +33,7 @@ impl Spans {
         let Some(provider) = self.0 else { return };
         let shutting = move || provider.shutdown_with_timeout(export::PATIENCE);
         if let Ok(Err(error)) = tokio::task::spawn_blocking(shutting).await {
-            tracing::warn!(%error, "not all spans were sent");
+            tracing::warn!(%error, "failed to export all spans");
         }
     }
 }

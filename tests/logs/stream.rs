@@ -172,7 +172,7 @@ async fn a_stopping_host_ends_its_streams(database: Database) {
     assert_eq!(status.data["run"]["status"], "scheduled");
     let (stopped, next) = tokio::join!(host.process.stop(), stream.next());
     assert!(stopped.success() && next.is_none(), "{next:?}");
-    assert!(!host.process.written().contains("did not end in time"));
+    assert!(!host.process.written().contains("did not close in time"));
 }
 
 async fn a_cursor_behind_the_end_is_the_end(database: Database) {

@@ -89,7 +89,7 @@ async fn every_request_has_a_name() {
     let forged = Delivery::new(&[("x-request-id", "forged-7")], b"{}");
     assert_eq!(host.deliver("github", forged).await.headers["x-request-id"], "forged-7");
     let log = host.process.written();
-    let line = log.lines().find(|line| line.contains("not authorised")).unwrap();
+    let line = log.lines().find(|line| line.contains("not authorized")).unwrap();
     let line: serde_json::Value = serde_json::from_str(line).unwrap();
     assert_eq!(line["span"]["request_id"], "forged-7", "{line}");
 }
@@ -166,7 +166,7 @@ async fn a_collector_that_is_away_costs_a_warning() {
     told(&host, &host.run_of(&event).await).await;
     assert!(host.process.stop().await.success());
     let log = host.process.written();
-    assert_eq!(log.matches("the collector takes no spans").count(), 1, "{log}");
+    assert_eq!(log.matches("failed to export spans").count(), 1, "{log}");
 }
 
 #[tokio::test]

@@ -49,5 +49,5 @@ async fn a_host_short_of_addresses_works_and_says_so() {
         assert_eq!(host.decided(&id).await["decisions"][0]["outcome"], outcome);
     }
     let written = host.process.written();
-    assert!(written.contains("addresses are short"), "{written}");
+    assert!(written.contains("not enough address space"), "{written}");
 }

@@ -102,7 +102,7 @@ impl Activator {
             Err(Unflushed::Because(verdict)) => Err(verdict),
             Err(Unflushed::Store(error)) => return Err(error),
             Err(Unflushed::Later(why)) => {
-                tracing::warn!(gathering = %gathering.id, why, "set aside");
+                tracing::warn!(gathering = %gathering.id, why, "event batch deferred");
                 let now = self.clock.now();
                 gatherings::postpone(&self.store, &gathering.id, now + PAUSE, now).await?;
                 return Ok(false);

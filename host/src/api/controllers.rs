@@ -168,7 +168,7 @@ impl From<RunError> for Problem {
             RunError::Busy => Self::unavailable("controller_busy", title).detail(error),
             RunError::NoRehearsal => Self::parameter("dry_run", error),
             RunError::Rehearsal(_) => {
-                tracing::error!(%error, "a rehearsal failed");
+                tracing::error!(%error, "controller dry run failed");
                 Self::unavailable("store_unavailable", title)
             }
         }

@@ -241,7 +241,7 @@ async fn fulfil(api: &Api, store: &Store, meant: Meant, wish: Wish) -> Result<Re
 /// second.
 async fn take_effect(api: &Api) {
     if let Err(error) = api.registrar.refresh().await {
-        tracing::warn!(%error, "a change is not in effect yet");
+        tracing::warn!(%error, "definition change is stored but not yet in effect");
     }
 }
 

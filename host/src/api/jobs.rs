@@ -265,11 +265,11 @@ impl From<ByHandError> for Problem {
                 Self::unavailable("component_busy", "a pre-fire hook's component is busy")
             }
             ByHandError::Store(_) => {
-                tracing::error!(error = &error as &dyn std::error::Error, "a request failed");
+                tracing::error!(error = &error as &dyn std::error::Error, "API request failed");
                 Self::unavailable("store_unavailable", "the host cannot reach its store")
             }
             ByHandError::Defect(_) => {
-                tracing::error!(error = &error as &dyn std::error::Error, "a request failed");
+                tracing::error!(error = &error as &dyn std::error::Error, "API request failed");
                 Self::unavailable("defect", "the host failed at this")
             }
         }

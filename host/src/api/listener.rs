@@ -56,7 +56,10 @@ pub async fn serve(
         connections.spawn(async move {
             tokio::select! {
                 biased;
-                () = place.cut() => tracing::debug!(%peer, "a slow client gives way"),
+                () = place.cut() => tracing::debug!(
+                    %peer,
+                    "closed the connection of a slow client"
+                ),
                 () = converse(stream, Peer(peer), &place, router, stop) => {}
             }
         });
@@ -64,7 +67,7 @@ pub async fn serve(
     drop(listener);
     connections.close();
     if timeout(CLOSING_GRACE, connections.wait()).await.is_err() {
-        tracing::warn!(left = connections.len(), "connections did not end in time");
+        tracing::warn!(left = connections.len(), "connections did not close in time");
     }
 }
 
@@ -77,7 +80,7 @@ fn file_places() -> usize {
     let files = match setrlimit(limit, wanted, hard) {
         Ok(()) => wanted,
         Err(error) => {
-            tracing::debug!(%error, soft, "the limit of open files stays");
+            tracing::debug!(%error, soft, "failed to raise the limit of open files");
             soft
         }
     };
@@ -97,7 +100,7 @@ async fn accept(
         match accepted {
             Ok((stream, peer)) => return Some((stream, peer.ip())),
             Err(error) => {
-                tracing::warn!(%error, "a connection could not be accepted");
+                tracing::warn!(%error, "failed to accept a connection");
                 // Out of files, as a rule. Trying at once would only spin.
                 places.cut_one();
                 tokio::time::sleep(Duration::from_millis(10)).await;
@@ -141,7 +144,7 @@ async fn converse(
         }
     };
     if let Err(error) = ended {
-        tracing::debug!(%error, "a connection broke off");
+        tracing::debug!(%error, "connection closed with an error");
     }
 }
 

@@ -36,11 +36,11 @@ impl Figures {
         match &read {
             Ok(Ok(present)) => api.metrics.queue().show(present),
             Ok(Err(error)) => {
-                tracing::warn!(%error, "figures could not be read");
+                tracing::warn!(%error, "failed to read the store's figures");
                 api.metrics.queue().hide();
             }
             Err(_) => {
-                tracing::warn!("figures could not be read in time");
+                tracing::warn!("timed out reading the store's figures");
                 api.metrics.queue().hide();
             }
         }

@@ -145,7 +145,7 @@ impl From<Full> for Problem {
 
 impl From<StoreError> for Problem {
     fn from(error: StoreError) -> Self {
-        tracing::error!(error = &error as &dyn std::error::Error, "a request failed");
+        tracing::error!(error = &error as &dyn std::error::Error, "API request failed");
         Self::unavailable("store_unavailable", "the host cannot reach its store")
     }
 }

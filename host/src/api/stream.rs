@@ -153,7 +153,7 @@ impl Reader {
                 Ok(Some(activity)) => self.take(activity),
                 Ok(None) => return None,
                 Err(error) => {
-                    tracing::warn!(run = %self.run_id, %error, "a stream ends early");
+                    tracing::warn!(run = %self.run_id, %error, "run stream ended early");
                     return None;
                 }
             }

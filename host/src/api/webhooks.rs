@@ -216,7 +216,7 @@ fn hidden(status: StatusCode) -> Response {
 fn failure(error: IngressError) -> Response {
     match error {
         IngressError::Component(error) => {
-            tracing::error!(%error, "a webhook could not be read");
+            tracing::error!(%error, "failed to receive a webhook");
             Problem::unavailable("component_error", "the request could not be read").into_response()
         }
         IngressError::Store(error) => Problem::from(error).into_response(),

@@ -158,7 +158,7 @@ async fn attend(api: &Api, store: Store, pass: Pass, socket: Socket) {
     let code = match &ended {
         Ok(()) => None,
         Err(end) => {
-            tracing::debug!(%end, "a worker's connection ends");
+            tracing::debug!(%end, "worker connection closed");
             end.code()
         }
     };

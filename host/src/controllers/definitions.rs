@@ -170,7 +170,7 @@ impl Registrar {
         let restart_needed = config.map_or_else(Vec::new, |config| self.restart_needed(config));
         if !restart_needed.is_empty() {
             let sections = restart_needed.join(", ");
-            tracing::warn!(sections, "what has changed there takes effect at a start only");
+            tracing::warn!(sections, "changed settings take effect after a restart");
         }
         self.complete(&mut draft).await;
         let config = match draft.sound() {
@@ -393,7 +393,10 @@ impl Registrar {
                 self.store.redact(redaction);
             }
             Err(error) => {
-                tracing::error!(%error, "what runs say is kept as with the secrets before")
+                tracing::error!(
+                    %error,
+                    "failed to update the secrets to redact from logs; the previous ones stay"
+                )
             }
         }
     }
@@ -416,7 +419,7 @@ pub async fn definitions(registrar: Arc<Registrar>, stop: CancellationToken) {
             _ = looks.tick() => {}
         }
         if let Err(error) = registrar.refresh().await {
-            tracing::error!(%error, "the definitions could not be looked at");
+            tracing::error!(%error, "failed to load the definitions");
         }
     }
 }

@@ -18,8 +18,8 @@ const INTERVAL: Duration = Duration::from_secs(1);
 async fn fail_agentless(store: &Store, clock: Clock) {
     match commands::fail_agentless(store, clock.now()).await {
         Ok(0) => {}
-        Ok(count) => tracing::warn!(count, "runs failed: their agents are defined no more"),
-        Err(error) => tracing::error!(%error, "what has no agent could not be looked for"),
+        Ok(count) => tracing::warn!(count, "runs failed: their agents are no longer defined"),
+        Err(error) => tracing::error!(%error, "failed to look for commands whose agent is gone"),
     }
 }
 
@@ -39,7 +39,7 @@ pub async fn dispatch(
             fail_agentless(&store, clock).await;
         }
         if let Err(error) = queue::hand_out(&store, &hub, clock, &limits).await {
-            tracing::error!(%error, "commands could not be handed out");
+            tracing::error!(%error, "failed to dispatch commands");
         }
         tokio::select! {
             () = stop.cancelled() => return,

@@ -280,7 +280,10 @@ impl<C: Controller> Loop<C> {
                 Ok(Turned::Held(_)) => at_once,
                 Ok(Turned::Ended(_) | Turned::Nothing) => false,
                 Err(error) => {
-                    tracing::error!(controller = %C::NAME, %error, "no pass");
+                    tracing::error!(
+                        controller = %C::NAME, %error,
+                        "failed to begin a controller run"
+                    );
                     at_once
                 }
             };
@@ -347,7 +350,7 @@ impl<C: Controller> Loop<C> {
         let pass = self.passed(done);
         metrics.ended(C::NAME, &pass, began.elapsed());
         if !controllers::end(store, C::NAME, pass.clone(), *next_at).await? {
-            tracing::warn!(controller = %C::NAME, "it was given up for dead while it had a pass");
+            tracing::warn!(controller = %C::NAME, "controller run lost its lease");
         }
         Ok(Turned::Ended(pass))
     }
@@ -396,9 +399,13 @@ impl<C: Controller> Loop<C> {
             Err((result, error)) => (result, Some(error), Items::new()),
         };
         match &error {
-            Some(error) => tracing::error!(controller = %C::NAME, %result, error, "a pass failed"),
+            Some(error) => {
+                tracing::error!(controller = %C::NAME, %result, error, "controller run failed")
+            }
             None if items.is_empty() => {}
-            None => tracing::info!(controller = %C::NAME, ?items, "put right"),
+            None => {
+                tracing::info!(controller = %C::NAME, ?items, "controller run changed something")
+            }
         }
         Pass { at: clock.now(), replica: replica.clone(), result, error, items }
     }

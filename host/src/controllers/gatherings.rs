@@ -25,7 +25,7 @@ pub async fn gatherings(
         let pause = match flush(&activator, &hub, clock).await {
             Ok(pause) => pause,
             Err(error) => {
-                tracing::error!(%error, "what was gathered could not be fired");
+                tracing::error!(%error, "failed to fire event batches");
                 INTERVAL
             }
         };

@@ -16,7 +16,10 @@ const PAUSE: Duration = Duration::from_secs(2);
 pub async fn hints(store: Store, hub: Hub, stop: CancellationToken) {
     let listen = async {
         while let Err(error) = pass_on(&store, &hub).await {
-            tracing::warn!(%error, "other hosts are not heard; their commands wait up to a second");
+            tracing::warn!(
+                %error,
+                "failed to listen to other replicas; dispatch may lag by a second"
+            );
             sleep(PAUSE).await;
         }
     };

@@ -99,11 +99,11 @@ impl Hands {
                             self.take(event).await;
                         }
                         Err(why) => {
-                            tracing::warn!(%why, "events wait");
+                            tracing::warn!(%why, "failed to activate events; trying again");
                             full.insert(event.scope.clone());
                         }
                     },
-                    Err(error) => tracing::error!(%error, "an event cannot be read"),
+                    Err(error) => tracing::error!(%error, "failed to read an event"),
                 }
             }
         }
@@ -130,7 +130,7 @@ impl Hands {
 fn report(id: &EventId, activated: Result<Option<usize>, ActivationError>, hub: &Hub) {
     match activated {
         Ok(Some(runs)) => {
-            tracing::debug!(event = %id, runs, "activated");
+            tracing::debug!(event = %id, runs, "event activated");
             if runs > 0 {
                 hub.notify();
             }

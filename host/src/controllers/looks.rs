@@ -42,7 +42,7 @@ pub(super) async fn looks<L: Looks>(
         let next = match round.begin(&definitions, &mut follows).await {
             Ok(next) => next,
             Err(error) => {
-                tracing::error!(%error, "sources wait");
+                tracing::error!(%error, "failed to poll sources; trying again");
                 Some(clock.now() + PAUSE)
             }
         };
@@ -106,7 +106,7 @@ impl<L: Looks> Round<L> {
                 }
             };
             if let Err(error) = looked {
-                tracing::error!(%error, "a source has to look again");
+                tracing::error!(%error, "failed to poll a source; trying again");
             }
         });
         Ok(())

@@ -25,7 +25,7 @@ where
         task.spawn(begin());
         match task.join_next().await {
             Some(Err(error)) if error.is_panic() => {
-                tracing::error!(name, %error, "a loop has a defect; it begins anew");
+                tracing::error!(name, %error, "background loop panicked; restarting it");
                 sleep(pause).await;
             }
             _ => return,

@@ -72,10 +72,7 @@ impl Controller for Timekeeping {
         }
         let right = put_right(&self.store, now).await.inspect_err(|_| self.look_again())?;
         if !right.is_empty() {
-            tracing::warn!(
-                ?right,
-                "a clock was ahead of its time: what it left in the future is put right"
-            );
+            tracing::warn!(?right, "timestamps in the future repaired: a clock was ahead");
             self.hub.notify();
             self.scheduler.notify_one();
         }

@@ -123,7 +123,10 @@ impl Link {
         let now = self.clock.now();
         let lost = commands::release_others(&self.store, &self.worker, &kept, now).await?;
         if lost > 0 {
-            tracing::warn!(worker = %self.worker, lost, "the worker came back without these");
+            tracing::warn!(
+                worker = %self.worker, lost,
+                "reconnected worker no longer has these commands"
+            );
         }
         let standings = workers::standings(&self.store, std::slice::from_ref(&self.presence));
         for (worker, standing) in standings.await? {
@@ -197,7 +200,7 @@ impl Link {
         if was_its_own
             && let Err(error) = workers::depart(&self.store, &self.presence, self.clock.now()).await
         {
-            tracing::warn!(worker = %self.worker, %error, "nobody was told that it is gone");
+            tracing::warn!(worker = %self.worker, %error, "failed to record a worker's departure");
         }
     }
 
@@ -207,7 +210,10 @@ impl Link {
             let hold = self.hold(&held);
             if let Err(error) = commands::hand_back(&self.store, &hold, self.clock.now()).await {
                 // Its lease runs out.
-                tracing::warn!(command_id = %held.command_id, %error, "a command could not be put back");
+                tracing::warn!(
+                    command_id = %held.command_id, %error,
+                    "failed to requeue a command"
+                );
             }
             self.hub.notify();
         }

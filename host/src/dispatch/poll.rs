@@ -100,7 +100,7 @@ impl Polls {
 
     async fn attend(self, mut keeper: Keeper, key: &str) {
         let end = keeper.keep(self.clock, &self.stop).await;
-        tracing::debug!(?end, "a polling worker's place ends");
+        tracing::debug!(?end, "polling session closed");
         self.lock().remove(key);
         if let Some(Waiting { answer, .. }) = keeper.waiting.take()
             && let Some(last) = end.last_word()

@@ -70,7 +70,10 @@ impl Endpoints {
             let door = open_one(definition).map_or_else(
                 |error| {
                     let slug = &definition.slug;
-                    tracing::error!(endpoint = %slug, %error, "the endpoint stays shut");
+                    tracing::error!(
+                        endpoint = %slug, %error,
+                        "endpoint disabled: it cannot be opened"
+                    );
                     Door::Shut
                 },
                 |endpoint| Door::Open(Arc::new(endpoint)),

@@ -156,10 +156,10 @@ impl Extensions {
     ) -> Result<(), StoreError> {
         let (name, now) = (&extension.name, self.clock.now());
         let after = if let PollError::Sandbox(SandboxError::Busy { .. }) = error {
-            tracing::warn!(extension = %name, %error, "set aside");
+            tracing::warn!(extension = %name, %error, "failed to poll an extension; trying again");
             SourceState { next_at: Some(now + BUSY_DELAY), set_at: Some(now), ..before }
         } else {
-            tracing::error!(extension = %name, %error, "a poll failed");
+            tracing::error!(extension = %name, %error, "extension poll failed");
             let failures = before.failures.saturating_add(1);
             SourceState {
                 next_at: Some(now + backoff(extension.interval, failures)),
@@ -184,7 +184,12 @@ impl Extensions {
         let accepted = source_states::commit(&self.store, after, deliveries).await?;
         match &accepted {
             Some(accepted) => hand_over(&self.inbox, deliveries, accepted),
-            None => tracing::debug!(extension = %extension.name, "a poll came too late"),
+            None => {
+                tracing::debug!(
+                    extension = %extension.name,
+                    "extension poll discarded: another replica was faster"
+                )
+            }
         }
         Ok(accepted.is_some())
     }

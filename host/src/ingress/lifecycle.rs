@@ -62,7 +62,7 @@ impl Lifecycle {
                 Ok(()) => {}
                 // It waits for the next time, and the others do not wait for it.
                 Err(LifecycleError::Busy(error)) => {
-                    tracing::warn!(notice = %notice.id, %error, "set aside");
+                    tracing::warn!(notice = %notice.id, %error, "lifecycle notice deferred");
                     all_settled = false;
                 }
                 Err(error) => return Err(error),
@@ -84,7 +84,10 @@ impl Lifecycle {
                     return Err(error.into());
                 }
                 Err(error) => {
-                    tracing::error!(hook = %hook.name, point = %notice.point, %error, "a hook failed");
+                    tracing::error!(
+                        hook = %hook.name, point = %notice.point, %error,
+                        "lifecycle hook failed"
+                    );
                 }
             }
         }

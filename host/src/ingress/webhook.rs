@@ -181,12 +181,18 @@ impl Webhooks {
         match &received.answer {
             Err(Rejection::Unauthorized) => {
                 let failure = received.proof.failure.map(|failure| failure.to_string());
-                tracing::info!(endpoint = %slug, reason = failure, "a request was not authorised");
+                tracing::info!(
+                    endpoint = %slug, reason = failure,
+                    "webhook rejected: not authorized"
+                );
                 Err(Answer::Unauthorized)
             }
             // Whatever else it says: a sender who has proved nothing learns nothing.
             _ if !endpoint.secrets.is_empty() && received.proof.verified.is_none() => {
-                tracing::warn!(endpoint = %slug, "the source component verified nothing");
+                tracing::warn!(
+                    endpoint = %slug,
+                    "webhook rejected: the source component verified no signature"
+                );
                 Err(Answer::Unauthorized)
             }
             Err(Rejection::Unfit(why)) => Err(unfit(endpoint, why)),
@@ -244,7 +250,7 @@ impl Webhooks {
 /// sending it again helps nobody.
 fn unfit(endpoint: &OpenEndpoint, reason: &str) -> Answer {
     let Endpoint { slug, source, .. } = &endpoint.definition;
-    tracing::warn!(endpoint = %slug, component = %source, reason, "a request was refused");
+    tracing::warn!(endpoint = %slug, component = %source, reason, "webhook rejected");
     Answer::Malformed(format!("what `{source}` makes of it cannot be taken: {reason}"))
 }
 

@@ -19,12 +19,7 @@ impl Limits {
     pub(super) fn met(&self, trigger: &str, deferred: bool) {
         let times = self.count(trigger, Instant::now());
         if times == 1 || times.is_multiple_of(100) {
-            tracing::warn!(
-                trigger,
-                times,
-                deferred,
-                "a trigger has fired as often as its fire_limit allows"
-            );
+            tracing::warn!(trigger, times, deferred, "trigger reached its fire_limit");
         }
     }
 

@@ -75,7 +75,7 @@ impl Cache {
             reason: format!("{error:#}"),
         })?;
         if let Err(error) = self.keep(&file, &compiled) {
-            tracing::warn!(component = %name, %error, "compiled, but could not be kept");
+            tracing::warn!(component = %name, %error, "failed to cache a compiled component");
         }
         // SAFETY: `precompile_component` of this engine has just made these bytes.
         unsafe { Component::deserialize(engine.wasmtime(), &compiled) }.map_err(|error| {
@@ -93,7 +93,10 @@ impl Cache {
             let watch = scope.spawn(move || {
                 let is_long = end.recv_timeout(patience) == Err(RecvTimeoutError::Timeout);
                 if is_long {
-                    tracing::info!(target: COMPILING, component = %name, "compiling takes its time");
+                    tracing::info!(
+                        target: COMPILING, component = %name,
+                        "component is still compiling"
+                    );
                 }
                 is_long
             });
@@ -135,7 +138,10 @@ fn kept(engine: &Engine, file: &Path) -> Option<Component> {
     match unsafe { Component::deserialize_file(engine.wasmtime(), file) } {
         Ok(component) => Some(component),
         Err(error) => {
-            tracing::warn!(file = %file.display(), %error, "compiled component not usable");
+            tracing::warn!(
+                file = %file.display(), %error,
+                "cached component not usable; compiling it again"
+            );
             None
         }
     }

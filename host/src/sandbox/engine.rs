@@ -44,7 +44,10 @@ impl Engine {
         let engine = pooled(limits).or_else(|error| {
             let short = wasmtime::Engine::new(&on_demand()).map_err(LoadError::Engine)?;
             let reason = format!("{error:#}");
-            tracing::warn!(reason, "addresses are short: components' memories are made one by one");
+            tracing::warn!(
+                reason,
+                "not enough address space for pooled component memory; allocating on demand"
+            );
             Ok(short)
         })?;
         let linked = |kind| Ok((kind, imports::linker(&engine, kind)?));

@@ -115,7 +115,7 @@ impl Tick {
             match drafts {
                 Ok(drafts) => passed.push(JobTurn { drafts, ..turn }),
                 Err(error) => {
-                    tracing::warn!(job = %turn.job.name, %error, "set aside");
+                    tracing::warn!(job = %turn.job.name, %error, "job slot deferred");
                     self.contended = true;
                 }
             }
@@ -217,7 +217,7 @@ impl Sorted {
             Ok(job) => job,
             Err(problems) => {
                 let until = now + put_off(due.failures);
-                tracing::error!(job = due.job_id, %problems, %until, "a job cannot be read");
+                tracing::error!(job = due.job_id, %problems, %until, "failed to read a job");
                 return self.deferred.push((due, until));
             }
         };
@@ -226,7 +226,7 @@ impl Sorted {
             // Its cursor should not be there, or not be due: whoever changed the job left it so.
             _ => {
                 let until = (due.next_run_at + job.offset()).max(now + put_off(due.failures));
-                tracing::error!(job = due.job_id, %until, "a job is due that should not be");
+                tracing::error!(job = due.job_id, %until, "skipped a job that is not due");
                 self.deferred.push((due, until));
             }
         }

@@ -269,10 +269,10 @@ pub async fn load(store: &Store, folder: &Path) -> Result<Loaded, StoreError> {
             Ok(stored) => match stored.definition(folder) {
                 Ok(definition) => definitions.add(definition),
                 Err(problems) => {
-                    tracing::error!(id = stored.id, %problems, "a definition is left out");
+                    tracing::error!(id = stored.id, %problems, "skipped an unreadable definition");
                 }
             },
-            Err(error) => tracing::error!(%error, "a definition is left out"),
+            Err(error) => tracing::error!(%error, "skipped an unreadable definition"),
         }
     }
     Ok(Loaded { definitions, revision })

@@ -111,7 +111,7 @@ async fn announce(migrator: &Migrator, connection: &mut impl Migrate) -> Result<
     let pending = migrator.iter().count().saturating_sub(applied.len());
     match (pending, applied.is_empty()) {
         (0, _) => {}
-        (_, true) => tracing::info!("making the store's tables"),
+        (_, true) => tracing::info!("migrating the store"),
         (_, false) => tracing::warn!(
             pending,
             "bringing the store's tables up to date, after which no earlier version of Hillock can \

@@ -233,7 +233,7 @@ fn id_of(id: &str, point: Point, at: Time) -> NoticeId {
 /// When the store fails.
 pub async fn waiting(store: &Store, limit: u32) -> Result<Vec<Notice>, StoreError> {
     let rows = store.read("read_notices", SELECT_WAITING, &binds![limit]).await?;
-    let noted = |error: &StoreError| tracing::error!(%error, "a notice cannot be read");
+    let noted = |error: &StoreError| tracing::error!(%error, "skipped an unreadable notice");
     Ok(rows.iter().filter_map(|row| read(row).inspect_err(noted).ok()).collect())
 }
 

@@ -86,7 +86,7 @@ pub(super) async fn work(
         }
     }
     if let Err(error) = connection.close().await {
-        tracing::warn!(%error, "the database was not closed properly");
+        tracing::warn!(%error, "database not closed properly");
     }
 }
 

@@ -89,8 +89,8 @@ impl Way {
     fn note(&self, why: Option<String>) {
         let before = self.lost.swap(why.is_some(), Ordering::Relaxed);
         match why {
-            Some(why) if !before => tracing::warn!(why, "the collector takes no spans"),
-            None if before => tracing::info!("the collector takes spans again"),
+            Some(why) if !before => tracing::warn!(why, "failed to export spans"),
+            None if before => tracing::info!("span export recovered"),
             _ => {}
         }
     }

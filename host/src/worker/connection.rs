@@ -172,7 +172,7 @@ async fn listen(mut stream: SplitStream<Socket>, ear: &mut Ear) -> Lost {
                 Err(error) => tracing::warn!(
                     column = error.column(),
                     kind = ?error.classify(),
-                    "the host sent a message that this worker does not understand"
+                    "ignored an unknown message from the host"
                 ),
             },
             Ok(Some(Ok(_))) => {}

@@ -135,7 +135,7 @@ impl Desk {
             ToWorker::Eligibility { eligibility } => self.say_eligibility(eligibility),
             ToWorker::Control { held, control } => self.control(held, control),
             ToWorker::Cancel { command_id } => {
-                tracing::info!(%command_id, "cancel");
+                tracing::info!(%command_id, "cancel requested");
                 self.hands.cancel(&command_id, &self.worker);
             }
             // A word on an earlier hand-over of the command says nothing of the present one.
@@ -154,7 +154,7 @@ impl Desk {
             }
             ToWorker::Settled { held } => self.forget(&held.command_id),
             ToWorker::Refused { held: Held { command_id, .. } } => {
-                tracing::warn!(%command_id, "the command is not this worker's any more");
+                tracing::warn!(%command_id, "command lost: it belongs to another worker now");
                 self.forget(&command_id);
             }
         }
@@ -183,7 +183,7 @@ impl Desk {
         self.ledger.acknowledged(&held);
         let done = match control {
             Control::Cancel { command_id } => {
-                tracing::info!(%command_id, "cancel");
+                tracing::info!(%command_id, "cancel requested");
                 self.hands.cancel(&command_id, &self.worker);
                 Ok(())
             }
@@ -211,7 +211,7 @@ impl Desk {
         if capacity == 0 {
             return Err("capacity must be at least 1".to_owned());
         }
-        tracing::info!(capacity, "resized");
+        tracing::info!(capacity, "capacity changed");
         self.worker.capacity = capacity;
         self.changed.capacity = true;
         self.beat();
@@ -234,10 +234,7 @@ impl Desk {
         self.changed.agents |= self.agents() != agents;
         self.changed.offer |= self.offer() != offer;
         self.changed.capacity |= self.worker.capacity != capacity;
-        tracing::info!(
-            serves = self.worker.programs.len(),
-            "the worker's configuration is another"
-        );
+        tracing::info!(serves = self.worker.programs.len(), "worker configuration reloaded");
         if self.heartbeat.is_some() {
             self.beat();
         }
@@ -299,7 +296,7 @@ impl Desk {
         let (id, agent) = (order.held.command_id.clone(), order.agent.name.clone());
         let begun = self.hands.start(&self.worker, &self.isolation, order);
         begun.map_err(|error| End::Finished(Ending::failed(error)))?;
-        tracing::info!(command_id = %id, %agent, "begun");
+        tracing::info!(command_id = %id, %agent, "program started");
         Ok(())
     }
 
@@ -344,7 +341,7 @@ impl Desk {
     fn ended(&mut self, held: &Held, ending: Ending) {
         let (canceled, untold) = self.hands.ended(held);
         self.not_told(untold);
-        tracing::info!(command_id = %held.command_id, status = %ending.status(), "ended");
+        tracing::info!(command_id = %held.command_id, status = %ending.status(), "program ended");
         // Asked to end, and not by the host: then by the drain.
         let released = ending == Ending::Canceled && !canceled;
         self.ledger.ended(held, if released { End::HandBack } else { End::Finished(ending) });
@@ -352,7 +349,10 @@ impl Desk {
 
     /// Begins to leave: takes nothing new from here on.
     pub(super) fn drain(&mut self, now: Instant) {
-        tracing::info!(running = self.hands.len(), "draining");
+        tracing::info!(
+            running = self.hands.len(),
+            "draining: finishing what runs, taking nothing new"
+        );
         self.drain = Some(Drain::begin(now, self.worker.drain_grace));
         if self.heartbeat.is_some() {
             self.errands.push_back(ToHost::Draining);

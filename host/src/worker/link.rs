@@ -32,7 +32,7 @@ pub(super) async fn keep(
     loop {
         match open(address).await {
             Ok(socket) => {
-                tracing::info!(host, "connected");
+                tracing::info!(host, "connected to the host");
                 match serve(socket, &events).await {
                     Served::Left => return Ok(()),
                     Served::Well => backoff.reset(),

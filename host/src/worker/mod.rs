@@ -186,7 +186,7 @@ pub async fn prepare(settings: Settings) -> Result<Ready, WorkerError> {
     let isolation = Isolation::new(worker, means, keeper, data_dir, private, register)?;
     warn_of_exposure(&settings, worker, &isolation);
     if is_hillock && !crate::environment::is_withdrawn() {
-        tracing::warn!("root's programs can read what this process was given in its environment");
+        tracing::warn!("programs that run as root can read this process's initial environment");
     }
     Ok(Ready { settings, isolation })
 }

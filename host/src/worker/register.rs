@@ -65,7 +65,7 @@ impl Register {
             Ok(None) => return Self::default(),
             Err(error) => {
                 let folder = data_dir.display();
-                tracing::warn!(%error, "cannot note in {folder} which programs run");
+                tracing::warn!(%error, "failed to record running programs in {folder}");
                 return Self::default();
             }
         };
@@ -94,7 +94,7 @@ impl Register {
     fn change(&self, change: impl FnOnce(&mut State) -> io::Result<()>) {
         let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if let Err(error) = change(&mut state) {
-            tracing::warn!(%error, "cannot note which programs run");
+            tracing::warn!(%error, "failed to record running programs");
         }
     }
 }
@@ -201,7 +201,7 @@ async fn end(programs: &[Entry]) {
         sleep(PAUSE).await;
     }
     tracing::error!(
-        "programs of an earlier worker cannot be ended: they run on beside their successors"
+        "failed to end programs of an earlier worker: they run on beside their successors"
     );
 }
 

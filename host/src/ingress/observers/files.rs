@@ -164,7 +164,10 @@ impl Watching<'_> {
     }
 
     fn hear_of_everything(&mut self) {
-        tracing::warn!(observer = self.id, "too much happens at once: all files are looked at");
+        tracing::warn!(
+            observer = self.id,
+            "too many file changes at once; rescanning all watched folders"
+        );
         for root in self.folders.iter().filter_map(|folder| folder.root.as_ref()) {
             self.quiet.touch(&root.path, root.path.clone(), Instant::now());
         }
@@ -211,7 +214,7 @@ impl Watching<'_> {
     /// Keeps what is wrong with what is watched, or that nothing is.
     async fn report(&mut self, fault: Option<String>) {
         if let Some(fault) = &fault {
-            tracing::error!(observer = self.id, fault, "files are not watched");
+            tracing::error!(observer = self.id, fault, "failed to watch files");
         }
         (self.fault, self.is_reported) = (fault, true);
         self.tell(&[]).await;
@@ -220,7 +223,10 @@ impl Watching<'_> {
     /// Goes on until the store has it: nobody else knows of these changes.
     async fn tell(&self, seen: &[Seen]) {
         while let Err(error) = self.tell_once(seen).await {
-            tracing::error!(observer = self.id, %error, "what was seen of files waits");
+            tracing::error!(
+                observer = self.id, %error,
+                "failed to store file events; trying again"
+            );
             sleep(STORE_PAUSE).await;
         }
     }

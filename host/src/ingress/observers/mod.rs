@@ -105,7 +105,7 @@ impl Asking {
                 }
                 Err(CallError::Sandbox(busy @ SandboxError::Busy { .. })) => return Err(busy),
                 Err(error) => {
-                    tracing::error!(observer = %observer.name, %error, "an observer failed");
+                    tracing::error!(observer = %observer.name, %error, "observer failed");
                     last_error = Some(shortened(&error.to_string(), ERROR_BYTES_MAX));
                 }
             }

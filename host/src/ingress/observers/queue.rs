@@ -50,7 +50,7 @@ impl Looks for Queues {
         let Observed { state, deliveries } = match self.0.asking.ask(&observer, next, &seen).await {
             Ok(observed) => observed,
             Err(error) => {
-                tracing::warn!(observer = %observer.name, %error, "set aside");
+                tracing::warn!(observer = %observer.name, %error, "queue observation deferred");
                 Observed { state: busy, deliveries: Vec::new() }
             }
         };

@@ -161,7 +161,7 @@ fn walk(folder: &Path, top: &Path, found: &mut Found) -> io::Result<()> {
             Err(error) if is_gone(&error) => continue,
             Err(error) if at == top => return Err(error),
             Err(error) => {
-                tracing::warn!(folder = %folder.join(&at).display(), %error, "not watched");
+                tracing::warn!(folder = %folder.join(&at).display(), %error, "folder not watched");
                 found.closed.push(at);
                 continue;
             }
