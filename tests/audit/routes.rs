@@ -41,7 +41,8 @@ impl Walk<'_> {
         body: Option<Value>,
         wanted: &[&str],
     ) -> Value {
-        let path = format!("/api/v1/{route}");
+        let (path, _) = route.split_once('?').unwrap_or((route, ""));
+        let path = format!("/api/v1/{path}");
         self.tried.insert((method.to_string(), path));
         let before = rows(self.host, "actor=key").await.len();
         let path = route.replace("{id}", object);
@@ -65,6 +66,7 @@ async fn every_route_leaves_its_rows(database: Database) {
     tasks(&mut walk).await;
     commands(&mut walk).await;
     workers(&mut walk).await;
+    pauses(&mut walk).await;
     walk.step(post("config/reload"), "", None, &["config.reload"]).await;
     walk.step(post("controllers/{id}/run"), "inbox", None, &["controller.run"]).await;
     let (tried, known) = (walk.tried, mutating());
@@ -214,6 +216,18 @@ async fn workers(walk: &mut Walk<'_>) {
     let poll = json!({ "messages": [hello], "wait_ms": 0 });
     walk.step(post("workers/poll"), "", Some(poll.clone()), &["worker.join"]).await;
     walk.step(post("workers/poll"), "", Some(poll), &[]).await;
+}
+
+async fn pauses(walk: &mut Walk<'_>) {
+    for query in ["", "?workspace=*"] {
+        let (pause, resume) = (format!("pause{query}"), format!("resume{query}"));
+        let reason = Some(json!({ "reason": "moving" }));
+        walk.step(post(&pause), "", reason.clone(), &["queue.pause"]).await;
+        walk.step(post(&pause), "", reason, &[]).await;
+        walk.step(post(&pause), "", Some(json!({ "reason": "late" })), &["queue.pause"]).await;
+        walk.step(post(&resume), "", None, &["queue.resume"]).await;
+        walk.step(post(&resume), "", None, &[]).await;
+    }
 }
 
 /// What an object was before is what it was after the change before; and it is told by whom.

@@ -21,6 +21,7 @@ mod logs;
 mod order;
 mod orphans;
 mod pages;
+mod pauses;
 mod places;
 mod queue;
 mod recovery;

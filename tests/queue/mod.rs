@@ -3,6 +3,7 @@
 mod caps;
 mod decisions;
 mod filters;
+mod pauses;
 mod repeats;
 mod terms;
 mod waits;

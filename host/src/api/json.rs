@@ -80,7 +80,7 @@ impl<T> Listing<T> {
     }
 }
 
-/// A scope's fields, to be flattened into what has one.
+/// The fields of a scope, or of the whole host, to be flattened into what has one.
 #[derive(Debug, Serialize)]
 pub(super) struct ScopeJson {
     scope: &'static str,
@@ -92,5 +92,14 @@ impl From<&Scope> for ScopeJson {
     fn from(scope: &Scope) -> Self {
         let workspace_id = (*scope != Scope::Global).then(|| scope.workspace_id().to_owned());
         Self { scope: scope.word(), workspace_id }
+    }
+}
+
+impl From<&Reach> for ScopeJson {
+    fn from(reach: &Reach) -> Self {
+        match reach {
+            Reach::One(scope) => Self::from(scope),
+            Reach::All => Self { scope: "host", workspace_id: None },
+        }
     }
 }

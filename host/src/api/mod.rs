@@ -29,6 +29,7 @@ mod logs;
 mod metrics;
 mod owners;
 mod parameters;
+mod pauses;
 mod places;
 mod problem;
 mod requests;
@@ -154,6 +155,7 @@ pub fn routes() -> [Router<Arc<Api>>; 3] {
         .merge(definitions::routes())
         .merge(inputs::routes())
         .merge(jobs::routes())
+        .merge(pauses::routes())
         .merge(sessions::routes())
         .merge(source_states::routes())
         .merge(workers::routes())

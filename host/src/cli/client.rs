@@ -186,6 +186,19 @@ impl Client {
         self.call(self.api(Method::POST, path).query(query).timeout(patience)).await
     }
 
+    /// Says this to what `path` stands for.
+    ///
+    /// # Errors
+    /// When the host does not answer, or refuses.
+    pub async fn tell(
+        &self,
+        path: &[&str],
+        query: &impl serde::Serialize,
+        content: &impl serde::Serialize,
+    ) -> Result<Answer, ClientError> {
+        self.call(self.asked(Method::POST, path, query).json(content)).await
+    }
+
     /// Makes something of this content at `path`.
     ///
     /// # Errors
@@ -240,13 +253,22 @@ impl Client {
         self.send(self.http.get(self.url(&["metrics"]))).await?.accepted()
     }
 
-    /// A query that asks for every workspace is not narrowed to one.
     fn asking(&self, path: &[&str], query: &impl serde::Serialize) -> RequestBuilder {
+        self.asked(Method::GET, path, query)
+    }
+
+    /// A query that asks for every workspace is not narrowed to one.
+    fn asked(
+        &self,
+        method: Method,
+        path: &[&str],
+        query: &impl serde::Serialize,
+    ) -> RequestBuilder {
         let said = serde_json::to_value(query).unwrap_or_default();
         let wide = said.get("workspace").is_some_and(|said| said == EVERYWHERE);
         let all = Self { scope: Scope::Global, ..self.clone() };
         let client = if wide { &all } else { self };
-        client.api(Method::GET, path).query(query)
+        client.api(method, path).query(query)
     }
 
     fn api(&self, method: Method, path: &[&str]) -> RequestBuilder {

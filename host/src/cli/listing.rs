@@ -41,6 +41,13 @@ pub struct Reach {
     all_workspaces: bool,
 }
 
+impl Reach {
+    /// Every workspace's, or one's.
+    pub fn of(all_workspaces: bool) -> Self {
+        Self { all_workspaces }
+    }
+}
+
 fn everywhere<S: serde::Serializer>(_: &bool, to: S) -> Result<S::Ok, S::Error> {
     to.serialize_str(EVERYWHERE)
 }

@@ -34,6 +34,7 @@ pub mod logs;
 pub mod metrics;
 pub mod observer;
 pub mod output;
+pub mod pause;
 pub mod plain;
 pub mod protocol;
 pub mod restore;
@@ -98,6 +99,10 @@ pub enum Command {
     /// Manage queued commands: list, approve, reject, cancel.
     #[command(subcommand, name = "command")]
     Commands(command::Command),
+    /// Pause dispatch: new runs wait, running ones go on.
+    Pause(pause::Args),
+    /// Resume dispatch after a pause.
+    Resume(pause::Whose),
     /// Show how many commands are queued, running and finished.
     Stats(listing::Reach),
     /// Show the audit trail.
@@ -176,6 +181,8 @@ pub async fn main(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Event(command) => event::run(&globals, command).await,
         Command::Run(command) => run::run(&globals, command).await,
         Command::Commands(command) => command::run(&globals, command).await,
+        Command::Pause(args) => pause::pause(&globals, args).await,
+        Command::Resume(whose) => pause::resume(&globals, whose).await,
         Command::Stats(reach) => stats::run(&globals, reach).await,
         Command::Audit(command) => audit::run(&globals, command).await,
         Command::Metrics(args) => metrics::run(&globals, args).await,
@@ -249,6 +256,11 @@ mod tests {
             (format!("hillock command approve cmd_{id}"), true),
             (format!("hillock command deny cmd_{id}"), true),
             (format!("hillock command cancel cmd_{id}"), true),
+            ("hillock pause --reason provider --workspace acme --json".to_owned(), true),
+            ("hillock pause --all-workspaces".to_owned(), true),
+            ("hillock pause acme".to_owned(), false),
+            ("hillock resume --all-workspaces --json".to_owned(), true),
+            ("hillock resume --reason provider".to_owned(), false),
             ("hillock stats --workspace acme --json".to_owned(), true),
             ("hillock audit list --actor key --action task.* --limit 5".to_owned(), true),
             ("hillock audit list --since yesterday".to_owned(), false),

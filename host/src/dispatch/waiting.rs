@@ -6,7 +6,9 @@ use std::time::Duration;
 use super::limits::Limits;
 use crate::model::command::{Command, CommandState};
 use crate::model::definition::Agent;
+use crate::model::pause::Pause;
 use crate::model::queue::Queue;
+use crate::model::scope::Scope;
 use crate::model::time::Time;
 use crate::model::worker::{AdminState, Approval, Worker};
 use crate::store::commands::{self, Lot, Standing};
@@ -18,6 +20,8 @@ pub const ASSUMED: Duration = Duration::from_secs(60);
 /// What keeps a command from going out.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Reason {
+    /// Nothing of its workspace is handed out.
+    Paused(Pause),
     /// Somebody has to approve it.
     Blocked,
     /// It is not due before.
@@ -56,6 +60,7 @@ impl Reason {
     /// Its word on the wire.
     pub fn code(&self) -> &'static str {
         match self {
+            Self::Paused(_) => "paused",
             Self::Blocked => "blocked",
             Self::Due(_) => "due_later",
             Self::BehindRun => "behind_run",
@@ -79,6 +84,7 @@ impl Reason {
     pub fn detail(&self) -> String {
         let full = |what: &str, max: &u32| format!("{max} commands of its {what} are out already");
         match self {
+            Self::Paused(pause) => pause.to_string(),
             Self::Blocked => "somebody has to approve it".to_owned(),
             Self::Due(at) => format!("it is not due before {at}"),
             Self::BehindRun => "the run before it has not ended".to_owned(),
@@ -138,8 +144,11 @@ pub struct Waiting {
 
 impl Waiting {
     /// How long it will wait: as if each of the workers took one command at a time. None when it is
-    /// not in line, or nobody could take it.
+    /// not in line, nobody could take it, or somebody has to let it go on.
     pub fn estimate(&self) -> Option<Duration> {
+        if self.reasons.iter().any(|reason| matches!(reason, Reason::Paused(_))) {
+            return None;
+        }
         let turns = self.position?.div_ceil(Some(self.workers).filter(|workers| *workers > 0)?);
         Some(self.takes * turns)
     }
@@ -163,7 +172,8 @@ pub async fn look(
     let Queue { scope, agent, .. } = lot.queue.clone();
     let (agent, attendance) = (Agent { scope, name: agent }, Attendance::look(store).await?);
     let workers = Workers::of(serving(&attendance.on_duty, &agent), &lot.queue);
-    let mut reasons = of_itself(command, &standing, now);
+    let mut reasons = attendance.pauses_of(&agent.scope);
+    reasons.extend(of_itself(command, &standing, now));
     reasons.extend(of_limits(&lot, &standing, limits.active_max, now));
     let of_workers = match workers.reason() {
         // Who has room for it need not hear of those that would have.
@@ -186,9 +196,11 @@ pub async fn look(
     }))
 }
 
-/// The workers that are connected, to whichever replica.
+/// The workers that are connected, to whichever replica, and who is given nothing of what waits.
 #[derive(Debug)]
 pub struct Attendance {
+    /// The pauses that are in force.
+    pauses: Vec<Pause>,
     /// Those that may be given commands.
     on_duty: Vec<Worker>,
     /// Those that are given nothing.
@@ -202,15 +214,23 @@ impl Attendance {
     /// When the store fails.
     pub async fn look(store: &Store) -> Result<Self, StoreError> {
         let on_duty = workers::on_duty(store).await?;
-        Ok(Self { on_duty, kept: workers::kept_from_work(store).await? })
+        let kept = workers::kept_from_work(store).await?;
+        Ok(Self { on_duty, kept, pauses: commands::pauses(store).await? })
     }
 
     /// Why nobody takes an agent's commands, whatever they ask for; empty when somebody does.
     pub fn absence(&self, agent: &Agent) -> Vec<Reason> {
-        match self.on_duty.iter().any(|worker| worker.agents.contains(agent)) {
-            true => Vec::new(),
-            false => kept_from_work(serving(&self.kept, agent), Reason::NoWorker),
+        let mut reasons = self.pauses_of(&agent.scope);
+        if !self.on_duty.iter().any(|worker| worker.agents.contains(agent)) {
+            reasons.extend(kept_from_work(serving(&self.kept, agent), Reason::NoWorker));
         }
+        reasons
+    }
+
+    /// The pauses that a scope's commands wait for the end of.
+    fn pauses_of(&self, scope: &Scope) -> Vec<Reason> {
+        let covers = |pause: &&Pause| pause.covers(scope);
+        self.pauses.iter().filter(covers).cloned().map(Reason::Paused).collect()
     }
 }
 

@@ -21,6 +21,7 @@ pub mod json;
 pub mod merge_patch;
 pub mod name;
 pub mod near;
+pub mod pause;
 pub mod policy;
 pub mod problem;
 pub mod prompts;

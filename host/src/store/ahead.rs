@@ -36,7 +36,7 @@ const fn rule(what: &'static str, sql: &'static str) -> Rule {
 
 /// In each, `$1` is the latest that something may be, and `$2` the latest that it can be by a right
 /// clock.
-const RULES: [Rule; 16] = [
+const RULES: [Rule; 17] = [
     rule(
         "definitions",
         "\
@@ -181,6 +181,13 @@ UPDATE classes
 UPDATE bootstrap_tokens
    SET expires_at = $1 + expires_at - created_at, created_at = $1
  WHERE created_at > $2",
+    ),
+    rule(
+        "pauses",
+        "\
+UPDATE pauses
+   SET paused_at = $1
+ WHERE paused_at > $2",
     ),
     rule(
         "inputs",

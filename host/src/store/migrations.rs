@@ -19,7 +19,7 @@ macro_rules! migrations {
     };
 }
 
-const SQLITE: [(i64, &str, &str); 11] = migrations!(
+const SQLITE: [(i64, &str, &str); 12] = migrations!(
     "sqlite": 1 "0001_inbox_runs_queue",
     2 "0002_automations",
     3 "0003_dispatch",
@@ -31,8 +31,9 @@ const SQLITE: [(i64, &str, &str); 11] = migrations!(
     9 "0009_histories",
     10 "0010_delivery",
     11 "0011_isolation",
+    12 "0012_pauses",
 );
-const POSTGRES: [(i64, &str, &str); 11] = migrations!(
+const POSTGRES: [(i64, &str, &str); 12] = migrations!(
     "postgres": 1 "0001_inbox_runs_queue",
     2 "0002_automations",
     3 "0003_dispatch",
@@ -44,6 +45,7 @@ const POSTGRES: [(i64, &str, &str); 11] = migrations!(
     9 "0009_histories",
     10 "0010_delivery",
     11 "0011_isolation",
+    12 "0012_pauses",
 );
 
 /// The version of SQLite's tables by this program, with the checksum of each migration that leads

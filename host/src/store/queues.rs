@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 
+use super::commands::paused;
 use super::sql::{Reader, Row, Sql, Tx, binds};
 use super::write::WriteError;
 use super::{Store, StoreError, events};
@@ -48,15 +49,19 @@ pub(super) const CHANNEL: &str = "hillock_queue";
 const NOTIFY: &str = "SELECT pg_notify($1, '')::text AS notified";
 
 // One row for each demand there is, so the whole is small; whether something waits is one probe.
-const SELECT_WAITED_ON: &str = "\
+const SELECT_WAITED_ON: &str = concat!(
+    "\
 SELECT q.id, q.class_id, q.workspace_id, q.agent, q.lane, q.policy, q.routing
   FROM queues q
  WHERE EXISTS (SELECT 1
                  FROM commands c
                 WHERE c.queue = q.id
-                  AND c.state = 'pending')";
+                  AND c.state = 'pending')
+   AND NOT ",
+    paused!("q.workspace_id")
+);
 
-/// The queues in which something waits, ready or not.
+/// The queues in which something waits, ready or not, but for those that are paused.
 ///
 /// # Errors
 /// When the store fails.

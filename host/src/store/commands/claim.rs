@@ -53,7 +53,8 @@ pub struct Seat {
 /// The lots that something may be claimed of, with how much of their workspace is out.
 macro_rules! open_lots {
     () => {
-        "     active AS MATERIALIZED (
+        concat!(
+            "     active AS MATERIALIZED (
      SELECT class_id, lane, workspace_id, sent_at
        FROM commands
       WHERE state IN ('sent', 'acknowledged', 'running')
@@ -63,7 +64,10 @@ macro_rules! open_lots {
             (SELECT count(*) FROM active a WHERE a.workspace_id = l.workspace_id) AS active
        FROM lots l
        JOIN classes k ON k.id = l.class_id
-      WHERE (l.class_max IS NULL
+      WHERE NOT ",
+            paused!("l.workspace_id"),
+            "
+        AND (l.class_max IS NULL
              OR (SELECT count(*) FROM active a WHERE a.class_id = l.class_id) < l.class_max)
         AND (l.lane_max IS NULL
              OR (SELECT count(*) FROM active a WHERE a.lane = l.lane) < l.lane_max)
@@ -76,6 +80,7 @@ macro_rules! open_lots {
                                   WHERE a.class_id = l.class_id
                                     AND a.sent_at >= k.failed_at)))),
 "
+        )
     };
 }
 
@@ -217,7 +222,7 @@ RETURNING id, type, run_id, attempt, dispatches, prompt, control, session_id",
 };
 
 // Claimants on PostgreSQL count one after the other; SQLite has one writer.
-const LOCK: &str = "SELECT pg_advisory_xact_lock(hashtext('commands'))::text AS locked";
+pub(super) const LOCK: &str = "SELECT pg_advisory_xact_lock(hashtext('commands'))::text AS locked";
 
 const COUNT_ACTIVE: &str = "\
 SELECT count(*) AS active

@@ -20,7 +20,8 @@ const BATCH: u32 = 100;
 const EXPIRED: &str = "expired: no worker took it in time";
 
 /// The condition that a command has waited for too long at `$1`. What waits for the run or the session
-/// before it waits for no worker: its time begins when the last of them has ended.
+/// before it waits for no worker: its time begins when the last of them has ended. Nor does what is
+/// paused, unless it says itself until when.
 macro_rules! overdue {
     ($max:literal) => {
         concat!(
@@ -41,7 +42,13 @@ macro_rules! overdue {
                              FROM runs previous
                              JOIN runs earlier ON earlier.owner_id = previous.owner_id
                                               AND earlier.seq <= previous.seq
-                            WHERE previous.id = c.after_run_id), 0)) <= $1)",
+                            WHERE previous.id = c.after_run_id), 0)) <= $1)
+   AND (c.state = 'blocked'
+        OR c.type <> 'run'
+        OR c.queue_timeout_ms = 0
+        OR NOT ",
+            paused!("c.workspace_id"),
+            ")",
             ready!("$1"),
             "
  ORDER BY c.expires_at

@@ -96,6 +96,19 @@ macro_rules! renewed {
     };
 }
 
+/// The condition that nothing of a workspace is handed out: it is paused, or the whole host is.
+macro_rules! paused {
+    ($workspace:literal) => {
+        concat!(
+            "EXISTS (SELECT 1
+                 FROM pauses p
+                WHERE p.workspace_id IN ('*', ",
+            $workspace,
+            "))"
+        )
+    };
+}
+
 /// The condition that a command `c` has nothing more to gain by waiting: [`crate::model::queue`].
 macro_rules! aged {
     ($now:literal) => {
@@ -138,6 +151,7 @@ mod held;
 mod insert;
 mod list;
 mod lost;
+mod pauses;
 mod standing;
 mod stuck;
 mod waiting;
@@ -170,6 +184,7 @@ pub(super) use insert::{First, Word, insert_all, insert_control};
 pub use list::{CommandFilter, Stats, find, list, stats};
 pub(super) use lost::in_hand;
 pub use lost::{release_expired, release_others};
+pub use pauses::{pause, pauses, resume};
 pub use standing::{Standing, standing};
 pub use stuck::release_stuck;
 pub use waiting::waiting;
@@ -234,8 +249,8 @@ SELECT c.id, c.type, c.run_id, c.state, c.attempt, c.dispatch_attempts, c.cancel
         )
     };
 }
-pub(in crate::store) use renewed;
 use select_current;
+pub(in crate::store) use {paused, renewed};
 
 const SELECT_FENCED: Sql = Sql {
     sqlite: select_current!(
