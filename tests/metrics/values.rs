@@ -81,6 +81,7 @@ async fn what_waits_is_seen(database: Database) {
     let host = folder.serve().await;
     let event = host.deliver("github", github(Payload::IssueOpened, "d-1")).await.event_id(202);
     host.run_of(&event).await;
+    assert_eq!(host.post("pause").await.status, 200);
     folder.advance(Duration::from_secs(120));
     let scrape = wait::until("the oldest command to be old", async || {
         let scrape = Scrape::of(&host).await;
@@ -92,6 +93,7 @@ async fn what_waits_is_seen(database: Database) {
         ("hillock_queue_pending_commands{priority=\"normal\"}", 1.0),
         ("hillock_queue_pending_commands{priority=\"high\"}", 0.0),
         ("hillock_queue_active_commands", 0.0),
+        ("hillock_queue_pauses", 1.0),
         ("hillock_inbox_waiting_events", 0.0),
         ("hillock_workers{health=\"online\",approval=\"approved\",state=\"active\"}", 0.0),
     ]);

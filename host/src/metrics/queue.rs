@@ -18,6 +18,8 @@ pub struct Present {
     pub blocked: u64,
     /// Commands in workers' hands.
     pub active: u64,
+    /// Pauses that are in force.
+    pub pauses: u64,
     /// Events that wait for triggers to decide.
     pub inbox: u64,
     /// How long the first of them has waited.
@@ -52,6 +54,7 @@ pub struct Queue {
     oldest_pending: Gauges<0>,
     blocked: Gauges<0>,
     active: Gauges<0>,
+    pauses: Gauges<0>,
     inbox: Gauges<0>,
     oldest_event: Gauges<0>,
     deferred: Gauges<0>,
@@ -84,6 +87,12 @@ impl Queue {
                 "hillock_queue_active_commands",
                 [],
                 "Commands in workers' hands; store-wide, every replica tells the same",
+            ),
+            pauses: book.gauges(
+                "hillock_queue_pauses",
+                [],
+                "Pauses that are in force, of workspaces or the whole host: what they cover waits; \
+                 store-wide, every replica tells the same",
             ),
             inbox: book.gauges(
                 "hillock_inbox_waiting_events",
@@ -132,6 +141,7 @@ impl Queue {
         self.oldest_pending.set([], present.oldest_pending.as_secs_f64());
         self.blocked.set([], number(present.blocked));
         self.active.set([], number(present.active));
+        self.pauses.set([], number(present.pauses));
         self.inbox.set([], number(present.inbox));
         self.oldest_event.set([], present.oldest_event.as_secs_f64());
         self.deferred.set([], number(present.deferred));
@@ -158,6 +168,7 @@ impl Queue {
             &self.oldest_pending,
             &self.blocked,
             &self.active,
+            &self.pauses,
             &self.inbox,
             &self.oldest_event,
             &self.deferred,

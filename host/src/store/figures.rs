@@ -53,6 +53,8 @@ SELECT (SELECT COUNT(*)
          WHERE c.state IN ('sent', 'acknowledged', 'running')
            AND c.class_id IS NOT NULL) AS active,
        (SELECT COUNT(*)
+          FROM pauses) AS pauses,
+       (SELECT COUNT(*)
           FROM gatherings
          WHERE place IS NOT NULL) AS deferred,
        (SELECT MIN(due_at)
@@ -113,6 +115,7 @@ impl View for Figures {
             let r = Reader::new("commands", &row);
             present.blocked = count(&r, "blocked")?;
             present.active = count(&r, "active")?;
+            present.pauses = count(&r, "pauses")?;
             present.deferred = count(&r, "deferred")?;
             present.overdue = age(r.time_if_any("due_at")?);
         }
