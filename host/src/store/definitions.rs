@@ -17,7 +17,7 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 
-use super::audit::Deed;
+use super::audit::AuditEntry;
 use super::sql::{Reader, Row, Sql, binds};
 use super::{Page, PageRequest, Store, StoreError, events};
 use crate::config::definitions as specs;
@@ -76,9 +76,9 @@ impl Stored {
     }
 
     /// What is done to it, as the audit has it.
-    fn deed(&self, action: &'static str, at: Time) -> Deed<'_> {
-        let deed = Deed::new(action, self.kind.as_str(), self.scope.workspace_id(), at);
-        deed.on(&self.id).named(&self.name)
+    fn audit_entry(&self, action: &'static str, at: Time) -> AuditEntry<'_> {
+        let entry = AuditEntry::new(action, self.kind.as_str(), self.scope.workspace_id(), at);
+        entry.on(&self.id).named(&self.name)
     }
 
     /// What it means, switched on or off as it is in effect. Relative paths in it are below

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use serde_json::json;
 
-use super::audit::Deed;
+use super::audit::AuditEntry;
 use super::commands::{self, First};
 use super::notices::{self, Notice};
 use super::sql::Tx;
@@ -140,8 +140,8 @@ impl Write for Again {
     async fn apply(&self, tx: &mut Tx<'_>) -> Result<(), WriteError> {
         self.firing.insert(tx).await?;
         let NewRun { id, scope, .. } = &self.firing.run;
-        let deed = Deed::new("run.retry", "run", scope.workspace_id(), self.now);
-        deed.on(self.of.as_str()).with(json!({ "run_id": id })).record(tx, &self.author).await
+        let entry = AuditEntry::new("run.retry", "run", scope.workspace_id(), self.now);
+        entry.on(self.of.as_str()).with(json!({ "run_id": id })).record(tx, &self.author).await
     }
 }
 
@@ -168,9 +168,9 @@ impl Write for ByHand {
         self.firing.settle(tx, &verdict, self.now).await?;
         if let Verdict::Fired(run_id) = &verdict {
             let NewRun { owner, scope, .. } = &self.firing.run;
-            let deed = Deed::new("trigger.fire", "trigger", scope.workspace_id(), self.now);
-            let deed = deed.on(owner.id()).named(owner.name().as_str());
-            deed.with(json!({ "run_id": run_id })).record(tx, &self.author).await?;
+            let entry = AuditEntry::new("trigger.fire", "trigger", scope.workspace_id(), self.now);
+            let entry = entry.on(owner.id()).named(owner.name().as_str());
+            entry.with(json!({ "run_id": run_id })).record(tx, &self.author).await?;
         }
         Ok(verdict)
     }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde_json::json;
 
-use super::audit::Deed;
+use super::audit::AuditEntry;
 use super::sql::{Reader, Tx, binds};
 use super::write::{Write, WriteError};
 use super::{Store, StoreError};
@@ -61,7 +61,7 @@ impl Write for Admit {
             return Ok(());
         }
         let form = Digest::of(&json!([self.id, "admin", hex::encode(self.hash)]));
-        let deed = Deed::new("key.create", "key", "", self.created_at).on(self.id.as_str());
-        deed.turned(None, Some(form)).record(tx, &self.author).await
+        let entry = AuditEntry::new("key.create", "key", "", self.created_at).on(self.id.as_str());
+        entry.turned(None, Some(form)).record(tx, &self.author).await
     }
 }

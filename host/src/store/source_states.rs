@@ -13,7 +13,7 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
-use super::audit::Deed;
+use super::audit::AuditEntry;
 use super::definitions::Stored;
 use super::events::{Accepted, Delivery, Enter};
 use super::sql::{Reader, Row, Sql, Tx, binds};
@@ -248,8 +248,9 @@ impl Write for Hasten {
     async fn apply(&self, tx: &mut Tx<'_>) -> Result<(), WriteError> {
         let Stored { id, kind, scope, name, .. } = &self.definition;
         tx.execute(HASTEN, &binds![id.as_str(), self.now]).await?;
-        let deed = Deed::new("extension.poll", kind.as_str(), scope.workspace_id(), self.now);
-        deed.on(id).named(name).record(tx, &self.author).await
+        let entry =
+            AuditEntry::new("extension.poll", kind.as_str(), scope.workspace_id(), self.now);
+        entry.on(id).named(name).record(tx, &self.author).await
     }
 }
 

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::super::sql::Tx;
 use super::super::write::{Write, WriteError};
 use super::super::{Store, StoreError};
-use super::Deed;
+use super::AuditEntry;
 use crate::model::audit::Author;
 use crate::model::controller::{ControllerName, Items};
 use crate::model::time::Time;
@@ -62,10 +62,10 @@ impl Write for Noted {
 
     async fn apply(&self, tx: &mut Tx<'_>) -> Result<(), WriteError> {
         let Note { action, kind, id, detail, now } = &self.note;
-        let deed = Deed::new(action, kind, "", *now).with(detail.clone());
+        let entry = AuditEntry::new(action, kind, "", *now).with(detail.clone());
         match id {
-            Some(id) => deed.on(id).record(tx, &self.author).await,
-            None => deed.record(tx, &self.author).await,
+            Some(id) => entry.on(id).record(tx, &self.author).await,
+            None => entry.record(tx, &self.author).await,
         }
     }
 }

@@ -5,7 +5,7 @@
 //!   controllers ──────┼─► Store::acting ──► a Write holds it ──► change + row, one transaction
 //!   files: `config` ──┘
 //! ```
-//! A row is added in the transaction of the change that it tells of, by [`Deed::record`], and never
+//! A row is added in the transaction of the change that it tells of, by [`AuditEntry::record`], and never
 //! changed: only [`remove_old`] takes rows away. It holds identifiers, names, counts and digests,
 //! and nothing that anybody has written. What senders, runs and workers bring is data, and not here.
 
@@ -20,7 +20,7 @@ use super::Store;
 use crate::model::audit::Author;
 pub use controllers::{note_ordered, note_removed};
 pub use list::{AuditFilter, Record, forward, list, newest};
-pub(super) use record::{Deed, forced};
+pub(super) use record::{AuditEntry, forced};
 pub use remove::{announce, count_old, remove_old};
 
 impl Store {

@@ -19,7 +19,7 @@ VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)";
 
 /// Something that was done to an object.
 #[derive(Clone, Debug)]
-pub(in crate::store) struct Deed<'d> {
+pub(in crate::store) struct AuditEntry<'d> {
     action: &'static str,
     kind: &'static str,
     workspace_id: &'d str,
@@ -32,7 +32,7 @@ pub(in crate::store) struct Deed<'d> {
     actor: Option<Actor>,
 }
 
-impl<'d> Deed<'d> {
+impl<'d> AuditEntry<'d> {
     /// An action, such as `task.create`, on an object of this kind.
     pub(in crate::store) fn new(
         action: &'static str,
@@ -116,8 +116,8 @@ pub(in crate::store) async fn forced(
         *counts.entry(workspace).or_default() += 1;
     }
     for (workspace, count) in &counts {
-        let deed = Deed::new(action, kind, workspace, at).with(json!({ "count": count }));
-        deed.record(tx, author).await?;
+        let entry = AuditEntry::new(action, kind, workspace, at).with(json!({ "count": count }));
+        entry.record(tx, author).await?;
     }
     Ok(())
 }

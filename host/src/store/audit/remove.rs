@@ -7,7 +7,7 @@ use serde_json::json;
 use super::super::sql::{Reader, Tx, binds};
 use super::super::write::{Write, WriteError};
 use super::super::{Store, StoreError};
-use super::Deed;
+use super::AuditEntry;
 use crate::model::audit::Author;
 use crate::model::time::Time;
 
@@ -68,7 +68,10 @@ impl Write for Announce {
 
     async fn apply(&self, tx: &mut Tx<'_>) -> Result<(), WriteError> {
         let detail = json!({ "before": self.cut_off, "count": self.rows });
-        Deed::new("audit.remove", "audit", "", self.now).with(detail).record(tx, &self.author).await
+        AuditEntry::new("audit.remove", "audit", "", self.now)
+            .with(detail)
+            .record(tx, &self.author)
+            .await
     }
 }
 

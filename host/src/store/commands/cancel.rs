@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::super::audit::Deed;
+use super::super::audit::AuditEntry;
 use super::super::sql::{Reader, Row, Sql, Tx, binds};
 use super::super::write::{Write, WriteError};
 use super::super::{Store, StoreError, notices, runs, sessions, tally, tasks};
@@ -180,8 +180,8 @@ impl Cancel {
     }
 
     async fn record(&self, tx: &mut Tx<'_>) -> Result<(), WriteError> {
-        let deed = Deed::new("run.cancel", "run", self.scope.workspace_id(), self.now);
-        deed.on(self.run_id.as_str()).record(tx, &self.author).await
+        let entry = AuditEntry::new("run.cancel", "run", self.scope.workspace_id(), self.now);
+        entry.on(self.run_id.as_str()).record(tx, &self.author).await
     }
 }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use serde_json::json;
 
-use super::super::audit::Deed;
+use super::super::audit::AuditEntry;
 use super::super::sql::{Reader, Sql, Tx, binds};
 use super::super::write::{Write, WriteError};
 use super::super::{Store, StoreError, queues, runs};
@@ -148,7 +148,7 @@ impl Write for Decide {
                 "command.deny"
             }
         };
-        command.deed(action, self.now).record(tx, &self.author).await?;
+        command.audit_entry(action, self.now).record(tx, &self.author).await?;
         Ok(Some(Decided::Done))
     }
 }
@@ -173,7 +173,7 @@ impl Write for CallOff {
         let reason = format!("{CALLED_OFF}{}", self.author.actor.by());
         let canceling = command.call_off(tx, workspace, &reason, self.now).await?;
         if !command.cancel_requested {
-            command.deed("command.cancel", self.now).record(tx, &self.author).await?;
+            command.audit_entry("command.cancel", self.now).record(tx, &self.author).await?;
         }
         Ok(Some(canceling))
     }
@@ -190,8 +190,8 @@ async fn found(
 
 impl Current {
     /// What is done to it, as the audit has it.
-    fn deed(&self, action: &'static str, now: Time) -> Deed<'_> {
-        Deed::new(action, "command", &self.workspace_id, now)
+    fn audit_entry(&self, action: &'static str, now: Time) -> AuditEntry<'_> {
+        AuditEntry::new(action, "command", &self.workspace_id, now)
             .on(self.id.as_str())
             .with(json!({ "run_id": self.run_id }))
     }
@@ -282,8 +282,8 @@ impl Class {
         author: &Author,
         now: Time,
     ) -> Result<(), WriteError> {
-        let deed = Deed::new("class.approve", "class", &self.workspace_id, now);
+        let entry = AuditEntry::new("class.approve", "class", &self.workspace_id, now);
         let turned = (Some(self.digest(self.approved)), Some(self.digest(true)));
-        deed.on(&self.id).named(&self.agent).turned(turned.0, turned.1).record(tx, author).await
+        entry.on(&self.id).named(&self.agent).turned(turned.0, turned.1).record(tx, author).await
     }
 }

@@ -13,7 +13,7 @@ use std::sync::Arc;
 
 use serde_json::json;
 
-use super::super::audit::Deed;
+use super::super::audit::AuditEntry;
 use super::super::sql::{Reader, Row, Sql, Tx, binds};
 use super::super::write::{Write, WriteError};
 use super::super::{Store, StoreError, events, queues};
@@ -138,7 +138,7 @@ impl Write for Begin {
         let before = find(tx, reach).await?;
         tx.execute(PUT, &binds![key(reach), *now, reason.clone()]).await?;
         let after = find(tx, reach).await?;
-        deed("queue.pause", reach, *now)
+        audit_entry("queue.pause", reach, *now)
             .turned(digest(&before), digest(&after))
             .record(tx, author)
             .await
@@ -163,7 +163,7 @@ impl Write for End {
         tx.execute(PUT_OFF, &binds![key(reach), ended.since, *now]).await?;
         queues::hint(tx).await?;
         let before = digest(&Some(ended));
-        deed("queue.resume", reach, *now).turned(before, None).record(tx, author).await
+        audit_entry("queue.resume", reach, *now).turned(before, None).record(tx, author).await
     }
 }
 
@@ -198,9 +198,9 @@ fn digest(pause: &Option<Pause>) -> Option<Digest> {
 }
 
 /// What is done to a queue, as the audit has it: the host's is an object of the global scope.
-fn deed<'d>(action: &'static str, reach: &'d Reach, now: Time) -> Deed<'d> {
+fn audit_entry<'d>(action: &'static str, reach: &'d Reach, now: Time) -> AuditEntry<'d> {
     match reach.workspace_id() {
-        Some(workspace) => Deed::new(action, "queue", workspace, now),
-        None => Deed::new(action, "queue", "", now).on(HOST),
+        Some(workspace) => AuditEntry::new(action, "queue", workspace, now),
+        None => AuditEntry::new(action, "queue", "", now).on(HOST),
     }
 }

@@ -226,8 +226,8 @@ impl Write for Create {
         row::raise(tx).await?;
         let made = written(tx, &self.entry.id, self.entry.declared.scope()).await?;
         if let Ok(made) = &made {
-            let deed = made.deed("definition.create", self.now);
-            deed.turned(None, Some(made.digest())).record(tx, &self.author).await?;
+            let entry = made.audit_entry("definition.create", self.now);
+            entry.turned(None, Some(made.digest())).record(tx, &self.author).await?;
         }
         Ok(made)
     }
@@ -290,8 +290,8 @@ impl Write for Delete {
         }
         row::remove(tx, &before.id).await?;
         row::raise(tx).await?;
-        let deed = before.deed("definition.delete", self.change.now);
-        deed.turned(Some(before.digest()), None).record(tx, &self.author).await?;
+        let entry = before.audit_entry("definition.delete", self.change.now);
+        entry.turned(Some(before.digest()), None).record(tx, &self.author).await?;
         Ok(Ok(()))
     }
 }
@@ -348,8 +348,8 @@ async fn changed(
     author: &Author,
 ) -> Result<(), WriteError> {
     let Ok(after) = after else { return Ok(()) };
-    let deed = after.deed(action, at).turned(Some(before.digest()), Some(after.digest()));
-    deed.record(tx, author).await
+    let entry = after.audit_entry(action, at).turned(Some(before.digest()), Some(after.digest()));
+    entry.record(tx, author).await
 }
 
 /// The definition as it is, or with another word of its own on whether it is switched on.

@@ -16,7 +16,7 @@ use crate::model::definition::{DefinitionKind, DefinitionSource};
 use crate::model::problem::Problems;
 use crate::model::scope::Scope;
 use crate::model::time::Time;
-use crate::store::audit::Deed;
+use crate::store::audit::AuditEntry;
 use crate::store::sql::Tx;
 use crate::store::write::{Write, WriteError};
 use crate::store::{Store, StoreError};
@@ -189,8 +189,9 @@ impl Write for Sync {
             }
         }
         if self.asked {
-            let deed = Deed::new("config.reload", "config", "", self.now).with(json!(counts));
-            deed.record(tx, &self.author).await?;
+            let entry =
+                AuditEntry::new("config.reload", "config", "", self.now).with(json!(counts));
+            entry.record(tx, &self.author).await?;
         }
         if counts.created + counts.updated + counts.deleted > 0 {
             row::raise(tx).await?;
@@ -218,9 +219,9 @@ impl Sync {
             None => None,
         };
         let Some(meant) = after.as_ref().or(before) else { return Ok(()) };
-        let deed = meant.deed(action, self.now).by(Actor::Config);
+        let entry = meant.audit_entry(action, self.now).by(Actor::Config);
         let (before, after) = (before.map(Stored::digest), after.as_ref().map(Stored::digest));
-        deed.turned(before, after).record(tx, &self.author).await
+        entry.turned(before, after).record(tx, &self.author).await
     }
 
     fn gone<'k>(&self, known: &'k HashMap<String, Stored>) -> Vec<&'k Stored> {

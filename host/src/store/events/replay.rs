@@ -9,7 +9,7 @@ use crate::model::audit::Author;
 use crate::model::envelope::Event;
 use crate::model::id::EventId;
 use crate::model::time::Time;
-use crate::store::audit::Deed;
+use crate::store::audit::AuditEntry;
 use crate::store::sql::Tx;
 use crate::store::write::{Write, WriteError};
 use crate::store::{Store, StoreError};
@@ -45,7 +45,7 @@ impl Write for Replay {
     async fn apply(&self, tx: &mut Tx<'_>) -> Result<(), WriteError> {
         self.enter.apply(tx).await?;
         let Event { id, scope, .. } = &*self.event;
-        let deed = Deed::new("event.replay", "event", scope.workspace_id(), self.now);
-        deed.on(self.of.as_str()).with(json!({ "event_id": id })).record(tx, &self.author).await
+        let entry = AuditEntry::new("event.replay", "event", scope.workspace_id(), self.now);
+        entry.on(self.of.as_str()).with(json!({ "event_id": id })).record(tx, &self.author).await
     }
 }

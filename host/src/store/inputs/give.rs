@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde_json::json;
 
-use super::super::audit::Deed;
+use super::super::audit::AuditEntry;
 use super::super::commands::{self, Word};
 use super::super::sql::{Reader, Tx, binds};
 use super::super::view::View;
@@ -192,8 +192,8 @@ impl Give {
             "outcome": outcome.as_str(),
             "run_id": into_run_id,
         });
-        let deed = Deed::new("input.give", kind, scope.workspace_id(), *now);
-        deed.on(id).with(detail).record(tx, &self.author).await
+        let entry = AuditEntry::new("input.give", kind, scope.workspace_id(), *now);
+        entry.on(id).with(detail).record(tx, &self.author).await
     }
 
     async fn deliver(&self, tx: &mut Tx<'_>, present: &Present) -> Result<Way, WriteError> {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use serde_json::json;
 
-use super::super::audit::Deed;
+use super::super::audit::AuditEntry;
 use super::super::sql::Tx;
 use super::super::write::{Write, WriteError};
 use super::super::{Store, StoreError, limits};
@@ -87,8 +87,8 @@ impl Write for FireByHand {
         };
         fires::insert(tx, &[(&self.draft, fate)], self.now).await?;
         let detail = json!({ "run_id": self.draft.run.id });
-        let deed = deed("job.fire", &self.job, self.now).with(detail);
-        deed.record(tx, &self.author).await?;
+        let entry = audit_entry("job.fire", &self.job, self.now).with(detail);
+        entry.record(tx, &self.author).await?;
         Ok(ByHand::Made(self.draft.run.id.clone()))
     }
 }
@@ -124,8 +124,8 @@ impl Write for Backfill {
         if done.fired > 0 {
             let Backfilled { fired, skipped, limited, .. } = done;
             let detail = json!({ "fired": fired, "skipped": skipped, "limited": limited });
-            let deed = deed("job.backfill", &self.job, self.now).with(detail);
-            deed.record(tx, &self.author).await?;
+            let entry = audit_entry("job.backfill", &self.job, self.now).with(detail);
+            entry.record(tx, &self.author).await?;
         }
         Ok(done)
     }
@@ -150,9 +150,9 @@ impl Backfill {
 }
 
 /// What is done to a job, as the audit has it.
-fn deed<'j>(action: &'static str, job: &'j Job, now: Time) -> Deed<'j> {
-    let deed = Deed::new(action, "job", job.scope.workspace_id(), now);
-    deed.on(job.id.as_str()).named(job.name.as_str())
+fn audit_entry<'j>(action: &'static str, job: &'j Job, now: Time) -> AuditEntry<'j> {
+    let entry = AuditEntry::new(action, "job", job.scope.workspace_id(), now);
+    entry.on(job.id.as_str()).named(job.name.as_str())
 }
 
 async fn room(

@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use super::super::audit::{self, Deed};
+use super::super::audit::{self, AuditEntry};
 use super::super::commands::{self, Word};
 use super::super::sql::{Reader, Row, Tx, binds};
 use super::super::write::{Write, WriteError};
@@ -170,7 +170,7 @@ impl Write for Unstick {
         if self.now.since(self.stuck.since) >= PATIENCE_MAX {
             command.take_back(tx, self.now).await?;
             let Stuck { session_id, workspace_id, command_id, .. } = &self.stuck;
-            Deed::new("session.force", "session", workspace_id, self.now)
+            AuditEntry::new("session.force", "session", workspace_id, self.now)
                 .on(session_id)
                 .with(json!({ "command_id": command_id }))
                 .record(tx, &self.author)

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
-use super::super::audit::Deed;
+use super::super::audit::AuditEntry;
 use super::super::commands;
 use super::super::sql::{Reader, Sql, Tx, binds};
 use super::super::write::{Write, WriteError};
@@ -208,8 +208,8 @@ impl Write for Cancel {
         };
         let asked_before = stops.iter().any(|stop| stop.told);
         if canceling != TaskCanceling::Over && !asked_before {
-            let deed = Deed::new("task.cancel", "task", self.scope.workspace_id(), self.now);
-            deed.on(self.id.as_str()).record(tx, &self.author).await?;
+            let entry = AuditEntry::new("task.cancel", "task", self.scope.workspace_id(), self.now);
+            entry.on(self.id.as_str()).record(tx, &self.author).await?;
         }
         Ok(Some(canceling))
     }
@@ -229,8 +229,8 @@ impl Write for Archive {
     async fn apply(&self, tx: &mut Tx<'_>) -> Result<Option<Archiving>, WriteError> {
         let (id, workspace) = (self.id.as_str(), self.scope.workspace_id());
         if tx.execute(ARCHIVE, &binds![id, workspace, self.now]).await? > 0 {
-            let deed = Deed::new("task.archive", "task", workspace, self.now);
-            deed.on(id).record(tx, &self.author).await?;
+            let entry = AuditEntry::new("task.archive", "task", workspace, self.now);
+            entry.on(id).record(tx, &self.author).await?;
             return Ok(Some(Archiving::Archived));
         }
         let Some(row) = tx.row(SELECT_STATUS, &binds![id, workspace]).await? else {
@@ -257,8 +257,8 @@ impl Write for Unarchive {
     async fn apply(&self, tx: &mut Tx<'_>) -> Result<bool, WriteError> {
         let (id, workspace) = (self.id.as_str(), self.scope.workspace_id());
         if tx.execute(UNARCHIVE, &binds![id, workspace]).await? > 0 {
-            let deed = Deed::new("task.unarchive", "task", workspace, self.now);
-            deed.on(id).record(tx, &self.author).await?;
+            let entry = AuditEntry::new("task.unarchive", "task", workspace, self.now);
+            entry.on(id).record(tx, &self.author).await?;
             return Ok(true);
         }
         Ok(tx.row(SELECT_STATUS, &binds![id, workspace]).await?.is_some())

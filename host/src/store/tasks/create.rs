@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 
-use super::super::audit::Deed;
+use super::super::audit::AuditEntry;
 use super::super::commands::{self, First};
 use super::super::sql::{Row, Sql, Tx, binds};
 use super::super::write::{Write, WriteError};
@@ -148,9 +148,9 @@ impl Write for Create {
         commands::insert_all(tx, &[first]).await?;
         insert_all(tx, &[(&self.task, &run.id)], run.created_at).await?;
         let NewTask { id, scope, agent, created_at, .. } = &self.task;
-        let deed = Deed::new("task.create", "task", scope.workspace_id(), *created_at);
+        let entry = AuditEntry::new("task.create", "task", scope.workspace_id(), *created_at);
         let detail = json!({ "agent": agent, "run_id": run.id });
-        deed.on(id.as_str()).with(detail).record(tx, &self.author).await?;
+        entry.on(id.as_str()).with(detail).record(tx, &self.author).await?;
         Ok(Created::New)
     }
 }

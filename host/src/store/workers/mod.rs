@@ -9,7 +9,7 @@
 //! the row says so. The row's `connection` is the mark of the latest one: an earlier one changes
 //! nothing any more.
 
-mod deeds;
+mod audited;
 mod presence;
 mod register;
 mod state;

@@ -11,7 +11,7 @@ use super::super::audit;
 use super::super::sql::{Reader, Row, Sql, Tx, binds};
 use super::super::write::{Write, WriteError};
 use super::super::{Store, StoreError, events, notices};
-use super::deeds::{Decided, Done};
+use super::audited::{Decided, Done};
 use super::{agents_to, dismissed};
 use crate::model::audit::Author;
 use crate::model::definition::{Agent, Point};

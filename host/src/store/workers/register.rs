@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::super::sql::{Tx, binds};
 use super::super::write::{Write, WriteError};
 use super::super::{Store, StoreError};
-use super::deeds::Done;
+use super::audited::Done;
 use super::tokens;
 use crate::model::audit::Author;
 use crate::model::id::WorkerId;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::super::sql::{Reader, Row, Tx, binds};
 use super::super::write::{Write, WriteError};
 use super::super::{Store, StoreError};
-use super::deeds::{Decided, Done};
+use super::audited::{Decided, Done};
 use super::presence::go_offline;
 use crate::model::audit::Author;
 use crate::model::id::WorkerId;

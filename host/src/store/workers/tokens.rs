@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde_json::json;
 
-use super::super::audit::Deed;
+use super::super::audit::AuditEntry;
 use super::super::sql::{Reader, Row, Sql, Tx, binds};
 use super::super::write::{Write, WriteError};
 use super::super::{Page, PageRequest, Store, StoreError, events};
@@ -180,8 +180,8 @@ impl Write for Create {
         tx.execute(INSERT, &binds).await?;
         let made = BootstrapToken::from(self.token.clone());
         let detail = json!({ "uses": uses, "approve": approves, "expires_at": expires_at });
-        let deed = made.deed("token.create", *created_at).turned(None, Some(made.digest()));
-        deed.with(detail).record(tx, &self.author).await
+        let entry = made.audit_entry("token.create", *created_at).turned(None, Some(made.digest()));
+        entry.with(detail).record(tx, &self.author).await
     }
 }
 
@@ -202,9 +202,9 @@ impl Write for Revoke {
         let before = tx.row(SELECT, &whose).await?.as_ref().map(read).transpose()?;
         let after = tx.row(REVOKE, &[id, workspace, now]).await?.as_ref().map(read).transpose()?;
         if let (Some(before), Some(after)) = (&before, &after) {
-            let deed = after.deed("token.revoke", self.now);
-            let deed = deed.turned(Some(before.digest()), Some(after.digest()));
-            deed.record(tx, &self.author).await?;
+            let entry = after.audit_entry("token.revoke", self.now);
+            let entry = entry.turned(Some(before.digest()), Some(after.digest()));
+            entry.record(tx, &self.author).await?;
         }
         Ok(after)
     }
@@ -218,8 +218,8 @@ impl BootstrapToken {
         Digest::of(&json!([id, prefix, workspace, approves, expires_at, revoked_at]))
     }
 
-    fn deed(&self, action: &'static str, at: Time) -> Deed<'_> {
-        Deed::new(action, "token", self.scope.workspace_id(), at).on(self.id.as_str())
+    fn audit_entry(&self, action: &'static str, at: Time) -> AuditEntry<'_> {
+        AuditEntry::new(action, "token", self.scope.workspace_id(), at).on(self.id.as_str())
     }
 }
 

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::super::audit::Deed;
+use super::super::audit::AuditEntry;
 use super::super::commands::{Word, insert_control};
 use super::super::sql::Tx;
 use super::super::write::{Write, WriteError};
@@ -66,7 +66,7 @@ impl Write for Tell {
             expires_at: self.now + WORD_LIFE,
         };
         insert_control(tx, &word, self.now).await?;
-        let deed = Deed::new(self.action(), "worker", word.workspace_id, self.now);
-        deed.on(self.worker_id.as_str()).record(tx, &self.author).await
+        let entry = AuditEntry::new(self.action(), "worker", word.workspace_id, self.now);
+        entry.on(self.worker_id.as_str()).record(tx, &self.author).await
     }
 }

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::super::audit::Deed;
+use super::super::audit::AuditEntry;
 use super::super::sql::{Reader, Sql, Tx, binds};
 use super::super::write::WriteError;
 use crate::model::audit::{Author, Digest};
@@ -64,14 +64,14 @@ impl Done<'_> {
     /// Tells the audit, now that it is done.
     pub(super) async fn record(self, tx: &mut Tx<'_>, author: &Author) -> Result<(), WriteError> {
         let Some(after) = Decided::of(tx, self.worker).await? else { return Ok(()) };
-        let deed = Deed::new(self.action, "worker", &after.workspace_id, self.at)
+        let entry = AuditEntry::new(self.action, "worker", &after.workspace_id, self.at)
             .on(self.worker.as_str())
             .named(&after.name)
             .turned(self.before.map(|before| before.digest), Some(after.digest));
-        let deed = match self.detail {
-            Some(detail) => deed.with(detail),
-            None => deed,
+        let entry = match self.detail {
+            Some(detail) => entry.with(detail),
+            None => entry,
         };
-        deed.record(tx, author).await
+        entry.record(tx, author).await
     }
 }
