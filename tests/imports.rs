@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 const TABLE: [(&str, &[&str]); 23] = [
     ("model", &[]),
     ("catalog", &[]),
-    ("caps", &["store"]),
+    ("admission", &["store"]),
     ("clock", &[]),
     ("config", &[]),
     ("environment", &[]),
@@ -24,7 +24,7 @@ const TABLE: [(&str, &[&str]); 23] = [
     ("egress", &[]),
     ("ingress", &["store", "sandbox", "egress"]),
     ("prefire", &["sandbox"]),
-    ("activation", &["store", "caps", "sandbox", "prefire"]),
+    ("activation", &["store", "admission", "sandbox", "prefire"]),
     ("dispatch", &["store"]),
     ("schedule", &["store", "sandbox", "prefire"]),
     ("worker", &["dispatch"]),
@@ -33,7 +33,7 @@ const TABLE: [(&str, &[&str]); 23] = [
         "api",
         &[
             "store",
-            "caps",
+            "admission",
             "sandbox",
             "ingress",
             "activation",
@@ -48,7 +48,7 @@ const TABLE: [(&str, &[&str]); 23] = [
 ];
 const EVERYTHING: &[&str] = &[
     "store",
-    "caps",
+    "admission",
     "sandbox",
     "egress",
     "ingress",

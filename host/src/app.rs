@@ -17,8 +17,8 @@ use url::Url;
 
 use crate::activation::Activator;
 use crate::activation::check::Checker;
+use crate::admission::AdmissionControl;
 use crate::api::{self, Api};
-use crate::caps::Caps;
 use crate::catalog::Catalog;
 use crate::clock::Clock;
 use crate::config::{self, Config, ConfigError};
@@ -142,9 +142,9 @@ impl Host {
         let (registrar, catalog) = (Arc::clone(&self.registrar), self.registrar.catalog().clone());
         let limits = Limits::new(&self.config, catalog.clone());
         let gate = Gate::new(Arc::clone(&sandbox), catalog.clone());
-        let caps = Caps::new(store.clone(), Arc::clone(&limits.queue));
+        let admission = AdmissionControl::new(store.clone(), Arc::clone(&limits.queue));
         let activator = Activator::new(store.clone(), Arc::clone(&sandbox), clock, catalog.clone());
-        let activator = Arc::new(activator.within(caps.clone()));
+        let activator = Arc::new(activator.within(admission.clone()));
         let lifecycle = Lifecycle::new(
             store.clone(),
             Arc::clone(&sandbox),
@@ -165,7 +165,7 @@ impl Host {
             inbox: slot,
             activator: Arc::clone(&activator),
             gate: gate.clone(),
-            caps,
+            admission,
             turns: api::Turns::default(),
             limits: limits.clone(),
             catalog,

@@ -2,9 +2,9 @@
 //! that an agent carries out. `ARCHITECTURE.md` has the map.
 
 pub mod activation;
+pub mod admission;
 pub mod api;
 pub mod app;
-pub mod caps;
 pub mod catalog;
 pub mod cli;
 pub mod clock;

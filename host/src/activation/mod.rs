@@ -23,7 +23,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::Notify;
 
-use crate::caps::{Caps, Full};
+use crate::admission::{AdmissionControl, Full};
 use crate::catalog::Catalog;
 use crate::clock::Clock;
 use crate::model::decision::{Decision, Verdict};
@@ -97,7 +97,7 @@ pub struct Activator {
     clock: Clock,
     catalog: Catalog,
     /// Without limit when absent.
-    caps: Option<Caps>,
+    admission: Option<AdmissionControl>,
     in_hand: Mutex<HashSet<EventId>>,
     gathered: Notify,
 }
@@ -106,12 +106,12 @@ impl Activator {
     /// Activates for the triggers of the catalog.
     pub fn new(store: Store, sandbox: Arc<Sandbox>, clock: Clock, catalog: Catalog) -> Self {
         let (in_hand, gathered) = Default::default();
-        Self { store, sandbox, clock, catalog, caps: None, in_hand, gathered }
+        Self { store, sandbox, clock, catalog, admission: None, in_hand, gathered }
     }
 
-    /// The same, as long as these caps have room for the runs.
-    pub fn within(self, caps: Caps) -> Self {
-        Self { caps: Some(caps), ..self }
+    /// The same, as long as admission control has room for the runs.
+    pub fn within(self, admission: AdmissionControl) -> Self {
+        Self { admission: Some(admission), ..self }
     }
 
     /// Whether events of this scope can lead to runs at present.
@@ -119,15 +119,15 @@ impl Activator {
     /// # Errors
     /// When the store fails. That there is no room is the answer.
     pub async fn has_room(&self, scope: &Scope) -> Result<Result<(), Full>, StoreError> {
-        match &self.caps {
-            Some(caps) => caps.has_room(scope).await,
+        match &self.admission {
+            Some(admission) => admission.has_room(scope).await,
             None => Ok(Ok(())),
         }
     }
 
     async fn count(&self, scope: &Scope, runs: usize) {
-        if let Some(caps) = self.caps.as_ref().filter(|_| runs > 0) {
-            caps.add(scope, u32::try_from(runs).unwrap_or(u32::MAX)).await;
+        if let Some(admission) = self.admission.as_ref().filter(|_| runs > 0) {
+            admission.add(scope, u32::try_from(runs).unwrap_or(u32::MAX)).await;
         }
     }
 

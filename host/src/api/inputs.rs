@@ -160,7 +160,7 @@ async fn give_new(api: &Api, store: &Store, input: NewInput) -> Result<Option<Gi
     }
     let given = inputs::give(store, input).await?;
     if needs_room && !matches!(given, Some(Given::New(_))) {
-        api.caps.give_back(&scope).await;
+        api.admission.give_back(&scope).await;
     }
     Ok(given)
 }

@@ -176,7 +176,7 @@ async fn backfill(
             api.hub.notify();
             let Backfilled { fired, skipped, limited, retry_at } = done;
             let more = u32::try_from(fired.saturating_sub(1)).unwrap_or(u32::MAX);
-            api.caps.add(&stored.scope, more).await;
+            api.admission.add(&stored.scope, more).await;
             let json = BackfilledJson { fired, skipped, limited, retry_at };
             Ok((StatusCode::ACCEPTED, Json(json)).into_response())
         }

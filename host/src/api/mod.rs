@@ -54,7 +54,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::activation::Activator;
-use crate::caps::Caps;
+use crate::admission::AdmissionControl;
 use crate::catalog::Catalog;
 use crate::clock::Clock;
 use crate::controllers::{Controllers, Registrar};
@@ -91,7 +91,7 @@ pub struct Api {
     /// What jobs pass before they fire.
     pub gate: Gate,
     /// How many commands may wait.
-    pub caps: Caps,
+    pub admission: AdmissionControl,
     /// Who asks under the same key.
     pub turns: Turns,
     /// How many may be out at once.

@@ -8,7 +8,7 @@ use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 
 use super::{Api, requests};
-use crate::caps::Full;
+use crate::admission::Full;
 use crate::config::KEPT_MIN;
 use crate::model::problem::{Problem as Wrong, Problems};
 use crate::model::scope::Scope;
@@ -133,7 +133,7 @@ struct Told<'p> {
 /// # Errors
 /// When too many wait already, or the store fails.
 pub(super) async fn admit(api: &Api, scope: &Scope) -> Result<(), Problem> {
-    Ok(api.caps.admit(scope, 1).await??)
+    Ok(api.admission.admit(scope, 1).await??)
 }
 
 impl From<Full> for Problem {

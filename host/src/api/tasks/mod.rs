@@ -155,7 +155,7 @@ async fn make(api: &Api, store: &Store, asked: draft::Asked) -> Result<Created, 
     let (run_id, command_id) = (api.clock.run_id(), api.clock.command_id());
     let created = tasks::create(store, task, run_id, command_id).await?;
     if !matches!(created, Created::New) {
-        api.caps.give_back(&scope).await;
+        api.admission.give_back(&scope).await;
     }
     Ok(created)
 }

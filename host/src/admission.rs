@@ -42,7 +42,7 @@ impl fmt::Display for Full {
 
 /// Who says whether there is room.
 #[derive(Clone, Debug)]
-pub struct Caps {
+pub struct AdmissionControl {
     store: Store,
     limits: Arc<QueueLimits>,
     gauges: Arc<Held<Gauges>>,
@@ -61,7 +61,7 @@ struct Gauge {
     count: Option<(Instant, Duration)>,
 }
 
-impl Caps {
+impl AdmissionControl {
     /// The caps of this configuration.
     pub fn new(store: Store, limits: Arc<QueueLimits>) -> Self {
         Self { store, limits, gauges: Arc::default() }
