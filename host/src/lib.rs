@@ -16,7 +16,7 @@ pub mod environment;
 pub mod ingress;
 pub mod metrics;
 pub mod model;
-pub mod prefire;
+pub mod pre_fire;
 pub mod sandbox;
 pub mod schedule;
 pub mod store;

@@ -7,7 +7,7 @@ use crate::model::decision::Verdict;
 use crate::model::definition::{Definitions, Trigger, Untrusted, prompt_fault};
 use crate::model::envelope::{Envelope, Event};
 use crate::model::run::{NewRun, Owner, Stages, Terms};
-use crate::prefire;
+use crate::pre_fire;
 use crate::sandbox::{Draft, FilterVerdict, FirePoint, Rendered, SandboxError};
 use crate::store::firing::Firing;
 use crate::trace;
@@ -43,7 +43,7 @@ impl Activator {
         envelope: &Envelope,
     ) -> Result<Prompt, Unfired> {
         let mut prompt = self.prompt(trigger, envelope).await?;
-        let hooks = prefire::asked(definitions, &trigger.scope, FirePoint::Trigger);
+        let hooks = pre_fire::asked(definitions, &trigger.scope, FirePoint::Trigger);
         if hooks.is_empty() {
             return Ok(prompt);
         }
@@ -58,12 +58,12 @@ impl Activator {
             event: Some(envelope.to_json().to_string()),
             config: "".into(),
         };
-        match prefire::ask(&self.sandbox, &hooks, draft).await? {
-            prefire::Outcome::Passed { prompt: text, origins } => {
+        match pre_fire::ask(&self.sandbox, &hooks, draft).await? {
+            pre_fire::Outcome::Passed { prompt: text, origins } => {
                 (prompt.text, prompt.stages.hooks) = (text, origins);
                 Ok(prompt)
             }
-            prefire::Outcome::Canceled { hook, reason } => {
+            pre_fire::Outcome::Canceled { hook, reason } => {
                 Err(Verdict::Canceled(format!("`{hook}`: {reason}")).into())
             }
         }

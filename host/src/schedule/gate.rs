@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::catalog::Catalog;
 use crate::model::definition::Definitions;
 use crate::model::scope::Scope;
-use crate::prefire::{self, Outcome};
+use crate::pre_fire::{self, Outcome};
 use crate::sandbox::{self, FirePoint, Sandbox, SandboxError};
 use crate::store::schedules::Draft;
 
@@ -27,7 +27,7 @@ impl Gate {
     /// Whether anybody is asked about jobs of this scope.
     pub(super) fn asks_about(&self, scope: &Scope) -> bool {
         let asked = |(_, catalog): &(Arc<Sandbox>, Catalog)| {
-            !prefire::asked(&catalog.now(), scope, FirePoint::Job).is_empty()
+            !pre_fire::asked(&catalog.now(), scope, FirePoint::Job).is_empty()
         };
         self.0.as_ref().is_some_and(asked)
     }
@@ -39,11 +39,11 @@ impl Gate {
     pub(super) async fn pass(&self, draft: Draft) -> Result<Draft, SandboxError> {
         let Some((sandbox, catalog)) = &self.0 else { return Ok(draft) };
         let definitions = catalog.now();
-        let hooks = prefire::asked(&definitions, &draft.run.scope, FirePoint::Job);
+        let hooks = pre_fire::asked(&definitions, &draft.run.scope, FirePoint::Job);
         if hooks.is_empty() {
             return Ok(draft);
         }
-        let outcome = prefire::ask(sandbox, &hooks, told(&draft)).await?;
+        let outcome = pre_fire::ask(sandbox, &hooks, told(&draft)).await?;
         Ok(with(draft, outcome))
     }
 
