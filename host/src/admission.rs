@@ -24,14 +24,14 @@ const REST: u32 = 20;
 
 /// Why nothing more is taken.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub struct Full {
+pub struct QueueFull {
     /// Whose commands they are; none for the whole host.
     pub scope: Option<Scope>,
     /// How many may wait.
     pub max: u32,
 }
 
-impl fmt::Display for Full {
+impl fmt::Display for QueueFull {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.scope {
             Some(scope) => write!(f, "{} commands wait already ({scope})", self.max),
@@ -71,7 +71,11 @@ impl AdmissionControl {
     ///
     /// # Errors
     /// When the store fails. That there is no room is the answer.
-    pub async fn admit(&self, scope: &Scope, more: u32) -> Result<Result<(), Full>, StoreError> {
+    pub async fn admit(
+        &self,
+        scope: &Scope,
+        more: u32,
+    ) -> Result<Result<(), QueueFull>, StoreError> {
         let room = self.room(scope, more).await?;
         if room.is_ok() {
             self.add(scope, more).await;
@@ -83,7 +87,7 @@ impl AdmissionControl {
     ///
     /// # Errors
     /// When the store fails. That there is no room is the answer.
-    pub async fn has_room(&self, scope: &Scope) -> Result<Result<(), Full>, StoreError> {
+    pub async fn has_room(&self, scope: &Scope) -> Result<Result<(), QueueFull>, StoreError> {
         self.room(scope, 1).await
     }
 
@@ -105,7 +109,7 @@ impl AdmissionControl {
         }
     }
 
-    async fn room(&self, scope: &Scope, more: u32) -> Result<Result<(), Full>, StoreError> {
+    async fn room(&self, scope: &Scope, more: u32) -> Result<Result<(), QueueFull>, StoreError> {
         let caps = [
             (Some(scope.clone()), self.limits.pending_max(scope)),
             (None, self.limits.pending_max),
@@ -117,7 +121,7 @@ impl AdmissionControl {
                 gauge.read(&self.store, whose.as_ref(), max).await?;
             }
             if !gauge.has_room(more, max) {
-                return Ok(Err(Full { scope: whose, max }));
+                return Ok(Err(QueueFull { scope: whose, max }));
             }
         }
         Ok(Ok(()))

@@ -23,7 +23,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::Notify;
 
-use crate::admission::{AdmissionControl, Full};
+use crate::admission::{AdmissionControl, QueueFull};
 use crate::catalog::Catalog;
 use crate::clock::Clock;
 use crate::model::decision::{Decision, Verdict};
@@ -52,7 +52,7 @@ pub enum ActivationError {
     Busy(SandboxError),
     /// Too many commands wait already. The event waits in their place.
     #[error(transparent)]
-    Full(#[from] Full),
+    Full(#[from] QueueFull),
     /// Its data is not JSON, which ingress makes sure of.
     #[error("the event's data cannot be read")]
     Data(#[from] NotJson),
@@ -118,7 +118,7 @@ impl Activator {
     ///
     /// # Errors
     /// When the store fails. That there is no room is the answer.
-    pub async fn has_room(&self, scope: &Scope) -> Result<Result<(), Full>, StoreError> {
+    pub async fn has_room(&self, scope: &Scope) -> Result<Result<(), QueueFull>, StoreError> {
         match &self.admission {
             Some(admission) => admission.has_room(scope).await,
             None => Ok(Ok(())),

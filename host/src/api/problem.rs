@@ -8,7 +8,7 @@ use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 
 use super::{Api, requests};
-use crate::admission::Full;
+use crate::admission::QueueFull;
 use crate::config::KEPT_MIN;
 use crate::model::problem::{Problem as Wrong, Problems};
 use crate::model::scope::Scope;
@@ -136,8 +136,8 @@ pub(super) async fn admit(api: &Api, scope: &Scope) -> Result<(), Problem> {
     Ok(api.admission.admit(scope, 1).await??)
 }
 
-impl From<Full> for Problem {
-    fn from(full: Full) -> Self {
+impl From<QueueFull> for Problem {
+    fn from(full: QueueFull) -> Self {
         let title = "too many commands wait already";
         Self::new(StatusCode::TOO_MANY_REQUESTS, "queue_full", title).detail(full).retry()
     }
