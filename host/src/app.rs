@@ -30,7 +30,7 @@ use crate::dispatch::hub::Hub;
 use crate::dispatch::limits::Limits;
 use crate::dispatch::poll::Polls;
 use crate::egress::{Network, System};
-use crate::ingress::inbox::{self, Tray};
+use crate::ingress::inbox::{self, InboxReceiver};
 use crate::ingress::{Extensions, Lifecycle, Observers, Webhooks};
 use crate::metrics::Metrics;
 use crate::model::id::ReplicaId;
@@ -138,7 +138,7 @@ impl Host {
         clock: Clock,
     ) -> anyhow::Result<()> {
         let (store, hub) = (self.store.clone(), Hub::default());
-        let (slot, tray) = inbox::way();
+        let (sender, receiver) = inbox::channel();
         let (registrar, catalog) = (Arc::clone(&self.registrar), self.registrar.catalog().clone());
         let limits = Limits::new(&self.config, catalog.clone());
         let gate = Gate::new(Arc::clone(&sandbox), catalog.clone());
@@ -150,19 +150,20 @@ impl Host {
             Arc::clone(&sandbox),
             catalog.clone(),
             clock,
-            slot.clone(),
+            sender.clone(),
         );
-        self.watch(Arc::new(network), &sandbox, &catalog, &slot, clock);
+        self.watch(Arc::new(network), &sandbox, &catalog, &sender, clock);
         let controllers = self.drive(&activator, &hub, &gate, replica, metrics.clone(), clock);
-        self.look_after(lifecycle, &activator, &hub, &limits, tray, clock);
-        let webhooks = Webhooks::new(store.clone(), sandbox, clock, catalog.clone(), slot.clone());
+        self.look_after(lifecycle, &activator, &hub, &limits, receiver, clock);
+        let webhooks =
+            Webhooks::new(store.clone(), sandbox, clock, catalog.clone(), sender.clone());
         let api = Api {
             store: store.clone(),
             webhooks: webhooks.map_err(anyhow::Error::msg)?,
             hub: hub.clone(),
             polls: Polls::new(clock, self.links.clone(), self.stop.clone()),
             links: self.links.clone(),
-            inbox: slot,
+            inbox: sender,
             activator: Arc::clone(&activator),
             gate: gate.clone(),
             admission,
@@ -227,11 +228,16 @@ impl Host {
         activator: &Arc<Activator>,
         hub: &Hub,
         limits: &Limits,
-        tray: Tray,
+        receiver: InboxReceiver,
         clock: Clock,
     ) {
         let (store, stop, draining) = (&self.store, &self.stop, &self.draining);
-        self.tasks.spawn(controllers::tray(Arc::clone(activator), hub.clone(), tray, stop.clone()));
+        self.tasks.spawn(controllers::activate_accepted(
+            Arc::clone(activator),
+            hub.clone(),
+            receiver,
+            stop.clone(),
+        ));
         let lifecycle = Arc::new(lifecycle);
         self.supervise("lifecycle", {
             let stop = stop.clone();
@@ -301,14 +307,14 @@ impl Host {
         network: Arc<Network>,
         sandbox: &Arc<Sandbox>,
         catalog: &Catalog,
-        inbox: &inbox::Slot,
+        inbox: &inbox::InboxSender,
         clock: Clock,
     ) {
         let parts = || (self.store.clone(), Arc::clone(sandbox), catalog.clone(), inbox.clone());
-        let (store, sandbox, known, slot) = parts();
-        let extensions = Extensions::new(store, sandbox, known, clock, slot, network);
-        let (store, sandbox, known, slot) = parts();
-        let observers = Arc::new(Observers::new(store, sandbox, known, clock, slot));
+        let (store, sandbox, known, sender) = parts();
+        let extensions = Extensions::new(store, sandbox, known, clock, sender, network);
+        let (store, sandbox, known, sender) = parts();
+        let observers = Arc::new(Observers::new(store, sandbox, known, clock, sender));
         let (store, stop) = (|| self.store.clone(), || self.draining.clone());
         self.tasks.spawn(controllers::extensions(
             extensions,

@@ -63,7 +63,7 @@ use crate::dispatch::limits::Limits;
 use crate::dispatch::poll::Polls;
 use crate::dispatch::protocol;
 use crate::ingress::Webhooks;
-use crate::ingress::inbox::Slot;
+use crate::ingress::inbox::InboxSender;
 use crate::metrics::Metrics;
 use crate::schedule::Gate;
 use crate::store::Store;
@@ -85,7 +85,7 @@ pub struct Api {
     /// Counts the workers' connections, until each has said its last word to the store.
     pub links: TaskTracker,
     /// Where events go that are in the store.
-    pub inbox: Slot,
+    pub inbox: InboxSender,
     /// What tries triggers, and fires them by hand.
     pub activator: Arc<Activator>,
     /// What jobs pass before they fire.

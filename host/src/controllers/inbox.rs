@@ -12,7 +12,7 @@ use super::driver::{Controller, Done, Failure};
 use crate::activation::{ActivationError, Activator};
 use crate::clock::Clock;
 use crate::dispatch::hub::Hub;
-use crate::ingress::inbox::Tray;
+use crate::ingress::inbox::InboxReceiver;
 use crate::model::controller::ControllerName;
 use crate::model::envelope::Event;
 use crate::model::id::EventId;
@@ -31,9 +31,14 @@ const BATCH: u32 = 64;
 const BUDGET: Duration = Duration::from_secs(2);
 
 /// Activates what ingress hands over, until `stop` is called.
-pub async fn tray(activator: Arc<Activator>, hub: Hub, mut tray: Tray, stop: CancellationToken) {
+pub async fn activate_accepted(
+    activator: Arc<Activator>,
+    hub: Hub,
+    mut accepted: InboxReceiver,
+    stop: CancellationToken,
+) {
     let mut hands = Hands { activator, hub, busy: JoinSet::new() };
-    while let Some(Some(event)) = stop.run_until_cancelled(tray.take()).await {
+    while let Some(Some(event)) = stop.run_until_cancelled(accepted.take()).await {
         hands.take(event).await;
     }
     hands.finish().await;

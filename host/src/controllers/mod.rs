@@ -36,7 +36,7 @@ pub use driver::{Controller, Controllers, Done, Driver, Failure, Ran, RunError};
 pub use extensions::extensions;
 pub use gatherings::gatherings;
 pub use hints::hints;
-pub use inbox::{Inbox, tray};
+pub use inbox::{Inbox, activate_accepted};
 pub use lifecycle::lifecycle;
 pub use observers::observers;
 pub use retention::{Removed, Retention, retention};

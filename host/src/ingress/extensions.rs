@@ -13,7 +13,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::granted::Granted;
-use super::inbox::Slot;
+use super::inbox::InboxSender;
 use super::looks::{LEASE, Looks, hand_over};
 use super::mint::{Forged, Mint};
 use crate::catalog::Catalog;
@@ -49,7 +49,7 @@ pub struct Extensions {
     sandbox: Arc<Sandbox>,
     catalog: Catalog,
     clock: Clock,
-    inbox: Slot,
+    inbox: InboxSender,
     network: Arc<Network>,
 }
 
@@ -73,7 +73,7 @@ impl Extensions {
         sandbox: Arc<Sandbox>,
         catalog: Catalog,
         clock: Clock,
-        inbox: Slot,
+        inbox: InboxSender,
         network: Arc<Network>,
     ) -> Self {
         Self { store, sandbox, catalog, clock, inbox, network }

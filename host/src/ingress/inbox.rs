@@ -13,19 +13,19 @@ const ON_THE_WAY_MAX: usize = 256;
 
 /// Where ingress puts events.
 #[derive(Clone, Debug)]
-pub struct Slot(mpsc::Sender<Arc<Event>>);
+pub struct InboxSender(mpsc::Sender<Arc<Event>>);
 
 /// Where activation takes them.
 #[derive(Debug)]
-pub struct Tray(mpsc::Receiver<Arc<Event>>);
+pub struct InboxReceiver(mpsc::Receiver<Arc<Event>>);
 
-/// A new way.
-pub fn way() -> (Slot, Tray) {
-    let (slot, tray) = mpsc::channel(ON_THE_WAY_MAX);
-    (Slot(slot), Tray(tray))
+/// A new channel.
+pub fn channel() -> (InboxSender, InboxReceiver) {
+    let (sender, receiver) = mpsc::channel(ON_THE_WAY_MAX);
+    (InboxSender(sender), InboxReceiver(receiver))
 }
 
-impl Slot {
+impl InboxSender {
     /// Hands over an event that is committed.
     pub fn put(&self, event: Arc<Event>) {
         // Full, or activation has stopped: the store has it.
@@ -33,7 +33,7 @@ impl Slot {
     }
 }
 
-impl Tray {
+impl InboxReceiver {
     /// The next event; none when nothing can come any more.
     pub async fn take(&mut self) -> Option<Arc<Event>> {
         self.0.recv().await

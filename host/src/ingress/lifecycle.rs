@@ -6,7 +6,7 @@
 
 use std::sync::Arc;
 
-use super::inbox::Slot;
+use super::inbox::InboxSender;
 use super::looks::hand_over;
 use super::mint::{Forged, Mint};
 use super::observers::{Asking, Observed, Seen};
@@ -34,7 +34,7 @@ pub struct Lifecycle {
     sandbox: Arc<Sandbox>,
     catalog: Catalog,
     clock: Clock,
-    inbox: Slot,
+    inbox: InboxSender,
 }
 
 impl Lifecycle {
@@ -44,7 +44,7 @@ impl Lifecycle {
         sandbox: Arc<Sandbox>,
         catalog: Catalog,
         clock: Clock,
-        inbox: Slot,
+        inbox: InboxSender,
     ) -> Self {
         Self { store, sandbox, catalog, clock, inbox }
     }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::inbox::Slot;
+use super::inbox::InboxSender;
 use crate::model::definition::Definitions;
 use crate::store::StoreError;
 use crate::store::events::{Accepted, Delivery};
@@ -23,7 +23,7 @@ pub trait Looks: Send + Sync + 'static {
 }
 
 /// Hands those events on that are new.
-pub(super) fn hand_over(inbox: &Slot, deliveries: &[Delivery], accepted: &[Accepted]) {
+pub(super) fn hand_over(inbox: &InboxSender, deliveries: &[Delivery], accepted: &[Accepted]) {
     for (delivery, accepted) in deliveries.iter().zip(accepted) {
         if matches!(accepted, Accepted::New(_)) {
             inbox.put(Arc::clone(&delivery.event));

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use sha2::{Digest, Sha256};
 
 use super::endpoints::{Address, Door, Endpoints, OpenEndpoint, decoy};
-use super::inbox::Slot;
+use super::inbox::InboxSender;
 use crate::catalog::Catalog;
 use crate::clock::Clock;
 use crate::model::definition::{Definitions, Endpoint};
@@ -82,7 +82,7 @@ pub struct Webhooks {
     /// The endpoints, and the definitions they were opened for.
     endpoints: RwLock<(Arc<Definitions>, Endpoints)>,
     decoy: OpenEndpoint,
-    inbox: Slot,
+    inbox: InboxSender,
 }
 
 impl Webhooks {
@@ -95,7 +95,7 @@ impl Webhooks {
         sandbox: Arc<Sandbox>,
         clock: Clock,
         catalog: Catalog,
-        inbox: Slot,
+        inbox: InboxSender,
     ) -> Result<Self, String> {
         let definitions = catalog.now();
         let endpoints = Endpoints::open(&definitions);

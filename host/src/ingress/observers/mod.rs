@@ -18,7 +18,7 @@ mod tree;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::inbox::Slot;
+use super::inbox::InboxSender;
 use super::looks::hand_over;
 use super::mint::{Forged, Mint};
 use crate::catalog::Catalog;
@@ -44,7 +44,7 @@ pub struct Observers {
     store: Store,
     asking: Asking,
     catalog: Catalog,
-    inbox: Slot,
+    inbox: InboxSender,
 }
 
 /// One thing that was seen.
@@ -160,7 +160,7 @@ impl Observers {
         sandbox: Arc<Sandbox>,
         catalog: Catalog,
         clock: Clock,
-        inbox: Slot,
+        inbox: InboxSender,
     ) -> Self {
         Self { store, asking: Asking { sandbox, clock }, catalog, inbox }
     }
