@@ -61,7 +61,7 @@ pub(super) async fn admission(
     headers: &HeaderMap,
     scope: Scope,
     worker: &WorkerId,
-) -> Result<(Admission, Actor), Barred> {
+) -> Result<(Admission, Actor), AuthError> {
     match bearer(headers)? {
         Some(token) if token.starts_with(Bearer::BOOTSTRAP) => {
             Ok((Admission::Token(Bearer::hash_of(token)), Actor::Worker(worker.clone())))
@@ -72,27 +72,27 @@ pub(super) async fn admission(
 
 /// Why a bearer does not let anybody in.
 #[derive(Debug)]
-pub(super) struct Barred(Problem);
+pub(super) struct AuthError(Problem);
 
-async fn key(api: &Api, headers: &HeaderMap) -> Result<KeyId, Barred> {
+async fn key(api: &Api, headers: &HeaderMap) -> Result<KeyId, AuthError> {
     let key = bearer(headers)?.ok_or_else(unauthorized)?;
     match keys::find(&api.store, Bearer::hash_of(key)).await {
         Ok(Some(id)) => Ok(id),
         Ok(None) => Err(unauthorized()),
-        Err(error) => Err(Barred(error.into())),
+        Err(error) => Err(AuthError(error.into())),
     }
 }
 
-async fn pass(api: &Api, headers: &HeaderMap) -> Result<(Pass, Actor), Barred> {
+async fn pass(api: &Api, headers: &HeaderMap) -> Result<(Pass, Actor), AuthError> {
     let Some(credential) = bearer(headers)?.filter(|bearer| bearer.starts_with(Bearer::CREDENTIAL))
     else {
         return Ok((Pass::Key, Actor::Key(key(api, headers).await?)));
     };
     match workers::admitted(&api.store, Bearer::hash_of(credential)).await {
         Ok(Some(Ok(pass))) => Ok((pass.clone(), actor(pass))),
-        Ok(Some(Err(why))) => Err(Barred(forbidden(&why))),
+        Ok(Some(Err(why))) => Err(AuthError(forbidden(&why))),
         Ok(None) => Err(unauthorized()),
-        Err(error) => Err(Barred(error.into())),
+        Err(error) => Err(AuthError(error.into())),
     }
 }
 
@@ -103,8 +103,8 @@ fn actor(pass: Pass) -> Actor {
     }
 }
 
-fn bearer(headers: &HeaderMap) -> Result<Option<&str>, Barred> {
-    let value = headers::only(headers, AUTHORIZATION).map_err(Barred)?;
+fn bearer(headers: &HeaderMap) -> Result<Option<&str>, AuthError> {
+    let value = headers::only(headers, AUTHORIZATION).map_err(AuthError)?;
     Ok(value.and_then(|value| {
         let (scheme, key) = value.to_str().ok()?.split_once(' ')?;
         scheme.eq_ignore_ascii_case("bearer").then(|| key.trim())
@@ -117,12 +117,12 @@ fn forbidden(why: &Dismissal) -> Problem {
 }
 
 /// Whatever is wrong with a bearer, the answer is the same.
-pub(super) fn unauthorized() -> Barred {
+pub(super) fn unauthorized() -> AuthError {
     let title = "this needs a valid API key, as `Authorization: Bearer hlk_…`";
-    Barred(Problem::new(StatusCode::UNAUTHORIZED, "unauthorized", title))
+    AuthError(Problem::new(StatusCode::UNAUTHORIZED, "unauthorized", title))
 }
 
-impl IntoResponse for Barred {
+impl IntoResponse for AuthError {
     fn into_response(self) -> Response {
         let mut response = self.0.into_response();
         if response.status() == StatusCode::UNAUTHORIZED {

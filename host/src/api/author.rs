@@ -11,7 +11,7 @@ use axum::http::request::Parts;
 use axum::http::{Extensions, HeaderMap};
 
 use super::Api;
-use super::auth::{self, Barred};
+use super::auth::{self, AuthError};
 use crate::model::audit::{Actor, Author, Place};
 use crate::model::text::shortened;
 use crate::store::Store;
@@ -25,12 +25,12 @@ const SAID_BYTES_MAX: usize = 120;
 pub(super) struct Peer(pub(super) IpAddr);
 
 /// The store, in the hands of whoever has the key of this request.
-pub(super) struct Acting(pub(super) Store);
+pub(super) struct AuditedStore(pub(super) Store);
 
 /// Where a request came from.
 pub(super) struct Sent(pub(super) Place);
 
-/// Notes on a request who asks, for [`Acting`].
+/// Notes on a request who asks, for [`AuditedStore`].
 pub(super) fn note(request: &mut Request, actor: Actor) {
     let place = place(request.extensions(), request.headers());
     request.extensions_mut().insert(Author { actor, place });
@@ -48,9 +48,9 @@ fn place(extensions: &Extensions, headers: &HeaderMap) -> Place {
     }
 }
 
-impl FromRequestParts<Arc<Api>> for Acting {
-    type Rejection = Barred;
-    async fn from_request_parts(parts: &mut Parts, api: &Arc<Api>) -> Result<Self, Barred> {
+impl FromRequestParts<Arc<Api>> for AuditedStore {
+    type Rejection = AuthError;
+    async fn from_request_parts(parts: &mut Parts, api: &Arc<Api>) -> Result<Self, AuthError> {
         let author = parts.extensions.get::<Author>().ok_or_else(auth::unauthorized)?;
         Ok(Self(api.store.acting(author.clone())))
     }

@@ -9,7 +9,7 @@ use axum::{Json, Router};
 use serde::Serialize;
 
 use super::Api;
-use super::author::Acting;
+use super::author::AuditedStore;
 use super::extract::Segment;
 use super::json::{InReach, InScope, Listing, Paging, ScopeJson};
 use super::parameters::{Given, Parameters, Query};
@@ -156,7 +156,7 @@ async fn show(
 
 async fn approve(
     api: State<Arc<Api>>,
-    acting: Acting,
+    acting: AuditedStore,
     id: Segment,
     scope: Parameters<InScope>,
 ) -> Result<Json<DetailJson>, Problem> {
@@ -165,7 +165,7 @@ async fn approve(
 
 async fn deny(
     api: State<Arc<Api>>,
-    acting: Acting,
+    acting: AuditedStore,
     id: Segment,
     scope: Parameters<InScope>,
 ) -> Result<Json<DetailJson>, Problem> {
@@ -174,7 +174,7 @@ async fn deny(
 
 async fn decide(
     State(api): State<Arc<Api>>,
-    Acting(store): Acting,
+    AuditedStore(store): AuditedStore,
     Segment(id): Segment,
     Parameters(scope): Parameters<InScope>,
     decision: Decision,
@@ -194,7 +194,7 @@ async fn decide(
 
 async fn cancel(
     State(api): State<Arc<Api>>,
-    Acting(store): Acting,
+    AuditedStore(store): AuditedStore,
     Segment(id): Segment,
     Parameters(scope): Parameters<InScope>,
 ) -> Result<(StatusCode, Json<DetailJson>), Problem> {

@@ -8,7 +8,7 @@ use axum::http::StatusCode;
 use serde::Serialize;
 
 use super::Api;
-use super::author::Acting;
+use super::author::AuditedStore;
 use super::json::InScope;
 use super::parameters::{Given, Parameters, Query};
 use super::problem::Problem;
@@ -43,7 +43,7 @@ impl Query for ReloadQuery {
 
 pub(super) async fn reload(
     State(api): State<Arc<Api>>,
-    Acting(store): Acting,
+    AuditedStore(store): AuditedStore,
     Parameters(query): Parameters<ReloadQuery>,
 ) -> Result<Json<ReloadedJson>, Problem> {
     let reloaded = api.registrar.reload(&store, query.force).await?;

@@ -9,7 +9,7 @@ use axum::{Json, Router};
 use serde::Serialize;
 
 use super::Api;
-use super::author::Acting;
+use super::author::AuditedStore;
 use super::extract::Segment;
 use super::json::InScope;
 use super::parameters::{Given, Parameters, Query};
@@ -102,7 +102,7 @@ async fn list(
 
 async fn run(
     State(api): State<Arc<Api>>,
-    Acting(store): Acting,
+    AuditedStore(store): AuditedStore,
     Segment(name): Segment,
     Parameters(query): Parameters<RunQuery>,
 ) -> Result<Json<RanJson>, Problem> {

@@ -21,7 +21,7 @@ use serde_json::Value;
 use self::conditions::IfMatch;
 use self::shape::DefinitionJson;
 use super::Api;
-use super::author::Acting;
+use super::author::AuditedStore;
 use super::extract::{Body, Segment};
 use super::json::{InReach, InScope, Listing, Paging};
 use super::parameters::{Given, Parameters, Query};
@@ -119,7 +119,7 @@ async fn fired(
 
 async fn create(
     State(api): State<Arc<Api>>,
-    Acting(store): Acting,
+    AuditedStore(store): AuditedStore,
     Extension(kind): Extension<DefinitionKind>,
     Parameters(scope): Parameters<InScope>,
     Body(spec): Body,
@@ -140,7 +140,7 @@ async fn create(
 
 async fn patch(
     State(api): State<Arc<Api>>,
-    Acting(store): Acting,
+    AuditedStore(store): AuditedStore,
     Extension(kind): Extension<DefinitionKind>,
     Segment(id): Segment,
     Parameters(scope): Parameters<InScope>,
@@ -153,7 +153,7 @@ async fn patch(
 
 async fn delete(
     State(api): State<Arc<Api>>,
-    Acting(store): Acting,
+    AuditedStore(store): AuditedStore,
     Extension(kind): Extension<DefinitionKind>,
     Segment(id): Segment,
     Parameters(scope): Parameters<InScope>,
@@ -165,7 +165,7 @@ async fn delete(
 
 async fn enable(
     api: State<Arc<Api>>,
-    acting: Acting,
+    acting: AuditedStore,
     kind: Extension<DefinitionKind>,
     id: Segment,
     scope: Parameters<InScope>,
@@ -176,7 +176,7 @@ async fn enable(
 
 async fn disable(
     api: State<Arc<Api>>,
-    acting: Acting,
+    acting: AuditedStore,
     kind: Extension<DefinitionKind>,
     id: Segment,
     scope: Parameters<InScope>,
@@ -187,7 +187,7 @@ async fn disable(
 
 async fn switch(
     State(api): State<Arc<Api>>,
-    Acting(store): Acting,
+    AuditedStore(store): AuditedStore,
     Extension(kind): Extension<DefinitionKind>,
     Segment(id): Segment,
     Parameters(scope): Parameters<InScope>,

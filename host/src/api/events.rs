@@ -10,7 +10,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::Api;
-use super::author::Acting;
+use super::author::AuditedStore;
 use super::extract::Segment;
 use super::json::{InReach, InScope, Listing, Paging, ScopeJson};
 use super::parameters::{Given, Parameters, Query};
@@ -128,7 +128,7 @@ pub(super) async fn show(
 /// A new event that brings what one brought that is kept, for the triggers there are today.
 pub(super) async fn replay(
     State(api): State<Arc<Api>>,
-    Acting(store): Acting,
+    AuditedStore(store): AuditedStore,
     Segment(id): Segment,
     Parameters(scope): Parameters<InScope>,
 ) -> Result<(StatusCode, Json<EventJson>), Problem> {

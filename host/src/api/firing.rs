@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::Api;
-use super::author::Acting;
+use super::author::AuditedStore;
 use super::extract::{Body, Segment};
 use super::json::InScope;
 use super::parameters::Parameters;
@@ -85,7 +85,7 @@ pub(super) async fn test(
 
 pub(super) async fn fire(
     State(api): State<Arc<Api>>,
-    Acting(store): Acting,
+    AuditedStore(store): AuditedStore,
     Segment(name): Segment,
     Parameters(scope): Parameters<InScope>,
     Body(body): Body,

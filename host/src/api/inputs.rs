@@ -9,7 +9,7 @@ use axum::{Json, Router};
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use super::author::Acting;
+use super::author::AuditedStore;
 use super::extract::{Body, Segment};
 use super::json::InScope;
 use super::parameters::Parameters;
@@ -84,7 +84,7 @@ struct Sent {
 
 async fn give_run(
     State(api): State<Arc<Api>>,
-    Acting(store): Acting,
+    AuditedStore(store): AuditedStore,
     Segment(id): Segment,
     Parameters(scope): Parameters<InScope>,
     headers: HeaderMap,
@@ -96,7 +96,7 @@ async fn give_run(
 
 async fn give_task(
     State(api): State<Arc<Api>>,
-    Acting(store): Acting,
+    AuditedStore(store): AuditedStore,
     Segment(id): Segment,
     Parameters(scope): Parameters<InScope>,
     headers: HeaderMap,

@@ -13,7 +13,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::Api;
-use super::author::Acting;
+use super::author::AuditedStore;
 use super::extract::{Body, Segment};
 use super::json::{InScope, Listing, Paging};
 use super::parameters::{Given, Parameters, Query};
@@ -144,7 +144,7 @@ async fn preview(
 
 async fn trigger(
     State(api): State<Arc<Api>>,
-    Acting(store): Acting,
+    AuditedStore(store): AuditedStore,
     Segment(id): Segment,
     Parameters(scope): Parameters<InScope>,
 ) -> Result<Response, Problem> {
@@ -163,7 +163,7 @@ async fn trigger(
 
 async fn backfill(
     State(api): State<Arc<Api>>,
-    Acting(store): Acting,
+    AuditedStore(store): AuditedStore,
     Segment(id): Segment,
     Parameters(scope): Parameters<InScope>,
     Body(body): Body,

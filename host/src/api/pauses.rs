@@ -9,7 +9,7 @@ use axum::{Json, Router};
 use serde::Serialize;
 use serde_json::Value;
 
-use super::author::Acting;
+use super::author::AuditedStore;
 use super::extract::BodyIfAny;
 use super::json::{InReach, ScopeJson};
 use super::parameters::Parameters;
@@ -67,7 +67,7 @@ async fn show(
 
 async fn pause(
     State(api): State<Arc<Api>>,
-    Acting(store): Acting,
+    AuditedStore(store): AuditedStore,
     Parameters(query): Parameters<InReach>,
     BodyIfAny(body): BodyIfAny,
 ) -> Result<Json<StandJson>, Problem> {
@@ -78,7 +78,7 @@ async fn pause(
 
 async fn resume(
     State(api): State<Arc<Api>>,
-    Acting(store): Acting,
+    AuditedStore(store): AuditedStore,
     Parameters(query): Parameters<InReach>,
 ) -> Result<Json<StandJson>, Problem> {
     let reach = query.reach();

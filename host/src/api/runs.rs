@@ -9,7 +9,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::Api;
-use super::author::Acting;
+use super::author::AuditedStore;
 use super::extract::Segment;
 use super::json::{InReach, InScope, Listing, Paging, ScopeJson};
 use super::owners::{self, Meant, Wanted};
@@ -165,7 +165,7 @@ pub(super) async fn show(
 
 pub(super) async fn cancel(
     State(api): State<Arc<Api>>,
-    Acting(store): Acting,
+    AuditedStore(store): AuditedStore,
     Segment(id): Segment,
     Parameters(scope): Parameters<InScope>,
 ) -> Result<(StatusCode, Json<RunJson>), Problem> {
@@ -191,7 +191,7 @@ pub(super) async fn cancel(
 /// A new run that does what one did that has ended.
 pub(super) async fn retry(
     State(api): State<Arc<Api>>,
-    Acting(store): Acting,
+    AuditedStore(store): AuditedStore,
     Segment(id): Segment,
     Parameters(scope): Parameters<InScope>,
 ) -> Result<(StatusCode, Json<RunJson>), Problem> {

@@ -11,7 +11,7 @@ use axum::{Json, Router};
 use serde::Serialize;
 
 use super::Api;
-use super::author::Acting;
+use super::author::AuditedStore;
 use super::extract::Segment;
 use super::json::{InScope, ScopeJson};
 use super::parameters::Parameters;
@@ -64,7 +64,7 @@ async fn show(
 /// Has an extension poll now; that is up to the replica that looks first.
 async fn poll(
     State(api): State<Arc<Api>>,
-    Acting(store): Acting,
+    AuditedStore(store): AuditedStore,
     Segment(id): Segment,
     Parameters(scope): Parameters<InScope>,
 ) -> Result<(StatusCode, Json<SourceStateJson>), Problem> {

@@ -9,7 +9,7 @@ use axum::extract::{Extension, Request, State};
 use axum::http::StatusCode;
 
 use super::Api;
-use super::author::Acting;
+use super::author::AuditedStore;
 use super::parameters::Parameters;
 use super::problem::Problem;
 use super::{body, coding};
@@ -23,7 +23,7 @@ use crate::store::Store;
 
 pub(super) async fn poll(
     State(api): State<Arc<Api>>,
-    Acting(store): Acting,
+    AuditedStore(store): AuditedStore,
     Extension(pass): Extension<Pass>,
     _: Parameters<()>,
     request: Request,

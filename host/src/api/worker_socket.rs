@@ -23,7 +23,7 @@ use tokio_tungstenite::tungstenite::protocol::{CloseFrame, Role, WebSocketConfig
 use tokio_tungstenite::tungstenite::{self, Message};
 
 use super::Api;
-use super::author::Acting;
+use super::author::AuditedStore;
 use super::parameters::Parameters;
 use super::problem::Problem;
 use crate::dispatch::link::{Link, LinkError};
@@ -54,7 +54,7 @@ type Socket = WebSocketStream<TokioIo<Upgraded>>;
 
 pub(super) async fn connect(
     State(api): State<Arc<Api>>,
-    Acting(store): Acting,
+    AuditedStore(store): AuditedStore,
     Extension(pass): Extension<Pass>,
     _: Parameters<()>,
     mut request: Request,

@@ -17,8 +17,8 @@ use serde::Serialize;
 use serde_json::json;
 
 use super::Api;
-use super::auth::{self, Barred};
-use super::author::{Acting, Sent};
+use super::auth::{self, AuthError};
+use super::author::{AuditedStore, Sent};
 use super::extract::{Body, Segment};
 use super::json::{InReach, InScope, Listing, Paging, ScopeJson};
 use super::parameters::{Given, Parameters, Query};
@@ -134,7 +134,7 @@ async fn register(
     let scope = scope.scope();
     let id = api.clock.worker_id();
     let admission = auth::admission(&api, &headers, scope, &id).await;
-    let (admission, actor) = admission.map_err(Barred::into_response)?;
+    let (admission, actor) = admission.map_err(AuthError::into_response)?;
     let name = asked::name(&body).map_err(Problem::into_response)?;
     let credential = Bearer::credential(api.clock.random());
     let worker = NewWorker {
@@ -155,7 +155,7 @@ async fn register(
 
 async fn change(
     State(api): State<Arc<Api>>,
-    Acting(store): Acting,
+    AuditedStore(store): AuditedStore,
     Extension(wish): Extension<Change>,
     Segment(id): Segment,
     Parameters(scope): Parameters<InScope>,
@@ -174,7 +174,7 @@ async fn change(
 
 async fn rotate(
     State(api): State<Arc<Api>>,
-    Acting(store): Acting,
+    AuditedStore(store): AuditedStore,
     Segment(id): Segment,
     Parameters(scope): Parameters<InScope>,
 ) -> Result<Response, Problem> {
@@ -190,7 +190,7 @@ async fn rotate(
 
 async fn health_check(
     State(api): State<Arc<Api>>,
-    Acting(store): Acting,
+    AuditedStore(store): AuditedStore,
     Segment(id): Segment,
     Parameters(scope): Parameters<InScope>,
 ) -> Result<Response, Problem> {
@@ -199,7 +199,7 @@ async fn health_check(
 
 async fn patch(
     State(api): State<Arc<Api>>,
-    Acting(store): Acting,
+    AuditedStore(store): AuditedStore,
     Segment(id): Segment,
     Parameters(scope): Parameters<InScope>,
     Body(body): Body,

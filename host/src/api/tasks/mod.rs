@@ -11,7 +11,7 @@ use axum::{Json, Router};
 use serde::Serialize;
 use serde_json::Value;
 
-use super::author::Acting;
+use super::author::AuditedStore;
 use super::extract::{Body, Segment};
 use super::json::{InReach, InScope, Listing, Paging, ScopeJson};
 use super::parameters::{Given, Parameters, Query};
@@ -120,7 +120,7 @@ struct ResultJson {
 
 async fn create(
     State(api): State<Arc<Api>>,
-    Acting(store): Acting,
+    AuditedStore(store): AuditedStore,
     Parameters(scope): Parameters<InScope>,
     headers: HeaderMap,
     Body(body): Body,
@@ -201,7 +201,7 @@ async fn show(
 
 async fn cancel(
     State(api): State<Arc<Api>>,
-    Acting(store): Acting,
+    AuditedStore(store): AuditedStore,
     Segment(id): Segment,
     Parameters(scope): Parameters<InScope>,
 ) -> Result<(StatusCode, Json<TaskJson>), Problem> {
@@ -223,7 +223,7 @@ async fn cancel(
 
 async fn archive(
     State(api): State<Arc<Api>>,
-    Acting(store): Acting,
+    AuditedStore(store): AuditedStore,
     Segment(id): Segment,
     Parameters(scope): Parameters<InScope>,
 ) -> Result<Json<TaskJson>, Problem> {
@@ -240,7 +240,7 @@ async fn archive(
 
 async fn unarchive(
     State(api): State<Arc<Api>>,
-    Acting(store): Acting,
+    AuditedStore(store): AuditedStore,
     Segment(id): Segment,
     Parameters(scope): Parameters<InScope>,
 ) -> Result<Json<TaskJson>, Problem> {

@@ -11,7 +11,7 @@ use serde::Serialize;
 
 use super::asked;
 use crate::api::Api;
-use crate::api::author::Acting;
+use crate::api::author::AuditedStore;
 use crate::api::extract::{Body, Segment};
 use crate::api::json::{InScope, Listing, Paging, ScopeJson};
 use crate::api::parameters::{Given, Parameters, Query};
@@ -63,7 +63,7 @@ struct CreatedJson {
 
 async fn create(
     State(api): State<Arc<Api>>,
-    Acting(store): Acting,
+    AuditedStore(store): AuditedStore,
     Parameters(scope): Parameters<InScope>,
     Body(body): Body,
 ) -> Result<Response, Problem> {
@@ -96,7 +96,7 @@ async fn list(
 
 async fn revoke(
     State(api): State<Arc<Api>>,
-    Acting(store): Acting,
+    AuditedStore(store): AuditedStore,
     Segment(id): Segment,
     Parameters(scope): Parameters<InScope>,
 ) -> Result<Json<TokenJson>, Problem> {
