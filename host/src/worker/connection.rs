@@ -16,7 +16,7 @@ use tokio_tungstenite::tungstenite::{Bytes, Error, Message};
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, client_async_tls_with_config};
 
 use super::WorkerError;
-use super::event::Ear;
+use super::event::EventSender;
 use crate::dispatch::protocol::{PATH, RUN_BYTES_MAX, ToHost};
 
 /// How long a connection may take to open.
@@ -124,7 +124,7 @@ fn is_refusal(status: StatusCode) -> bool {
 pub(super) async fn pump(
     socket: Socket,
     words: mpsc::Receiver<ToHost>,
-    ear: &mut Ear,
+    ear: &mut EventSender,
 ) -> Result<(), Lost> {
     let (sink, stream) = socket.split();
     let mut listening = std::pin::pin!(listen(stream, ear));
@@ -155,7 +155,7 @@ async fn say(
     }
 }
 
-async fn listen(mut stream: SplitStream<Socket>, ear: &mut Ear) -> Lost {
+async fn listen(mut stream: SplitStream<Socket>, ear: &mut EventSender) -> Lost {
     loop {
         match timeout(SILENCE_MAX, stream.next()).await {
             Err(_) => return Lost::Silent,

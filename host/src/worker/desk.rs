@@ -11,8 +11,8 @@ use super::drain::Drain;
 use super::hands::Hands;
 use super::isolation::Isolation;
 use super::ledger::{End, Ledger, Owed, Standing};
-use super::outlet::{News, Report};
 use super::program::Order;
+use super::reporter::{ProgramEvent, Report};
 use super::stdin::{ENDED, Input};
 use super::{Settings, WorkerError};
 use crate::config::{Program, Worker};
@@ -321,14 +321,14 @@ impl Desk {
     pub(super) fn note(&mut self, report: Report) {
         let Report { held, news } = report;
         match news {
-            News::Started => self.ledger.started(&held),
-            News::Wrote(lines) => self.ledger.wrote(&held, lines),
-            News::Told(events) => self.ledger.told(&held, events),
-            News::Answered(ending) => {
+            ProgramEvent::Started => self.ledger.started(&held),
+            ProgramEvent::Wrote(lines) => self.ledger.wrote(&held, lines),
+            ProgramEvent::Told(events) => self.ledger.told(&held, events),
+            ProgramEvent::Answered(ending) => {
                 self.hands.answered(&held);
                 self.ledger.ended(&held, End::Finished(ending));
             }
-            News::Ended(ending) => self.ended(&held, ending),
+            ProgramEvent::Ended(ending) => self.ended(&held, ending),
         }
     }
 

@@ -17,13 +17,13 @@ pub(super) enum Event {
 
 /// Where one connection's messages go.
 #[derive(Debug)]
-pub(super) struct Ear {
+pub(super) struct EventSender {
     events: mpsc::Sender<Event>,
     /// Whether the host's welcome was among them.
     pub(super) welcomed: bool,
 }
 
-impl Ear {
+impl EventSender {
     /// An ear that has heard nothing yet.
     pub(super) fn new(events: mpsc::Sender<Event>) -> Self {
         Self { events, welcomed: false }

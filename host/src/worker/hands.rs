@@ -13,9 +13,9 @@ use tracing::field::Empty;
 
 use super::drain::RELEASE_GRACE;
 use super::isolation::{Cell, Isolation};
-use super::outlet::{BUDGET_BYTES, News, Outlet, Report};
-use super::program::{self, Order, Patience, Task, Wish};
-use super::stdin::{INPUTS_WAITING, Input, Mouth};
+use super::program::{self, Order, ProgramTimeouts, Task, Wish};
+use super::reporter::{BUDGET_BYTES, ProgramEvent, ProgramReporter, Report};
+use super::stdin::{INPUTS_WAITING, Input, StdinMode};
 use crate::clock::Clock;
 use crate::config::{Program, Worker};
 use crate::dispatch::protocol::{Held, Served};
@@ -70,15 +70,15 @@ impl Hands {
         let held = order.held.clone();
         let (task, ear) = task(&self.name, worker, isolation, order)?;
         let budget = Arc::new(Semaphore::new(BUDGET_BYTES as usize));
-        let outlet = self.outlet(held.clone(), budget.clone());
+        let reporter = self.reporter(held.clone(), budget.clone());
         let (wish, wished) = watch::channel(Wish::GoOn);
         let task = self.tasks.spawn(async move {
             let parent = task.order.terms.traceparent.clone();
             let span = span_of(&task.order);
-            let work = program::run(task, wished, &outlet);
+            let work = program::run(task, wished, &reporter);
             let ending = trace::within(parent.as_ref(), span.clone(), Clock, work).await;
             span.record("outcome", ending.status().as_str());
-            outlet.tell(News::Ended(ending)).await;
+            reporter.tell(ProgramEvent::Ended(ending)).await;
         });
         let untold = Vec::new();
         let hand = Hand { held: held.clone(), task, wish, budget, ear, untold, canceled: false };
@@ -109,8 +109,8 @@ impl Hands {
         }
     }
 
-    fn outlet(&self, held: Held, budget: Arc<Semaphore>) -> Outlet {
-        Outlet { held, budget, reports: self.reports.clone(), now: self.now }
+    fn reporter(&self, held: Held, budget: Arc<Semaphore>) -> ProgramReporter {
+        ProgramReporter { held, budget, reports: self.reports.clone(), now: self.now }
     }
 
     /// Asks a command's program to end, because its work is not wanted any more.
@@ -187,12 +187,13 @@ fn task(
     let Cell { argv, is_apart, dir, instead } =
         isolation.cell(worker, &program, policy, context.path())?;
     let asked = order.terms.timeout_ms.map_or(program.timeout, Duration::from_millis);
-    let patience = Patience { timeout: program.timeout.min(asked), grace: worker.cancel_grace };
+    let patience =
+        ProgramTimeouts { timeout: program.timeout.min(asked), grace: worker.cancel_grace };
     let (mouth, ear) = if program.interactive || policy.is_some_and(|policy| policy.interactive) {
         let (ear, inputs) = mpsc::channel(INPUTS_WAITING);
-        (Mouth::Lines(inputs), Some(ear))
+        (StdinMode::Lines(inputs), Some(ear))
     } else {
-        (Mouth::Plain, None)
+        (StdinMode::Plain, None)
     };
     let keeper = isolation.keeper.clone();
     let register = Arc::clone(&isolation.register);

@@ -18,7 +18,7 @@ use std::sync::Arc;
 use nix::unistd::geteuid;
 
 use super::account::Account;
-use super::cage::Cage;
+use super::confinement::Confinement;
 use super::context::Context;
 use super::environment::Variables;
 use super::means::Means;
@@ -151,20 +151,20 @@ impl Isolation {
         let dir = self.dir(program, account.as_ref())?;
         let mut instead = account.as_ref().map(Account::variables).unwrap_or_default();
         let access = policy.map_or(WorkspaceAccess::Rw, |policy| policy.workspace_access);
-        let mut cage = Cage { account, ..Cage::of(policy) };
+        let mut confinement = Confinement { account, ..Confinement::of(policy) };
         if self.is_on() || access != WorkspaceAccess::Rw {
             let (work, mut sight) =
-                self.sight(worker, program, dir.as_deref(), access, cage.account.as_ref())?;
+                self.sight(worker, program, dir.as_deref(), access, confinement.account.as_ref())?;
             sight.show_context(context);
-            let home = home(cage.account.as_ref());
+            let home = home(confinement.account.as_ref());
             if home.is_some_and(|home| sight.hides(&home)) && !sight.hides(&work) {
                 instead.retain(|(name, _)| name != "HOME");
                 instead.push(("HOME".to_owned(), work.clone().into()));
             }
-            cage = Cage { sight: Some(sight), work: Some(work), ..cage };
+            confinement = Confinement { sight: Some(sight), work: Some(work), ..confinement };
         }
-        let argv = cage.around(&program.command, &self.means)?;
-        Ok(Cell { argv, is_apart: cage.is_apart(), dir, instead })
+        let argv = confinement.around(&program.command, &self.means)?;
+        Ok(Cell { argv, is_apart: confinement.is_apart(), dir, instead })
     }
 
     /// Where a program works. The data folder is no place to work in.

@@ -309,7 +309,7 @@ mod tests {
     use crate::model::time::Time;
     use crate::worker::backlog::{BATCH_BYTES_MAX, BATCH_ITEMS_MAX, PAUSE};
     use crate::worker::lines::LINE_BYTES_MAX;
-    use crate::worker::told::EVENT_BYTES_MAX;
+    use crate::worker::output_event::EVENT_BYTES_MAX;
 
     fn held(command: u8, token: u8) -> Held {
         let at = Time::from_millis(1_000).unwrap();

@@ -1,7 +1,7 @@
 //! What a program writes, cut into lines that fit the log, and into what it tells. Pure: bytes in,
 //! text out.
 
-use super::told::{self, EVENT_BYTES_MAX, Told};
+use super::output_event::{self, EVENT_BYTES_MAX, Told};
 use crate::model::text::storable;
 
 /// The longest line, in bytes of the program's output. A longer one becomes several.
@@ -58,7 +58,7 @@ impl Splitter {
 
     fn complete(&mut self, pieces: &mut Vec<Piece>) {
         let whole = self.listens && !self.relieved;
-        match whole.then(|| told::read(&self.unfinished)).flatten() {
+        match whole.then(|| output_event::read(&self.unfinished)).flatten() {
             Some(told) => pieces.push(Piece::Told(told)),
             None => cut(&self.unfinished, pieces),
         }
@@ -70,7 +70,7 @@ impl Splitter {
         self.listens
             && !self.relieved
             && self.unfinished.len() <= EVENT_BYTES_MAX + 1
-            && told::may_tell(&self.unfinished)
+            && output_event::may_tell(&self.unfinished)
     }
 
     /// Cuts from a line that is too long already. One byte more than fits may still be the `\r` of

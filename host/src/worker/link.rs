@@ -9,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 use super::WorkerError;
 use super::backoff::Backoff;
 use super::connection::{Address, OpenError, Socket, open, pump};
-use super::event::{Ear, Event};
+use super::event::{Event, EventSender};
 
 /// A connection that was welcomed and lasted so long was a good one: the next try comes soon.
 const GOOD: Duration = Duration::from_secs(10);
@@ -68,7 +68,7 @@ enum Served {
 async fn serve(socket: Socket, events: &mpsc::Sender<Event>) -> Served {
     let opened_at = Instant::now();
     let (sender, words) = mpsc::channel(WORDS);
-    let mut ear = Ear::new(events.clone());
+    let mut ear = EventSender::new(events.clone());
     // Nobody listens any more when the worker is leaving.
     let _ = events.send(Event::Opened(sender)).await;
     match pump(socket, words, &mut ear).await {

@@ -12,7 +12,7 @@ use std::time::Duration;
 use tokio::process::Command;
 use tokio::time::timeout;
 
-use super::cage::Cage;
+use super::confinement::Confinement;
 use super::sight::Sight;
 use crate::model::policy::{Enforces, HostKind, RuntimeType, Security, WorkspaceAccess};
 
@@ -51,10 +51,14 @@ impl Means {
             setpriv: found("setpriv"),
             bubblewrap: bubblewrap.map(|(bwrap, env)| Bubblewrap { bwrap, env }),
         };
-        let limited = Cage { memory_bytes: Some(TRIAL_MEMORY), ..Cage::default() };
+        let limited = Confinement { memory_bytes: Some(TRIAL_MEMORY), ..Confinement::default() };
         let work = Some(PathBuf::from("/"));
-        let apart =
-            Cage { no_network: true, sight: Some(Sight::default()), work, ..Cage::default() };
+        let apart = Confinement {
+            no_network: true,
+            sight: Some(Sight::default()),
+            work,
+            ..Confinement::default()
+        };
         let limits = there.prlimit.is_some() && there.hold(&limited).await;
         let prlimit = there.prlimit.clone().filter(|_| limits);
         let there = Self { prlimit, ..there };
@@ -63,8 +67,8 @@ impl Means {
     }
 
     /// Whether a harmless program runs within these bounds.
-    async fn hold(&self, cage: &Cage) -> bool {
-        let Ok(argv) = cage.around(&["true".to_owned()], self) else { return false };
+    async fn hold(&self, confinement: &Confinement) -> bool {
+        let Ok(argv) = confinement.around(&["true".to_owned()], self) else { return false };
         let mut trial = Command::new(&argv[0]);
         trial.args(&argv[1..]).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
         trial.kill_on_drop(true);

@@ -3,11 +3,11 @@
 //! ```text
 //!             ┌─ link ── connection ──┐                 keeps one WebSocket to the host
 //! run ── desk ┼─ ledger ── backlog    │                 what is owed to the host
-//!             └─ hands ── program ┬─ isolation ── cage   one task per program, within its bounds
-//!                                 ├─ body ── keeper     the processes of it
-//!                                 ├─ context            what comes with the run, in files
-//!                                 ├─ stdin              what it is told
-//!                                 └─ output ── outlet   what it writes, bounded
+//!             └─ hands ── program ┬─ isolation ── confinement  one task per program, within its bounds
+//!                                 ├─ body ── keeper            the processes of it
+//!                                 ├─ context                   what comes with the run, in files
+//!                                 ├─ stdin                     what it is told
+//!                                 └─ output ── reporter        what it writes, bounded
 //! ```
 //! One loop owns all state. It never waits for the socket or for a program: words leave when there
 //! is room for them, and a program whose lines are not answered is held up by its own budget.
@@ -22,7 +22,7 @@ mod account;
 mod backlog;
 mod backoff;
 mod body;
-mod cage;
+mod confinement;
 mod connection;
 mod context;
 pub mod credential;
@@ -40,16 +40,16 @@ mod ledger;
 mod lines;
 mod link;
 mod means;
-mod outlet;
 mod output;
+mod output_event;
 mod processes;
 mod program;
 mod register;
+mod reporter;
 mod sight;
 mod stdin;
 #[cfg(test)]
 mod tests;
-mod told;
 mod wait;
 
 use std::future::pending;

@@ -8,13 +8,13 @@ use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;
 
 use super::lines::{Piece, Splitter};
-use super::outlet::Outlet;
+use super::reporter::ProgramReporter;
 use super::wait::Wait;
 use crate::model::redaction::{Redaction, Strand};
 use crate::model::run::Stream;
 use crate::model::text::storable;
 
-/// How much is read from a pipe at once. What one read can weigh stays within the outlet's budget.
+/// How much is read from a pipe at once. What one read can weigh stays within the reporter's budget.
 const READ_BYTES: usize = 16 * 1024;
 /// How long the reads of what a pipe already holds may take together.
 const LAST_READS: Duration = Duration::from_millis(100);
@@ -24,7 +24,7 @@ const PIPE_BYTES_MAX: usize = 1024 * 1024;
 /// What the readers of both pipes share.
 pub(super) struct Listener<'a> {
     /// Where the pieces go.
-    pub(super) outlet: &'a Outlet,
+    pub(super) reporter: &'a ProgramReporter,
     /// What is kept out of them.
     pub(super) redaction: &'a Redaction,
     /// Canceled when the program and its group are gone.
@@ -57,7 +57,7 @@ impl Listener<'_> {
                 told.data = clean(self.redaction, told.data.take());
             }
         }
-        self.outlet.write(stream, pieces).await;
+        self.reporter.write(stream, pieces).await;
     }
 
     /// How much was read; `None` at the end. After the last call, only what the pipe already holds.

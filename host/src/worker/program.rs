@@ -26,10 +26,10 @@ use super::body::{Body, Plan, look_for};
 use super::context::Context;
 use super::environment;
 use super::keeper::Report;
-use super::outlet::{News, Outlet};
 use super::output::Listener;
 use super::register::Register;
-use super::stdin::Mouth;
+use super::reporter::{ProgramEvent, ProgramReporter};
+use super::stdin::StdinMode;
 use super::wait::Wait;
 use crate::config::Program;
 use crate::dispatch::protocol::{Held, Served};
@@ -69,7 +69,7 @@ pub(super) enum Wish {
 
 /// How long a program may take.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Patience {
+pub(super) struct ProgramTimeouts {
     /// To do its work.
     pub(super) timeout: Duration,
     /// To end by itself when its time is up.
@@ -97,13 +97,17 @@ pub(super) struct Task {
     /// What the host asked for.
     pub(super) order: Order,
     /// How long it may take.
-    pub(super) patience: Patience,
+    pub(super) patience: ProgramTimeouts,
     /// How it is told.
-    pub(super) mouth: Mouth,
+    pub(super) mouth: StdinMode,
 }
 
-/// Runs a program to its end. What it wrote has all gone through `outlet` then.
-pub(super) async fn run(task: Task, wish: watch::Receiver<Wish>, outlet: &Outlet) -> Ending {
+/// Runs a program to its end. What it wrote has all gone through `reporter` then.
+pub(super) async fn run(
+    task: Task,
+    wish: watch::Receiver<Wish>,
+    reporter: &ProgramReporter,
+) -> Ending {
     let redaction = match environment::redaction(&task.program.env) {
         Ok(redaction) => redaction,
         Err(error) => return Ending::failed(error),
@@ -115,7 +119,7 @@ pub(super) async fn run(task: Task, wish: watch::Receiver<Wish>, outlet: &Outlet
     // The context stays until the end.
     let Task { program, is_apart, order, patience, mouth, register, context: _context, .. } = task;
     let _noted = register.note(body.group.id(), &order.held.command_id, order.dispatch);
-    outlet.tell(News::Started).await;
+    reporter.tell(ProgramEvent::Started).await;
     let child = &mut body.child;
     let (stdin, stdout, stderr) = (child.stdin.take(), child.stdout.take(), child.stderr.take());
     let last_call = CancellationToken::new();
@@ -129,7 +133,7 @@ pub(super) async fn run(task: Task, wish: watch::Receiver<Wish>, outlet: &Outlet
         ending.unwrap_or_else(|report| ended(report, is_apart, &program))
     };
     let wait = Wait::default();
-    let listener = Listener { outlet, redaction: &redaction, last_call: &last_call, wait: &wait };
+    let listener = Listener { reporter, redaction: &redaction, last_call: &last_call, wait: &wait };
     let output = async {
         tokio::join!(
             listener.pass_on(stdout, Stream::Stdout),
@@ -137,7 +141,7 @@ pub(super) async fn run(task: Task, wish: watch::Receiver<Wish>, outlet: &Outlet
         );
         closed.cancel();
     };
-    let input = mouth.speak(stdin, &order.prompt, outlet, &last_call);
+    let input = mouth.speak(stdin, &order.prompt, reporter, &last_call);
     let (ending, (), ()) = tokio::join!(life, output, input);
     wait.upon(ending)
 }
@@ -165,10 +169,10 @@ fn unable(program: &Program, why: &str) -> String {
 /// How a program ended by itself; else how its end was brought about.
 async fn supervise(
     body: &mut Body,
-    patience: Patience,
+    patience: ProgramTimeouts,
     mut wish: watch::Receiver<Wish>,
 ) -> Result<Ending, io::Result<Report>> {
-    let Patience { timeout, grace } = patience;
+    let ProgramTimeouts { timeout, grace } = patience;
     let (grace, ending) = tokio::select! {
         biased;
         exited = body.exited() => return Err(exited),

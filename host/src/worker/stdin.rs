@@ -14,7 +14,7 @@ use tokio::process::ChildStdin;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
-use super::outlet::Outlet;
+use super::reporter::ProgramReporter;
 use crate::dispatch::protocol::Held;
 use crate::model::id::InputId;
 use crate::model::run::Ending;
@@ -39,20 +39,20 @@ pub(super) struct Input {
 
 /// How a program is told.
 #[derive(Debug)]
-pub(super) enum Mouth {
+pub(super) enum StdinMode {
     /// The prompt, and no more.
     Plain,
     /// The prompt and these, each as a line of JSON.
     Lines(mpsc::Receiver<Input>),
 }
 
-impl Mouth {
+impl StdinMode {
     /// Writes the prompt, and the inputs until the last call. A program may read none of it.
     pub(super) async fn speak(
         self,
         stdin: Option<ChildStdin>,
         prompt: &str,
-        outlet: &Outlet,
+        reporter: &ProgramReporter,
         last_call: &CancellationToken,
     ) {
         let Some(mut stdin) = stdin else { return };
@@ -64,7 +64,7 @@ impl Mouth {
             Self::Lines(inputs) => {
                 let first = line(&json!({ "type": "prompt", "text": prompt }));
                 let _ = last_call.run_until_cancelled(stdin.write_all(&first)).await;
-                converse(stdin, inputs, outlet, last_call).await;
+                converse(stdin, inputs, reporter, last_call).await;
             }
         }
     }
@@ -73,7 +73,7 @@ impl Mouth {
 async fn converse(
     mut stdin: ChildStdin,
     mut inputs: mpsc::Receiver<Input>,
-    outlet: &Outlet,
+    reporter: &ProgramReporter,
     last_call: &CancellationToken,
 ) {
     while let Some(Some(input)) = last_call.run_until_cancelled(inputs.recv()).await {
@@ -84,7 +84,7 @@ async fn converse(
             Some(Err(_)) => Ending::failed(CLOSED),
             None => Ending::failed(ENDED),
         };
-        outlet.answer(held, ending).await;
+        reporter.answer(held, ending).await;
     }
 }
 

@@ -7,7 +7,7 @@ use nix::sys::stat::Mode;
 use tokio::sync::{Semaphore, mpsc, oneshot};
 use tokio::task::JoinSet;
 
-use super::super::outlet::{BUDGET_BYTES, Report};
+use super::super::reporter::{BUDGET_BYTES, Report};
 use super::*;
 use crate::model::command::Token;
 use crate::model::definition::Agent;
@@ -67,11 +67,11 @@ struct Running {
 }
 
 impl Running {
-    fn start(program: Program, order: Order, patience: Patience) -> Self {
+    fn start(program: Program, order: Order, patience: ProgramTimeouts) -> Self {
         let (sender, reports) = mpsc::channel(4);
         let budget = Arc::new(Semaphore::new(BUDGET_BYTES as usize));
         let held = order.held.clone();
-        let outlet = Outlet { held, budget: budget.clone(), reports: sender, now };
+        let reporter = ProgramReporter { held, budget: budget.clone(), reports: sender, now };
         let (wish, wished) = watch::channel(Wish::GoOn);
         let mut task = JoinSet::new();
         let argv = program.command.iter().map(OsString::from).collect();
@@ -86,20 +86,20 @@ impl Running {
             register: Arc::default(),
             order,
             patience,
-            mouth: Mouth::Plain,
+            mouth: StdinMode::Plain,
         };
         task.spawn(async move {
-            let ending = run(task_of, wished, &outlet).await;
-            outlet.tell(News::Ended(ending)).await;
+            let ending = run(task_of, wished, &reporter).await;
+            reporter.tell(ProgramEvent::Ended(ending)).await;
         });
         Self { reports, budget, wish, task, lines: Vec::new() }
     }
 
     fn script(script: &str) -> Self {
-        Self::start(shell(script), order(""), Patience { timeout: LONG, grace: LONG })
+        Self::start(shell(script), order(""), ProgramTimeouts { timeout: LONG, grace: LONG })
     }
 
-    async fn news(&mut self) -> News {
+    async fn news(&mut self) -> ProgramEvent {
         let report = timeout(LONG, self.reports.recv()).await.expect("news within a minute");
         report.expect("an ending before the end").news
     }
@@ -108,14 +108,14 @@ impl Running {
     async fn line(&mut self, text: &str) {
         while !self.lines.iter().any(|(_, line)| line == text) {
             match self.news().await {
-                News::Ended(ending) => panic!("{ending:?} before the line"),
+                ProgramEvent::Ended(ending) => panic!("{ending:?} before the line"),
                 news => self.note(news),
             }
         }
     }
 
-    fn note(&mut self, news: News) {
-        if let News::Wrote(lines) = news {
+    fn note(&mut self, news: ProgramEvent) {
+        if let ProgramEvent::Wrote(lines) = news {
             self.budget.add_permits(lines.iter().map(|line| line.weight).sum());
             self.lines.extend(lines.into_iter().map(|line| (line.item.stream, line.item.text)));
         }
@@ -124,7 +124,7 @@ impl Running {
     async fn end(mut self) -> (Ending, Vec<(Stream, String)>) {
         loop {
             match self.news().await {
-                News::Ended(ending) => return (ending, self.lines),
+                ProgramEvent::Ended(ending) => return (ending, self.lines),
                 news => self.note(news),
             }
         }
@@ -132,7 +132,7 @@ impl Running {
 }
 
 async fn carried_out(program: Program, prompt: &str) -> (Ending, Vec<String>) {
-    let patience = Patience { timeout: program.timeout, grace: SHORT };
+    let patience = ProgramTimeouts { timeout: program.timeout, grace: SHORT };
     let (ending, lines) = Running::start(program, order(prompt), patience).end().await;
     (ending, lines.into_iter().map(|(_, text)| text).collect())
 }
@@ -218,12 +218,12 @@ async fn a_program_waits_for_what_it_wrote_to_be_stored() {
     let mut unanswered = Vec::new();
     while let Ok(report) = timeout(Duration::from_millis(500), running.reports.recv()).await {
         match report.unwrap().news {
-            News::Wrote(lines) => {
+            ProgramEvent::Wrote(lines) => {
                 weight += lines.iter().map(|line| line.weight).sum::<usize>();
-                unanswered.push(News::Wrote(lines));
+                unanswered.push(ProgramEvent::Wrote(lines));
             }
-            News::Started | News::Told(_) | News::Answered(_) => {}
-            News::Ended(ending) => panic!("{ending:?} with {weight} bytes unanswered"),
+            ProgramEvent::Started | ProgramEvent::Told(_) | ProgramEvent::Answered(_) => {}
+            ProgramEvent::Ended(ending) => panic!("{ending:?} with {weight} bytes unanswered"),
         }
     }
     assert!(weight <= BUDGET_BYTES as usize, "{weight}");
@@ -237,7 +237,7 @@ async fn a_program_waits_for_what_it_wrote_to_be_stored() {
 
 #[tokio::test]
 async fn the_lightest_and_the_heaviest_read_fit_the_budget() {
-    let patience = Patience { timeout: LONG, grace: LONG };
+    let patience = ProgramTimeouts { timeout: LONG, grace: LONG };
     let script =
         "head -c 100000 /dev/zero | tr '\\0' '\\n'; head -c 100000 /dev/zero | tr '\\0' '\\1'";
     let (ending, lines) = Running::start(shell(script), order(""), patience).end().await;
@@ -357,7 +357,7 @@ async fn a_program_knows_which_run_it_is() {
         "HILLOCK_WORKSPACE_ID=acme".to_owned(),
     ];
     order.agent.workspace_id = "acme".to_owned();
-    let patience = Patience { timeout: LONG, grace: LONG };
+    let patience = ProgramTimeouts { timeout: LONG, grace: LONG };
     let program = shell("env | grep ^HILLOCK_ | grep -v CONTEXT_DIR | sort");
     let (_, lines) = Running::start(program, order, patience).end().await;
     assert_eq!(lines.into_iter().map(|(_, line)| line).collect::<Vec<_>>(), wanted);
@@ -381,7 +381,7 @@ async fn a_program_gets_what_came_with_its_run() {
         ..Terms::default()
     };
     let session = order.terms.session.clone().unwrap().id;
-    let patience = Patience { timeout: LONG, grace: LONG };
+    let patience = ProgramTimeouts { timeout: LONG, grace: LONG };
     let script = "env | grep -E '^HILLOCK_(SES|SYS|ATTACH|SPAWN|POLICY)' | sort";
     let (_, lines) = Running::start(shell(script), order, patience).end().await;
     let lines: Vec<String> = lines.into_iter().map(|(_, line)| line).collect();
@@ -399,7 +399,7 @@ async fn a_program_gets_what_came_with_its_run() {
 
 #[tokio::test]
 async fn what_comes_with_a_run_is_in_its_folder_whatever_its_size() {
-    let patience = Patience { timeout: LONG, grace: LONG };
+    let patience = ProgramTimeouts { timeout: LONG, grace: LONG };
     let script = r#"cd "$HILLOCK_CONTEXT_DIR" && stat -c %a . system_prompt && ls
                     wc -c < system_prompt; cat spawned_by.json; echo
                     echo "${HILLOCK_SYSTEM_PROMPT+set}"; pwd"#;
@@ -433,13 +433,15 @@ async fn what_a_program_was_given_in_confidence_does_not_come_back() {
                     printf '{"type":"a","text":"%s"}\n' "$key""#;
     let mut program = shell(script);
     program.env = vec![name.to_owned()];
-    let patience = Patience { timeout: LONG, grace: LONG };
+    let patience = ProgramTimeouts { timeout: LONG, grace: LONG };
     let mut running = Running::start(program, order(""), patience);
     let mut events = Vec::new();
     let ending = loop {
         match running.news().await {
-            News::Told(told) => events.extend(told.into_iter().map(|event| event.item.data)),
-            News::Ended(ending) => break ending,
+            ProgramEvent::Told(told) => {
+                events.extend(told.into_iter().map(|event| event.item.data))
+            }
+            ProgramEvent::Ended(ending) => break ending,
             news => running.note(news),
         }
     };

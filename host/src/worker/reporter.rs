@@ -24,12 +24,12 @@ pub(super) struct Report {
     /// The command, and the token that its program was started under.
     pub(super) held: Held,
     /// What happened.
-    pub(super) news: News,
+    pub(super) news: ProgramEvent,
 }
 
 /// What can happen to a program.
 #[derive(Debug)]
-pub(super) enum News {
+pub(super) enum ProgramEvent {
     /// It runs.
     Started,
     /// It wrote.
@@ -44,7 +44,7 @@ pub(super) enum News {
 
 /// A program's end of the way.
 #[derive(Clone, Debug)]
-pub(super) struct Outlet {
+pub(super) struct ProgramReporter {
     /// The command that the news are of.
     pub(super) held: Held,
     /// What the command may still keep.
@@ -55,16 +55,17 @@ pub(super) struct Outlet {
     pub(super) now: fn() -> Time,
 }
 
-impl Outlet {
+impl ProgramReporter {
     /// Passes news on, when there is room for them.
-    pub(super) async fn tell(&self, news: News) {
+    pub(super) async fn tell(&self, news: ProgramEvent) {
         // Without a listener the worker is ending, and this program with it.
         let _ = self.reports.send(Report { held: self.held.clone(), news }).await;
     }
 
     /// Says what became of an input.
     pub(super) async fn answer(&self, input: Held, ending: Ending) {
-        let _ = self.reports.send(Report { held: input, news: News::Answered(ending) }).await;
+        let _ =
+            self.reports.send(Report { held: input, news: ProgramEvent::Answered(ending) }).await;
     }
 
     /// Passes on what a stream brought, when the budget allows.
@@ -81,10 +82,10 @@ impl Outlet {
             }
         }
         if self.pay(&lines).await {
-            self.tell(News::Wrote(lines)).await;
+            self.tell(ProgramEvent::Wrote(lines)).await;
         }
         if self.pay(&events).await {
-            self.tell(News::Told(events)).await;
+            self.tell(ProgramEvent::Told(events)).await;
         }
     }
 

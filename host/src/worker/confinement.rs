@@ -45,7 +45,7 @@ const DEVICES: [&str; 7] = ["accel", "dri", "fuse", "kfd", "kvm", "net", "nvidia
 
 /// The bounds.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Cage {
+pub(super) struct Confinement {
     /// Whether no images of crashed processes are kept, where `prlimit` is there to see to it.
     pub(super) no_core: bool,
     /// The most memory that each of its processes may have.
@@ -62,7 +62,7 @@ pub(super) struct Cage {
     pub(super) is_strict: bool,
 }
 
-impl Cage {
+impl Confinement {
     /// The bounds that a policy sets, without what it says of the working folder.
     pub(super) fn of(policy: Option<&Policy>) -> Self {
         let Some(policy) = policy else { return Self::default() };
@@ -215,8 +215,8 @@ mod tests {
         }
     }
 
-    fn around(cage: &Cage, means: &Means) -> Result<String, String> {
-        let argv = cage.around(&["agent".to_owned(), "$HOME `x`".to_owned()], means)?;
+    fn around(confinement: &Confinement, means: &Means) -> Result<String, String> {
+        let argv = confinement.around(&["agent".to_owned(), "$HOME `x`".to_owned()], means)?;
         let said = argv.iter().map(|word| word.to_str().unwrap()).collect::<Vec<_>>().join(" ");
         let of_machine = [devices(), closed_to_root()].into_iter().filter(|some| !some.is_empty());
         Ok(of_machine.fold(said, |said, some| {
@@ -238,15 +238,18 @@ mod tests {
             ),
             (r#"{"network_enabled":false}"#, format!("{apart} {own} --unshare-net {inside}")),
         ] {
-            assert_eq!(around(&Cage::of(Some(&policy(json))), &all()), Ok(wanted), "{json}");
+            assert_eq!(around(&Confinement::of(Some(&policy(json))), &all()), Ok(wanted), "{json}");
         }
-        assert_eq!(around(&Cage::of(None), &all()).unwrap(), "agent $HOME `x`");
-        let seeing =
-            |cage: Cage| Cage { sight: Some(Sight::default()), work: Some("/work".into()), ..cage };
+        assert_eq!(around(&Confinement::of(None), &all()).unwrap(), "agent $HOME `x`");
+        let seeing = |confinement: Confinement| Confinement {
+            sight: Some(Sight::default()),
+            work: Some("/work".into()),
+            ..confinement
+        };
         let ro = policy(r#"{"workspace_access":"ro"}"#);
         let wanted = format!("{apart} --chdir /work {own} {inside}");
-        assert_eq!(around(&seeing(Cage::of(Some(&ro))), &all()), Ok(wanted));
-        let said = around(&seeing(Cage::of(None)), &all()).unwrap();
+        assert_eq!(around(&seeing(Confinement::of(Some(&ro))), &all()), Ok(wanted));
+        let said = around(&seeing(Confinement::of(None)), &all()).unwrap();
         assert_eq!(said.contains("--cap-add CAP_CHOWN"), geteuid().is_root(), "{said}");
         assert!(!said.contains("SYS_ADMIN"), "{said}");
     }
@@ -254,14 +257,17 @@ mod tests {
     #[test]
     fn without_the_means_there_is_no_program() {
         let none = Means::default();
-        assert_eq!(around(&Cage::of(Some(&policy("{}"))), &none).unwrap(), "agent $HOME `x`");
+        assert_eq!(
+            around(&Confinement::of(Some(&policy("{}"))), &none).unwrap(),
+            "agent $HOME `x`"
+        );
         for (json, means) in [
             (r#"{"network_enabled":false}"#, Means { bubblewrap: None, ..all() }),
             (r#"{"resources":{"memory":4096}}"#, Means { prlimit: None, ..all() }),
         ] {
-            around(&Cage::of(Some(&policy(json))), &means).unwrap_err();
+            around(&Confinement::of(Some(&policy(json))), &means).unwrap_err();
         }
-        let cage = Cage { sight: Some(Sight::default()), ..Cage::default() };
-        around(&cage, &Means { bubblewrap: None, ..all() }).unwrap_err();
+        let confinement = Confinement { sight: Some(Sight::default()), ..Confinement::default() };
+        around(&confinement, &Means { bubblewrap: None, ..all() }).unwrap_err();
     }
 }
