@@ -14,8 +14,8 @@ use super::Sandbox;
 use super::complaint::Complaint;
 use super::error::{Limit, SandboxError};
 use super::guest::Guest;
+use super::guest_clock::GuestClock;
 use super::limits::Exceeded;
-use super::moment::Moment;
 use super::pool::{Affinity, Instance, Pool, World};
 use super::registry::Component;
 use crate::config::Limits;
@@ -40,7 +40,7 @@ pub(super) struct Call<'c, W: World, L> {
     /// The configuration or template.
     pub(super) text: &'c str,
     /// What the guest takes for the present.
-    pub(super) moment: Moment,
+    pub(super) clock: GuestClock,
     /// What is lent to the guest for the time of the call.
     pub(super) lent: L,
 }
@@ -90,7 +90,7 @@ impl Sandbox {
             &'a str,
         ) -> Answer<'a, A>,
     ) -> Result<(A, L), SandboxError> {
-        let Call { component, pre, pool, scope, text, moment, lent } = call;
+        let Call { component, pre, pool, scope, text, clock, lent } = call;
         let origin = &component.origin;
         let limits = self.engine.limits();
         let Ok(_share) = component.places.try_acquire() else {
@@ -113,7 +113,7 @@ impl Sandbox {
         let complaint = store.data().complaint.clone();
         let crashed = |error| self.outcome(origin, &complaint, &error);
         self.engine.refuel(store).map_err(crashed)?;
-        store.data_mut().begin(moment);
+        store.data_mut().begin(clock);
         let own = store.data_mut().table.push(lent).map_err(|error| crashed(error.into()))?;
         let borrowed = Resource::new_borrow(own.rep());
         let work = function(world, store, borrowed, text);

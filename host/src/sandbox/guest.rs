@@ -5,10 +5,10 @@ use wasmtime_wasi::{WasiCtx, WasiCtxBuilder, WasiCtxView, WasiView};
 
 use super::complaint::Complaint;
 use super::extension::Outside;
+use super::guest_clock::{GuestClock, Present};
 use super::limits::Meter;
-use super::moment::{Moment, Present};
 use super::provenance::Provenance;
-use super::signal::Notebook;
+use super::signal::GuestState;
 use crate::config::Limits;
 use crate::model::name::Name;
 
@@ -18,7 +18,7 @@ pub(super) struct Guest {
     pub(super) meter: Meter,
     pub(super) table: ResourceTable,
     /// What an observer or an extension remembers.
-    pub(super) notebook: Notebook,
+    pub(super) notebook: GuestState,
     /// An extension's way to the outside, during a poll.
     pub(super) outside: Option<Outside>,
     pub(super) provenance: Provenance,
@@ -30,13 +30,13 @@ pub(super) struct Guest {
 
 impl Guest {
     pub(super) fn new(component: Name, limits: Limits) -> Self {
-        let present = Present::new(Moment::of_a_check());
+        let present = Present::new(GuestClock::of_a_check());
         let complaint = Complaint::default();
         Self {
             component,
             meter: Meter::new(limits),
             table: ResourceTable::new(),
-            notebook: Notebook::default(),
+            notebook: GuestState::default(),
             outside: None,
             provenance: Provenance::default(),
             wasi: empty_wasi(&present, &complaint),
@@ -46,11 +46,11 @@ impl Guest {
     }
 
     /// A call begins.
-    pub(super) fn begin(&mut self, moment: Moment) {
+    pub(super) fn begin(&mut self, clock: GuestClock) {
         self.meter.reset();
         self.provenance = Provenance::default();
         self.complaint.clear();
-        self.present.set(moment);
+        self.present.set(clock);
     }
 }
 

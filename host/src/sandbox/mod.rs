@@ -23,9 +23,9 @@ mod engine;
 mod error;
 mod extension;
 mod guest;
+mod guest_clock;
 mod imports;
 mod limits;
-mod moment;
 mod pool;
 mod provenance;
 mod registry;
@@ -58,8 +58,8 @@ pub use error::{Limit, LoadError, SandboxError};
 pub use extension::{
     Fetch, Fetched, HttpError, HttpRequest, HttpResponse, Poll, PollRefusal, Polled,
 };
+use guest_clock::GuestClock;
 use imports::Incoming;
-use moment::Moment;
 use pool::Pool;
 pub use registry::Kind;
 use registry::{Component, Registry};
@@ -225,7 +225,7 @@ impl Sandbox {
             pool: &self.sources,
             scope,
             text: &config,
-            moment: Moment::new(request.received_at, request.id.as_str()),
+            clock: GuestClock::new(request.received_at, request.id.as_str()),
             lent: Incoming::new(request),
         };
         // What was verified outlives a call whose answer is too large.
@@ -268,8 +268,8 @@ impl Sandbox {
         config: &str,
         envelope: &Envelope,
     ) -> Result<FilterVerdict, SandboxError> {
-        let (scope, moment) = (&envelope.event().scope, Moment::of(envelope));
-        let call = self.filter_call(filter, config, scope, moment, envelope.clone())?;
+        let (scope, clock) = (&envelope.event().scope, GuestClock::of(envelope));
+        let call = self.filter_call(filter, config, scope, clock, envelope.clone())?;
         let origin = call.origin();
         let (answer, _) = self
             .call(call, |world, store, event, config| {
@@ -291,11 +291,11 @@ impl Sandbox {
         text: &str,
         envelope: &Envelope,
     ) -> Result<Rendered, SandboxError> {
-        let (scope, moment) = (&envelope.event().scope, Moment::of(envelope));
+        let (scope, clock) = (&envelope.event().scope, GuestClock::of(envelope));
         let prompts = self.prompts();
         let composed = takes_partials(template).then(|| prompts.compose(text));
         let text = composed.as_ref().map_or(text, |composed| &*composed.text);
-        let call = self.template_call(template, text, scope, moment, envelope.clone())?;
+        let call = self.template_call(template, text, scope, clock, envelope.clone())?;
         let origin = call.origin();
         let ((answer, content), _) = self
             .call(call, |world, store, event, text| {
@@ -319,7 +319,7 @@ impl Sandbox {
         config: &str,
         scope: &Scope,
     ) -> Result<Vec<Problem>, SandboxError> {
-        let call = self.filter_call(filter, config, scope, Moment::of_a_check(), ())?;
+        let call = self.filter_call(filter, config, scope, GuestClock::of_a_check(), ())?;
         let (diagnostics, ()) = self
             .call(call, |world, store, _, config| {
                 Box::pin(world.hillock_plugin_filter_rules().call_check(store, config))
@@ -380,7 +380,7 @@ impl Sandbox {
         text: &str,
         scope: &Scope,
     ) -> Result<Vec<Problem>, SandboxError> {
-        let call = self.template_call(template, text, scope, Moment::of_a_check(), ())?;
+        let call = self.template_call(template, text, scope, GuestClock::of_a_check(), ())?;
         let (diagnostics, ()) = self
             .call(call, |world, store, _, text| {
                 Box::pin(world.hillock_plugin_template().call_check(store, text))
@@ -394,12 +394,12 @@ impl Sandbox {
         name: &Name,
         text: &'c str,
         scope: &'c Scope,
-        moment: Moment,
+        clock: GuestClock,
         lent: L,
     ) -> Result<Call<'c, Filter, L>, SandboxError> {
         let component = self.component(name)?;
         let (pre, pool) = (component.filter()?, &self.filters);
-        Ok(Call { component, pre, pool, scope, text, moment, lent })
+        Ok(Call { component, pre, pool, scope, text, clock, lent })
     }
 
     fn template_call<'c, L>(
@@ -407,12 +407,12 @@ impl Sandbox {
         name: &Name,
         text: &'c str,
         scope: &'c Scope,
-        moment: Moment,
+        clock: GuestClock,
         lent: L,
     ) -> Result<Call<'c, PromptTemplate, L>, SandboxError> {
         let component = self.component(name)?;
         let (pre, pool) = (component.template()?, &self.templates);
-        Ok(Call { component, pre, pool, scope, text, moment, lent })
+        Ok(Call { component, pre, pool, scope, text, clock, lent })
     }
 
     fn component(&self, name: &Name) -> Result<&Component, SandboxError> {

@@ -62,14 +62,14 @@ impl provenance::Host for Guest {
 mod tests {
     use super::*;
     use crate::config::Limits;
-    use crate::sandbox::moment::Moment;
+    use crate::sandbox::guest_clock::GuestClock;
 
     /// An instance is used for several calls.
     #[test]
     fn a_call_begins_with_nothing_read() {
         let mut guest = Guest::new("t".parse().unwrap(), Limits::default());
         guest.provenance.reads_all();
-        guest.begin(Moment::of_a_check());
+        guest.begin(GuestClock::of_a_check());
         assert_eq!(guest.provenance.content(), Content::Trusted);
     }
 

@@ -147,9 +147,9 @@ const STATE_BYTES_MAX: usize = 256 * 1024;
 
 /// A state in a guest's hands, within its limits.
 #[derive(Debug, Default)]
-pub(super) struct Notebook(State);
+pub(super) struct GuestState(State);
 
-impl Notebook {
+impl GuestState {
     pub(super) fn new(state: State) -> Self {
         Self(state)
     }
@@ -186,7 +186,7 @@ mod tests {
     use super::*;
 
     fn filled(keys: usize, key_bytes: usize, value_bytes: usize) -> Result<State, String> {
-        let mut notebook = Notebook::default();
+        let mut notebook = GuestState::default();
         for i in 0..keys {
             let key = format!("{i:0key_bytes$}");
             notebook.set(key, "v".repeat(value_bytes)).map_err(|error| error.to_string())?;
@@ -216,7 +216,7 @@ mod tests {
 
     #[test]
     fn writing_a_key_again_takes_no_more_room() {
-        let mut notebook = Notebook::default();
+        let mut notebook = GuestState::default();
         for turn in 0..100 {
             for key in 0..15 {
                 notebook.set(key.to_string(), turn.to_string().repeat(8_000)).unwrap();

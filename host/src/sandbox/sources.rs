@@ -5,10 +5,10 @@ use std::sync::Arc;
 use super::call::Call;
 use super::convert::{self, signals};
 use super::extension::{Fetch, Outside, Poll, PollRefusal, Polled};
-use super::moment::Moment;
+use super::guest_clock::GuestClock;
 use super::pool::{Pool, World};
 use super::registry::{Component, Kind};
-use super::signal::{Draft, Notebook, Notice, Observation, PreFire, Signal, State};
+use super::signal::{Draft, GuestState, Notice, Observation, PreFire, Signal, State};
 use super::{Sandbox, SandboxError};
 use crate::model::name::Name;
 use crate::model::problem::Problem;
@@ -27,9 +27,8 @@ impl Sandbox {
         notice: Notice,
     ) -> Result<Vec<Signal>, SandboxError> {
         let config = Arc::clone(&notice.config);
-        let moment = Moment::new(notice.at, &notice.id);
-        let call =
-            self.prepared(component, Component::hook, &self.hooks, &config, scope, moment)?;
+        let clock = GuestClock::new(notice.at, &notice.id);
+        let call = self.prepared(component, Component::hook, &self.hooks, &config, scope, clock)?;
         let origin = call.origin();
         let occurrence = signals::occurrence(notice, scope);
         let (said, ()) = self
@@ -55,16 +54,16 @@ impl Sandbox {
         state: State,
     ) -> Result<(Vec<Signal>, State), SandboxError> {
         let config = Arc::clone(&observation.config);
-        let moment = Moment::new(observation.at, &observation.id);
+        let clock = GuestClock::new(observation.at, &observation.id);
         let subject = observation.subject;
         let call =
-            self.prepared(component, Component::observer, &self.observers, &config, scope, moment)?;
+            self.prepared(component, Component::observer, &self.observers, &config, scope, clock)?;
         let origin = call.origin();
         let observation = signals::observation(observation);
         let ((said, state), ()) = self
             .call(call, |world, store, _, _| {
                 Box::pin(async move {
-                    store.data_mut().notebook = Notebook::new(state);
+                    store.data_mut().notebook = GuestState::new(state);
                     let observer = world.hillock_plugin_observer();
                     let said = observer.call_observe(&mut *store, &observation).await?;
                     Ok((said, store.data_mut().notebook.take()))
@@ -89,14 +88,14 @@ impl Sandbox {
         fetch: Arc<dyn Fetch>,
     ) -> Result<Result<Polled, PollRefusal>, SandboxError> {
         let config = Arc::clone(&poll.config);
-        let moment = Moment::new(poll.now, poll.name.as_str());
+        let clock = GuestClock::new(poll.now, poll.name.as_str());
         let call = self.prepared(
             component,
             Component::extension,
             &self.extensions,
             &config,
             scope,
-            moment,
+            clock,
         )?;
         let origin = call.origin();
         let outside = Outside::new(fetch, poll.now, self.metrics.clone());
@@ -104,7 +103,7 @@ impl Sandbox {
         let ((said, state), ()) = self
             .call(call, |world, store, _, _| {
                 Box::pin(async move {
-                    store.data_mut().notebook = Notebook::new(state);
+                    store.data_mut().notebook = GuestState::new(state);
                     store.data_mut().outside = Some(outside);
                     let extension = world.hillock_plugin_extension();
                     let said = extension.call_poll(&mut *store, &context).await?;
@@ -122,14 +121,14 @@ impl Sandbox {
     pub async fn pre_fire(&self, component: &Name, draft: Draft) -> Result<PreFire, SandboxError> {
         let config = Arc::clone(&draft.config);
         let scope = draft.scope.clone();
-        let moment = Moment::new(draft.at, &draft.id);
+        let clock = GuestClock::new(draft.at, &draft.id);
         let call = self.prepared(
             component,
             Component::pre_fire,
             &self.pre_fire_hooks,
             &config,
             &scope,
-            moment,
+            clock,
         )?;
         let origin = call.origin();
         let draft = signals::draft(draft);
@@ -157,9 +156,9 @@ impl Sandbox {
     ) -> Result<Vec<Problem>, SandboxError> {
         macro_rules! checked {
             ($interface:ident of $pre:ident in $pool:ident) => {{
-                let (pool, moment) = (&self.$pool, Moment::of_a_check());
+                let (pool, clock) = (&self.$pool, GuestClock::of_a_check());
                 let pre = Component::$pre;
-                let call = self.prepared(component, pre, pool, config, scope, moment)?;
+                let call = self.prepared(component, pre, pool, config, scope, clock)?;
                 let (found, ()) = self
                     .call(call, |world, store, _, config| {
                         Box::pin(world.$interface().call_check(store, config))
@@ -188,9 +187,9 @@ impl Sandbox {
         pool: &'c Pool<W>,
         text: &'c str,
         scope: &'c Scope,
-        moment: Moment,
+        clock: GuestClock,
     ) -> Result<Call<'c, W, ()>, SandboxError> {
         let component = self.component(name)?;
-        Ok(Call { component, pre: pre(component)?, pool, scope, text, moment, lent: () })
+        Ok(Call { component, pre: pre(component)?, pool, scope, text, clock, lent: () })
     }
 }

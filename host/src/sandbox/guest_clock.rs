@@ -13,12 +13,12 @@ use crate::model::time::Time;
 
 /// When a call takes place, as far as the guest can tell, and what its dice show.
 #[derive(Debug)]
-pub(super) struct Moment {
+pub(super) struct GuestClock {
     at: Time,
     dice: ChaCha8Rng,
 }
 
-impl Moment {
+impl GuestClock {
     /// The moment of the event or request `id`, received `at`.
     pub(super) fn new(at: Time, id: &str) -> Self {
         Self { at, dice: ChaCha8Rng::from_seed(Sha256::digest(id.as_bytes()).into()) }
@@ -36,19 +36,19 @@ impl Moment {
 
 /// An instance's view of the present moment: a clock that stands still, and dice.
 #[derive(Clone, Debug)]
-pub(super) struct Present(Arc<Mutex<Moment>>);
+pub(super) struct Present(Arc<Mutex<GuestClock>>);
 
 impl Present {
-    pub(super) fn new(moment: Moment) -> Self {
-        Self(Arc::new(Mutex::new(moment)))
+    pub(super) fn new(clock: GuestClock) -> Self {
+        Self(Arc::new(Mutex::new(clock)))
     }
 
     /// The next call's moment.
-    pub(super) fn set(&self, moment: Moment) {
-        *self.lock() = moment;
+    pub(super) fn set(&self, clock: GuestClock) {
+        *self.lock() = clock;
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, Moment> {
+    fn lock(&self) -> std::sync::MutexGuard<'_, GuestClock> {
         self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 
