@@ -4,7 +4,7 @@ use hillock::model::definition::Agent;
 use hillock::model::queue::Queue;
 use hillock::model::run::{Ending, Terms};
 use hillock::model::scope::Scope;
-use hillock::store::commands::{self, Lot};
+use hillock::store::commands::{self, ClaimableQueue};
 use hillock::store::{Store, classes};
 
 use super::fixture::{agent, at, open, scheduled, scheduled_as, scope, tokens, worker};
@@ -21,7 +21,11 @@ on_both_databases!(
 );
 
 /// As many as there are to be had.
-async fn claim_all(store: &Store, agents: &[Agent], lot: impl Fn(Queue) -> Lot) -> Vec<Held> {
+async fn claim_all(
+    store: &Store,
+    agents: &[Agent],
+    lot: impl Fn(Queue) -> ClaimableQueue,
+) -> Vec<Held> {
     claims::claim_of(store, &worker(), agents, tokens(20), u32::MAX, at(10), lot).await
 }
 
@@ -44,7 +48,7 @@ async fn a_class_has_its_concurrency(database: Database) {
     for _ in 0..5 {
         scheduled(&store, &agent).await;
     }
-    let lot = |queue| Lot { class_max: Some(2), ..claims::lot(queue) };
+    let lot = |queue| ClaimableQueue { class_max: Some(2), ..claims::lot(queue) };
     let agents = [agent];
     let out = claim_all(&store, &agents, lot).await;
     assert_eq!(out.len(), 2);
@@ -67,7 +71,7 @@ async fn a_lane_has_its_limit_over_all_its_classes(database: Database) {
     in_lane(&store, &agent, "fast", None).await;
     let lot = |queue: Queue| {
         let slow = queue.lane.as_ref().is_some_and(|lane| lane.as_str() == "slow");
-        Lot { lane_max: slow.then_some(1), ..claims::lot(queue) }
+        ClaimableQueue { lane_max: slow.then_some(1), ..claims::lot(queue) }
     };
     let agents = [agent];
     let out = claim_all(&store, &agents, lot).await;
@@ -87,7 +91,7 @@ async fn a_workspace_has_its_limit_and_its_own(database: Database) {
     }
     let lot = |queue: Queue| {
         let acme = queue.scope == scope("acme");
-        Lot { workspace_max: acme.then_some(1), ..claims::lot(queue) }
+        ClaimableQueue { workspace_max: acme.then_some(1), ..claims::lot(queue) }
     };
     let out = claim_all(&store, &agents, lot).await;
     let of = |workspace: &str| out.iter().filter(|one| one.scope == scope(workspace)).count();
@@ -125,7 +129,7 @@ async fn the_bonus_of_a_workspace_counts(database: Database) {
     }
     let lot = |queue: Queue| {
         let bonus = i64::from(queue.scope == scope("umbrella"));
-        Lot { bonus, ..claims::lot(queue) }
+        ClaimableQueue { bonus, ..claims::lot(queue) }
     };
     let first = claims::claim_of(&store, &worker(), &agents, tokens(1), 9, at(10), lot).await;
     assert_eq!(first[0].scope, scope("umbrella"), "though the other is older");

@@ -9,7 +9,7 @@ use hillock::model::run::{Ending, Terms};
 use hillock::model::scope::Scope;
 use hillock::model::time::Time;
 use hillock::store::classes::{self, Class};
-use hillock::store::commands::Lot;
+use hillock::store::commands::ClaimableQueue;
 use hillock::store::{Store, commands::Fence};
 
 use super::fixture::{agent, at, open, scheduled, scheduled_as, token, worker};
@@ -28,7 +28,7 @@ const BREAKER: Breaker = Breaker { failures: 5, cooldown: Duration::from_secs(60
 const MOMENT: Duration = Duration::from_millis(1);
 
 async fn claim(store: &Store, agent: &Agent, now: Time) -> Option<Held> {
-    let lot = |queue: Queue| Lot { breaker: BREAKER, ..claims::lot(queue) };
+    let lot = |queue: Queue| ClaimableQueue { breaker: BREAKER, ..claims::lot(queue) };
     let agents = std::slice::from_ref(agent);
     claims::claim_of(store, &worker(), agents, vec![token()], u32::MAX, now, lot).await.pop()
 }

@@ -9,7 +9,7 @@ use hillock::model::queue::{AGEING_MAX, Queue, score};
 use hillock::model::run::{Ending, NewRun};
 use hillock::model::scope::Scope;
 use hillock::model::time::Time;
-use hillock::store::commands::Lot;
+use hillock::store::commands::ClaimableQueue;
 use hillock::store::{Store, queues};
 
 use super::fixture::{agent, at, open, scheduled_as, scope, token, tokens, worker};
@@ -41,7 +41,7 @@ async fn claim(
     now: Time,
     bonus: impl Fn(&Scope) -> i64,
 ) -> Option<Held> {
-    let lot = |queue: Queue| Lot { bonus: bonus(&queue.scope), ..claims::lot(queue) };
+    let lot = |queue: Queue| ClaimableQueue { bonus: bonus(&queue.scope), ..claims::lot(queue) };
     claims::claim_of(store, &worker(), agents, vec![token()], u32::MAX, now, lot).await.pop()
 }
 

@@ -9,7 +9,7 @@ use hillock::model::run::{Ending, NewRun, RunStatus, SessionRef};
 use hillock::model::scope::{Reach, Scope};
 use hillock::model::time::Time;
 use hillock::store::Store;
-use hillock::store::commands::{self, Seat, pause, pauses, resume};
+use hillock::store::commands::{self, Claimant, pause, pauses, resume};
 use hillock::store::queues::waited_on;
 
 use super::fixture::{agent, at, claim, open, run, scheduled, scheduled_as, scope, tokens, worker};
@@ -210,7 +210,8 @@ async fn no_claim_is_behind_a_pause(database: Database) {
     scheduled(&store, &agent()).await;
     let lots: Vec<_> = waited_on(&store).await.unwrap().into_iter().map(claims::lot).collect();
     assert_eq!(lots.len(), 1);
-    let seat = Seat { worker_id: worker(), lots: vec![0], capacity: 1, active: 0, degraded: false };
+    let seat =
+        Claimant { worker_id: worker(), lots: vec![0], capacity: 1, active: 0, degraded: false };
     let claim = async |now: Time| {
         let seats = vec![seat.clone()];
         commands::claim(&store, seats, &lots, tokens(1), u32::MAX, now).await.unwrap().len()

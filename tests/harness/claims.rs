@@ -9,7 +9,7 @@ use hillock::model::queue::{Breaker, Queue};
 use hillock::model::run::{Ending, LogLine, RunEvent, Terms};
 use hillock::model::scope::Scope;
 use hillock::model::time::Time;
-use hillock::store::commands::{self, Fence, Lot, Renewed, Seat};
+use hillock::store::commands::{self, ClaimableQueue, Claimant, Fence, Renewed};
 use hillock::store::{Store, StoreError, logs, queues, run_events};
 
 /// An attempt of a run in a worker's hands.
@@ -109,9 +109,16 @@ pub(crate) async fn tell(
 }
 
 /// A lot without limits.
-pub(crate) fn lot(queue: Queue) -> Lot {
+pub(crate) fn lot(queue: Queue) -> ClaimableQueue {
     let breaker = Breaker::default();
-    Lot { queue, class_max: None, lane_max: None, workspace_max: None, bonus: 0, breaker }
+    ClaimableQueue {
+        queue,
+        class_max: None,
+        lane_max: None,
+        workspace_max: None,
+        bonus: 0,
+        breaker,
+    }
 }
 
 /// The best commands for a worker of these agents, as many as there are tokens.
@@ -134,14 +141,14 @@ pub(crate) async fn claim_of(
     tokens: Vec<Token>,
     active_max: u32,
     now: Time,
-    lot: impl Fn(Queue) -> Lot,
+    lot: impl Fn(Queue) -> ClaimableQueue,
 ) -> Vec<Held> {
     let serves = |queue: &Queue| {
         agents.iter().any(|agent| agent.scope == queue.scope && agent.name == queue.agent)
     };
     let queues = queues::waited_on(store).await.unwrap().into_iter();
-    let lots: Vec<Lot> = queues.filter(serves).map(lot).collect();
-    let seat = Seat {
+    let lots: Vec<ClaimableQueue> = queues.filter(serves).map(lot).collect();
+    let seat = Claimant {
         worker_id: worker.clone(),
         lots: (0..lots.len()).collect(),
         capacity: u32::try_from(tokens.len()).unwrap(),

@@ -13,7 +13,7 @@ use hillock::model::id::{CommandId, EventId, RunId, TaskId};
 use hillock::model::queue::{Breaker, Queue};
 use hillock::model::worker::{Dismissal, Eligibility};
 use hillock::schedule;
-use hillock::store::commands::{self, Lot, Seat};
+use hillock::store::commands::{self, ClaimableQueue, Claimant};
 use hillock::store::events::{self, Accepted, Delivery};
 use hillock::store::gatherings::{self, Flush};
 use hillock::store::{notices, orphans, queues, schedules, sessions, workers};
@@ -162,7 +162,7 @@ impl World {
     pub(super) async fn hand_out(&mut self, replica: usize) {
         self.claim_words(replica).await;
         let queues = self.read(replica, async |store, _| queues::waited_on(&store).await).await;
-        let lots: Vec<Lot> = queues.into_iter().map(lot).collect();
+        let lots: Vec<ClaimableQueue> = queues.into_iter().map(lot).collect();
         let seats = self.seats(replica, &lots);
         if seats.is_empty() {
             return;
@@ -205,14 +205,14 @@ impl World {
         (0..CLAIMS).map(|_| Token::mint(self.dice.bytes())).collect()
     }
 
-    fn seats(&self, replica: usize, lots: &[Lot]) -> Vec<Seat> {
+    fn seats(&self, replica: usize, lots: &[ClaimableQueue]) -> Vec<Claimant> {
         let links = self.replicas[replica].memory.links.iter();
         let open =
             links.filter(|(_, link)| link.eligibility == Eligibility::Eligible && link.seated);
         let seat = |(place, link): (&usize, &Link)| {
             let worker = &self.workers[*place];
             let own = (0..lots.len()).filter(|lot| worker.may_take(&lots[*lot].queue)).collect();
-            Seat {
+            Claimant {
                 worker_id: link.presence.worker_id.clone(),
                 lots: own,
                 capacity: worker.capacity,
@@ -377,8 +377,8 @@ pub(super) fn is_final(why: &Dismissal) -> bool {
     matches!(why, Dismissal::Rejected | Dismissal::Revoked)
 }
 
-fn lot(queue: Queue) -> Lot {
-    Lot {
+fn lot(queue: Queue) -> ClaimableQueue {
+    ClaimableQueue {
         queue,
         class_max: Some(Limits::CLASS),
         lane_max: Some(Limits::LANE),

@@ -11,7 +11,7 @@ use hillock::model::run::{Ending, Run, RunEvent, SessionRef, Terms};
 use hillock::model::scope::Scope;
 use hillock::model::task::{Idempotency, NewTask, Task, TaskStatus};
 use hillock::model::time::Time;
-use hillock::store::commands::{self, Fence, Seat};
+use hillock::store::commands::{self, Claimant, Fence};
 use hillock::store::inputs::{self, Given};
 use hillock::store::tasks::{self, Created};
 use hillock::store::{PageRequest, Store, audit, queues, runs};
@@ -85,7 +85,7 @@ impl Host {
     pub(super) async fn claim_all(&self, now: Time) -> Vec<Held> {
         let lots: Vec<_> =
             queues::waited_on(&self.store).await.unwrap().into_iter().map(lot).collect();
-        let seat = Seat {
+        let seat = Claimant {
             worker_id: self.worker.clone(),
             lots: (0..lots.len()).collect(),
             capacity: 100,

@@ -10,7 +10,7 @@ use hillock::model::queue::{Breaker, Queue};
 use hillock::model::routing::Routing;
 use hillock::model::run::Ending;
 use hillock::model::scope::Scope;
-use hillock::store::commands::{self, Lot, Seat};
+use hillock::store::commands::{self, ClaimableQueue, Claimant};
 use hillock::store::{Store, queues};
 
 use crate::place::Place;
@@ -152,10 +152,17 @@ impl Queued {
         let queues = queues::waited_on(&self.store).await.expect("queues");
         let lot = |queue| {
             let breaker = Breaker::default();
-            Lot { queue, class_max: None, lane_max: None, workspace_max: None, bonus: 0, breaker }
+            ClaimableQueue {
+                queue,
+                class_max: None,
+                lane_max: None,
+                workspace_max: None,
+                bonus: 0,
+                breaker,
+            }
         };
-        let lots: Vec<Lot> = queues.into_iter().map(lot).collect();
-        let seat = Seat {
+        let lots: Vec<ClaimableQueue> = queues.into_iter().map(lot).collect();
+        let seat = Claimant {
             worker_id: Clock.worker_id(),
             lots: (0..lots.len()).collect(),
             capacity: 1,

@@ -44,7 +44,7 @@ pub struct Introduction {
 
 /// A worker that could take more.
 #[derive(Clone, Debug)]
-pub struct Vacancy {
+pub struct AvailableWorker {
     /// Who it is.
     pub id: WorkerId,
     /// The agents it serves.
@@ -265,7 +265,7 @@ impl Hub {
     }
 
     /// The workers that could take more, the one with the newest sign of life first.
-    pub fn vacancies(&self, now: Time) -> Vec<Vacancy> {
+    pub fn vacancies(&self, now: Time) -> Vec<AvailableWorker> {
         let connections = self.lock();
         let vacancy = |connection: &Connection| {
             let Introduction { id, agents, capacity, offer, holds, eligibility, .. } =
@@ -273,7 +273,7 @@ impl Hub {
             let degraded = now.since(connection.heard_at) >= DEGRADED_AFTER;
             let capacity = if degraded { (*capacity).min(DEGRADED_MAX) } else { *capacity };
             let room = capacity.saturating_sub(holds.len()).min(connection.outbox.room());
-            let vacancy = || Vacancy {
+            let vacancy = || AvailableWorker {
                 id: id.clone(),
                 agents: agents.clone(),
                 offer: offer.clone(),

@@ -10,7 +10,7 @@ use crate::model::definition::{Definitions, Profile};
 use crate::model::name::Name;
 use crate::model::queue::Queue;
 use crate::model::scope::Scope;
-use crate::store::commands::Lot;
+use crate::store::commands::ClaimableQueue;
 
 /// What bounds the commands that are out.
 #[derive(Clone, Debug)]
@@ -30,22 +30,22 @@ impl Limits {
     }
 
     /// These queues with their limits, as they are now.
-    pub fn lots(&self, queues: Vec<Queue>) -> Vec<Lot> {
+    pub fn lots(&self, queues: Vec<Queue>) -> Vec<ClaimableQueue> {
         let definitions = self.catalog.now();
         let profiles = Profiles::of(&definitions);
         queues.into_iter().map(|queue| self.limited(queue, &profiles)).collect()
     }
 
     /// The same of one queue.
-    pub fn lot(&self, queue: Queue) -> Lot {
+    pub fn lot(&self, queue: Queue) -> ClaimableQueue {
         let definitions = self.catalog.now();
         self.limited(queue, &Profiles::of(&definitions))
     }
 
-    fn limited(&self, queue: Queue, profiles: &Profiles<'_>) -> Lot {
+    fn limited(&self, queue: Queue, profiles: &Profiles<'_>) -> ClaimableQueue {
         let profile = profiles.0.get(&(&queue.scope, &queue.agent));
         let lane = queue.lane.as_ref();
-        Lot {
+        ClaimableQueue {
             class_max: profile.and_then(|profile| profile.concurrency),
             lane_max: profile
                 .zip(lane)

@@ -1,6 +1,6 @@
 //! Handing out: what waits is claimed for the workers that may take it, and sent.
 
-use super::hub::{Hub, Vacancy};
+use super::hub::{AvailableWorker, Hub};
 use super::limits::Limits;
 use super::protocol::{Held, Served, ToWorker};
 use crate::clock::Clock;
@@ -8,7 +8,7 @@ use crate::model::command::{Attempt, Charge, Claim, Hold, Token};
 use crate::model::queue::Queue;
 use crate::model::time::Time;
 use crate::model::worker::{DEGRADED_AFTER, Worker};
-use crate::store::commands::{self, Lot, Seat};
+use crate::store::commands::{self, ClaimableQueue, Claimant};
 use crate::store::{Store, StoreError, queues, workers};
 
 /// How many commands one transaction hands out.
@@ -35,7 +35,8 @@ pub async fn hand_out(
             return Ok(sent);
         }
         let vacancies = hub.vacancies(clock.now());
-        let seats: Vec<Seat> = vacancies.iter().filter_map(|worker| seat(worker, &lots)).collect();
+        let seats: Vec<Claimant> =
+            vacancies.iter().filter_map(|worker| seat(worker, &lots)).collect();
         let seats = give_way(store, seats, &lots, clock.now()).await?;
         if seats.is_empty() {
             return Ok(sent);
@@ -70,15 +71,15 @@ fn tokens(clock: Clock, count: usize) -> Vec<Token> {
 }
 
 /// The worker's place among the claimants; none when it may take nothing of the lots.
-fn seat(vacancy: &Vacancy, lots: &[Lot]) -> Option<Seat> {
-    let may_take = |(_, lot): &(usize, &Lot)| {
+fn seat(vacancy: &AvailableWorker, lots: &[ClaimableQueue]) -> Option<Claimant> {
+    let may_take = |(_, lot): &(usize, &ClaimableQueue)| {
         let Queue { scope, agent, policy, routing, .. } = &lot.queue;
         vacancy.agents.iter().any(|served| served.scope == *scope && served.name == *agent)
             && vacancy.offer.unmet(routing, policy.as_ref()).is_none()
     };
     let own: Vec<usize> = lots.iter().enumerate().filter(may_take).map(|(i, _)| i).collect();
     let count = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
-    (!own.is_empty()).then(|| Seat {
+    (!own.is_empty()).then(|| Claimant {
         worker_id: vacancy.id.clone(),
         lots: own,
         // No more than its outbox has room for.
@@ -92,10 +93,10 @@ fn seat(vacancy: &Vacancy, lots: &[Lot]) -> Option<Seat> {
 /// replica it is.
 async fn give_way(
     store: &Store,
-    mut seats: Vec<Seat>,
-    lots: &[Lot],
+    mut seats: Vec<Claimant>,
+    lots: &[ClaimableQueue],
     now: Time,
-) -> Result<Vec<Seat>, StoreError> {
+) -> Result<Vec<Claimant>, StoreError> {
     if !seats.iter().any(|seat| seat.degraded) {
         return Ok(seats);
     }
@@ -116,7 +117,7 @@ async fn give_way(
 }
 
 /// Whether one of these workers may take the lot.
-fn is_taken(workers: &[Worker], lot: &Lot) -> bool {
+fn is_taken(workers: &[Worker], lot: &ClaimableQueue) -> bool {
     let Queue { scope, agent, policy, routing, .. } = &lot.queue;
     workers.iter().any(|worker| {
         worker.agents.iter().any(|served| served.scope == *scope && served.name == *agent)

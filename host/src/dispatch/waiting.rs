@@ -11,7 +11,7 @@ use crate::model::queue::Queue;
 use crate::model::scope::Scope;
 use crate::model::time::Time;
 use crate::model::worker::{AdminState, Approval, Worker};
-use crate::store::commands::{self, Lot, Standing};
+use crate::store::commands::{self, ClaimableQueue, Standing};
 use crate::store::{Store, StoreError, workers};
 
 /// How long a command takes as far as is known when none of its class has completed.
@@ -251,7 +251,7 @@ fn of_itself(command: &Command, standing: &Standing, now: Time) -> Vec<Reason> {
     .collect()
 }
 
-fn of_limits(lot: &Lot, standing: &Standing, host_max: u32, now: Time) -> Vec<Reason> {
+fn of_limits(lot: &ClaimableQueue, standing: &Standing, host_max: u32, now: Time) -> Vec<Reason> {
     let reached = |max: Option<u32>, active: u32| max.filter(|max| active >= *max);
     // Behind the cool-down, one command at a time.
     let until = lot.breaker.degraded_until(standing.failures, standing.failed_at);

@@ -20,7 +20,7 @@ use crate::model::time::Time;
 /// A queue that a worker may be given commands of, with its limits: how many commands may be out at
 /// once of its execution class, its lane and its workspace. An absent limit is none.
 #[derive(Clone, Debug)]
-pub struct Lot {
+pub struct ClaimableQueue {
     /// The queue.
     pub queue: Queue,
     /// Of its execution class.
@@ -37,7 +37,7 @@ pub struct Lot {
 
 /// A worker with room.
 #[derive(Clone, Debug)]
-pub struct Seat {
+pub struct Claimant {
     /// The worker.
     pub worker_id: WorkerId,
     /// The queues it may be given commands of, as places in the claim's lots.
@@ -249,8 +249,8 @@ SELECT id, workspace_id, owner_kind, owner_id, owner_name, agent, prompt, terms
 /// When the store fails.
 pub async fn claim(
     store: &Store,
-    seats: Vec<Seat>,
-    lots: &[Lot],
+    seats: Vec<Claimant>,
+    lots: &[ClaimableQueue],
     tokens: Vec<Token>,
     active_max: u32,
     now: Time,
@@ -285,7 +285,7 @@ pub async fn claim_control(
     store.write(ClaimControl { worker_id: worker_id.clone(), tokens, now }).await
 }
 
-fn row(lot: &Lot) -> Value {
+fn row(lot: &ClaimableQueue) -> Value {
     let Queue { id, class_id, scope, agent, lane, .. } = &lot.queue;
     let workspace = scope.workspace_id();
     json!({
@@ -303,7 +303,7 @@ fn row(lot: &Lot) -> Value {
 }
 
 struct ClaimBest {
-    seats: Vec<Seat>,
+    seats: Vec<Claimant>,
     lots: Vec<Value>,
     tokens: Vec<Token>,
     active_max: u32,
@@ -316,11 +316,12 @@ impl Write for ClaimBest {
 
     async fn apply(&self, tx: &mut Tx<'_>) -> Result<Vec<Claim>, WriteError> {
         let room = self.room(tx).await?;
-        let mut seats: Vec<Seat> = self.seats.clone();
+        let mut seats: Vec<Claimant> = self.seats.clone();
         let tokens = self.tokens.get(..room.min(self.tokens.len())).unwrap_or_default();
         let mut claims = Vec::new();
         // The least loaded of those that are not degraded; of those, the first.
-        let load = |seat: &&mut Seat| (seat.degraded, (seat.active * 1000) / seat.capacity.max(1));
+        let load =
+            |seat: &&mut Claimant| (seat.degraded, (seat.active * 1000) / seat.capacity.max(1));
         while let Some(seat) =
             seats.iter_mut().filter(|seat| seat.active < seat.capacity).min_by_key(load)
         {

@@ -176,7 +176,7 @@ pub use agentless::fail_agentless;
 pub use backlog::{Backlog, backlogs};
 pub(super) use cancel::{Held, cancel_all, stop_all};
 pub use cancel::{Stop, cancel};
-pub use claim::{Lot, Seat, addressees, claim, claim_control};
+pub use claim::{ClaimableQueue, Claimant, addressees, claim, claim_control};
 pub use decide::{Decided, Decision, call_off, decide};
 pub use expire::expire;
 pub use held::{acknowledge, finish, hand_back, renew, start};
