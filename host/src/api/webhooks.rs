@@ -19,7 +19,7 @@ use tokio::sync::SemaphorePermit;
 use super::places::Place;
 use super::problem::Problem;
 use super::{Api, body, coding};
-use crate::ingress::{Address, Answer, Door, IngressError, OpenEndpoint, WebhookRequest};
+use crate::ingress::{Address, Answer, EndpointState, IngressError, OpenEndpoint, WebhookRequest};
 use crate::metrics::WebhookOutcome;
 use crate::model::definition::BODY_BYTES_MAX;
 use crate::model::id::EventId;
@@ -63,11 +63,11 @@ async fn take(api: &Api, address: Option<Address>, request: Request) -> (Webhook
         return unavailable(Problem::unavailable("draining", "the host is stopping"));
     }
     let endpoint = match address.and_then(|address| api.webhooks.find(&address)) {
-        Some(Door::Shut) => {
+        Some(EndpointState::Shut) => {
             let title = "the endpoint cannot verify anything at present";
             return unavailable(Problem::unavailable("endpoint_shut", title));
         }
-        Some(Door::Open(endpoint)) => Some(endpoint),
+        Some(EndpointState::Open(endpoint)) => Some(endpoint),
         None => None,
     };
     let bytes_max = endpoint.as_deref().map_or(BODY_BYTES_MAX, OpenEndpoint::body_bytes_max);

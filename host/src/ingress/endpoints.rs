@@ -36,7 +36,7 @@ impl Address {
 
 /// What a sender finds at an address.
 #[derive(Clone, Debug)]
-pub enum Door {
+pub enum EndpointState {
     /// An endpoint.
     Open(Arc<OpenEndpoint>),
     /// An endpoint whose secret is not where this host looks for it: nothing can be verified.
@@ -60,7 +60,7 @@ impl OpenEndpoint {
 
 /// All enabled endpoints.
 #[derive(Debug, Default)]
-pub(super) struct Endpoints(HashMap<Address, Door>);
+pub(super) struct Endpoints(HashMap<Address, EndpointState>);
 
 impl Endpoints {
     /// Opens the enabled endpoints. One whose secret is not where its reference says stays shut.
@@ -74,9 +74,9 @@ impl Endpoints {
                         endpoint = %slug, %error,
                         "endpoint disabled: it cannot be opened"
                     );
-                    Door::Shut
+                    EndpointState::Shut
                 },
-                |endpoint| Door::Open(Arc::new(endpoint)),
+                |endpoint| EndpointState::Open(Arc::new(endpoint)),
             );
             let slug = Address::Slug(definition.scope.clone(), definition.slug.clone());
             doors.insert(Address::Id(definition.id.clone()), door.clone());
@@ -86,7 +86,7 @@ impl Endpoints {
     }
 
     /// What is at an address.
-    pub(super) fn find(&self, address: &Address) -> Option<Door> {
+    pub(super) fn find(&self, address: &Address) -> Option<EndpointState> {
         self.0.get(address).cloned()
     }
 }

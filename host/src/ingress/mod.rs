@@ -19,7 +19,7 @@ mod mint;
 mod observers;
 mod webhook;
 
-pub use endpoints::{Address, Door, OpenEndpoint};
+pub use endpoints::{Address, EndpointState, OpenEndpoint};
 pub use extensions::Extensions;
 pub use granted::Granted;
 pub use lifecycle::{Lifecycle, LifecycleError};

@@ -5,7 +5,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 use bytes::Bytes;
 use sha2::{Digest, Sha256};
 
-use super::endpoints::{Address, Door, Endpoints, OpenEndpoint, decoy};
+use super::endpoints::{Address, EndpointState, Endpoints, OpenEndpoint, decoy};
 use super::inbox::InboxSender;
 use crate::catalog::Catalog;
 use crate::clock::Clock;
@@ -104,7 +104,7 @@ impl Webhooks {
     }
 
     /// What is at an address at present.
-    pub fn find(&self, address: &Address) -> Option<Door> {
+    pub fn find(&self, address: &Address) -> Option<EndpointState> {
         {
             let opened = self.endpoints.read().unwrap_or_else(PoisonError::into_inner);
             if Arc::ptr_eq(&opened.0, &self.catalog.now()) {
