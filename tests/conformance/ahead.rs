@@ -5,14 +5,14 @@ use std::time::Duration;
 use hillock::controllers::put_right;
 use hillock::model::command::LEASE;
 use hillock::model::decision::Verdict;
-use hillock::model::definition::{FireLimit, Gather, Over, Retry};
+use hillock::model::definition::{Batching, FireLimit, Over, Retry};
 use hillock::model::id::{ExtensionId, ReplicaId, TriggerId};
 use hillock::model::run::{Ending, NewRun};
 use hillock::model::scope::Scope;
 use hillock::model::time::Time;
 use hillock::store::controllers::{self, Begin, Turn};
 use hillock::store::events::{self, Activation, activate};
-use hillock::store::gatherings::{Holding, complete};
+use hillock::store::gatherings::{BatchMember, complete};
 use hillock::store::source_states::{self, SourceState};
 use hillock::store::{Store, commands};
 
@@ -72,8 +72,8 @@ async fn what_was_gathered_is_due_after_its_window(database: Database) {
     let id = accepted(&store, event()).await;
     let trigger_id = TriggerId::derive(&Scope::Global, "digest");
     let (window, key) = (Duration::from_secs(20), String::new());
-    let gather = Gather::Debounce { key: None, window, max_wait: None };
-    let held = vec![Holding { id: gathering_id(), trigger_id, key, gather }];
+    let gather = Batching::Debounce { key: None, window, max_wait: None };
+    let held = vec![BatchMember { id: gathering_id(), trigger_id, key, gather }];
     let activation = Activation { held, at: wrong(0), ..activation(&id, vec![]) };
     activate(&store, activation).await.unwrap().unwrap();
     assert!(complete(&store, at(30), 9).await.unwrap().is_empty());

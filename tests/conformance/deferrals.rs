@@ -4,14 +4,14 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 use hillock::model::decision::Verdict;
-use hillock::model::definition::{DEFERRED_MAX, FireLimit, Gather, Over};
+use hillock::model::definition::{Batching, DEFERRED_MAX, FireLimit, Over};
 use hillock::model::id::{EventId, RunId, TriggerId};
 use hillock::model::run::NewRun;
 use hillock::model::scope::Scope;
 use hillock::model::time::Time;
 use hillock::store::deferrals::{self, Line};
 use hillock::store::events::{self, Activation, activate};
-use hillock::store::gatherings::{Flush, Gathering, Holding, complete, flush, next_due};
+use hillock::store::gatherings::{BatchMember, Flush, Gathering, complete, flush, next_due};
 use hillock::store::{Store, commands};
 
 use super::fixture::{accepted, activation, at, event_in, firing, gathering_id, new_run, open};
@@ -158,8 +158,8 @@ async fn a_burst_that_is_over_waits_too(database: Database) {
     }
     let id = accepted(&store, event_in(&Scope::Global)).await;
     let (window, key) = (Duration::from_secs(5), String::new());
-    let gather = Gather::Debounce { key: None, window, max_wait: None };
-    let held = vec![Holding { id: gathering_id(), trigger_id: trigger(), key, gather }];
+    let gather = Batching::Debounce { key: None, window, max_wait: None };
+    let held = vec![BatchMember { id: gathering_id(), trigger_id: trigger(), key, gather }];
     let mut activation =
         Activation { held, at: at(1002), ..activation(&id, vec![run_for(&id, at(1002))]) };
     activation.runs.clear();

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 use hillock::model::decision::{Decision, Verdict};
-use hillock::model::definition::{FireLimit, Gather, Over};
+use hillock::model::definition::{Batching, FireLimit, Over};
 use hillock::model::id::{EventId, TriggerId};
 use hillock::model::run::NewRun;
 use hillock::model::scope::Scope;
@@ -12,7 +12,7 @@ use hillock::model::time::Time;
 use hillock::store::Store;
 use hillock::store::events::{self, Activation, activate};
 use hillock::store::gatherings::{
-    self, Flush, Gathering, Holding, complete, flush, next_due, postpone,
+    self, BatchMember, Flush, Gathering, complete, flush, next_due, postpone,
 };
 
 use super::fixture::{
@@ -39,13 +39,13 @@ on_both_databases!(
 
 const NAME: &str = "digest";
 
-fn debounce(window: u64, max_wait: Option<u64>) -> Gather {
+fn debounce(window: u64, max_wait: Option<u64>) -> Batching {
     let (window, max_wait) = (Duration::from_secs(window), max_wait.map(Duration::from_secs));
-    Gather::Debounce { key: None, window, max_wait }
+    Batching::Debounce { key: None, window, max_wait }
 }
 
-fn batch(size: u32, wait: u64) -> Gather {
-    Gather::Batch { key: None, size, wait: Duration::from_secs(wait) }
+fn batch(size: u32, wait: u64) -> Batching {
+    Batching::Batch { key: None, size, wait: Duration::from_secs(wait) }
 }
 
 /// An event that `trigger` holds back from `now` on.
@@ -53,7 +53,7 @@ async fn hold_as(
     store: &Store,
     scope: &Scope,
     (trigger, key): (&str, &str),
-    gather: &Gather,
+    gather: &Batching,
     now: Time,
 ) -> EventId {
     let id = accepted(store, event_in(scope)).await;
@@ -65,7 +65,7 @@ async fn hold_as(
         at: now,
     };
     let key = key.to_owned();
-    let holding = Holding { id: gathering_id(), trigger_id, key, gather: gather.clone() };
+    let holding = BatchMember { id: gathering_id(), trigger_id, key, gather: gather.clone() };
     let decisions = vec![decision];
     let activation =
         Activation { decisions, held: vec![holding], at: now, ..activation(&id, vec![]) };
@@ -73,7 +73,7 @@ async fn hold_as(
     id
 }
 
-async fn hold(store: &Store, gather: &Gather, now: Time) -> EventId {
+async fn hold(store: &Store, gather: &Batching, now: Time) -> EventId {
     hold_as(store, &Scope::Global, (NAME, ""), gather, now).await
 }
 

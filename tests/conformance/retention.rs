@@ -7,14 +7,14 @@ use hillock::config::{Keep, RetentionSettings};
 use hillock::controllers::{Expired, Removed, retention, token_cleanup};
 use hillock::model::command::TOKEN_LIFE;
 use hillock::model::decision::{Decision, Verdict};
-use hillock::model::definition::{Agent, Gather};
+use hillock::model::definition::{Agent, Batching};
 use hillock::model::id::{BootstrapId, EventId, RunId, TriggerId};
 use hillock::model::run::{Ending, LogLine, RunEvent, SessionRef, Stream};
 use hillock::model::scope::Scope;
 use hillock::model::time::Time;
 use hillock::store::commands::Fence;
 use hillock::store::events::{self, Accepted, Activation};
-use hillock::store::gatherings::Holding;
+use hillock::store::gatherings::BatchMember;
 use hillock::store::space::{GivenBack, give_back};
 use hillock::store::workers::{NewToken, create_token};
 use hillock::store::{Store, runs};
@@ -197,9 +197,13 @@ async fn what_is_gathered_stays(database: Database) {
     let id = accepted(&store, event()).await;
     let trigger_id = TriggerId::derive(&Scope::Global, "digest");
     let wait = 24 * MONTH;
-    let gather = Gather::Batch { key: None, size: 9, wait };
-    let holding =
-        Holding { id: gathering_id(), trigger_id: trigger_id.clone(), key: String::new(), gather };
+    let gather = Batching::Batch { key: None, size: 9, wait };
+    let holding = BatchMember {
+        id: gathering_id(),
+        trigger_id: trigger_id.clone(),
+        key: String::new(),
+        gather,
+    };
     let verdict = Verdict::Held;
     let decision = Decision { trigger_id, trigger: "digest".parse().unwrap(), verdict, at: at(3) };
     let (decisions, held) = (vec![decision], vec![holding]);

@@ -9,7 +9,7 @@ use hillock::config::{Keep, RetentionSettings};
 use hillock::model::command::OnLost;
 use hillock::model::content::Content;
 use hillock::model::decision::{Decision, Verdict};
-use hillock::model::definition::{FireLimit, Gather, Over, Priority, Retry};
+use hillock::model::definition::{Batching, FireLimit, Over, Priority, Retry};
 use hillock::model::envelope::Event;
 use hillock::model::id::{CommandId, GatheringId, RunId, TriggerId};
 use hillock::model::policy::{Ask, Attempts, Policy, RuntimeType};
@@ -18,7 +18,7 @@ use hillock::model::scope::Scope;
 use hillock::model::time::Time;
 use hillock::store::events::Activation;
 use hillock::store::firing::Firing;
-use hillock::store::gatherings::Holding;
+use hillock::store::gatherings::BatchMember;
 
 use super::dice::Dice;
 
@@ -59,7 +59,7 @@ struct Rule {
     agent: &'static str,
     /// It lets one event in so many pass.
     passes: u64,
-    gather: Option<Gather>,
+    gather: Option<Batching>,
     limit: Option<FireLimit>,
     retry: Retry,
     terms: fn(&Scope, u64) -> Terms,
@@ -99,13 +99,13 @@ fn rules() -> &'static [Rule] {
     &RULES
 }
 
-fn burst() -> Gather {
+fn burst() -> Batching {
     let (window, max_wait) = (Duration::from_secs(8), Some(Duration::from_secs(30)));
-    Gather::Debounce { key: None, window, max_wait }
+    Batching::Debounce { key: None, window, max_wait }
 }
 
-fn batch() -> Gather {
-    Gather::Batch { key: None, size: 4, wait: Duration::from_secs(30) }
+fn batch() -> Batching {
+    Batching::Batch { key: None, size: 4, wait: Duration::from_secs(30) }
 }
 
 fn in_session(scope: &Scope, number: u64) -> Terms {
@@ -178,7 +178,7 @@ pub(super) fn activation(event: &Event, now: Time, dice: &mut Dice) -> Activatio
         } else if !number_of(event).is_multiple_of(rule.passes) {
             Verdict::Filtered("number".to_owned())
         } else if let Some(gather) = &rule.gather {
-            held.push(Holding {
+            held.push(BatchMember {
                 id: GatheringId::mint(now, dice.bytes()),
                 trigger_id: rule.id(&event.scope),
                 key: (number_of(event) % 2).to_string(),

@@ -8,7 +8,7 @@ use sha2::{Digest, Sha256};
 
 use super::{Activator, Unfired};
 use crate::model::decision::Verdict;
-use crate::model::definition::{Gather, Trigger};
+use crate::model::definition::{Batching, Trigger};
 use crate::model::envelope::{Batch, Envelope, Event};
 use crate::model::id::TriggerId;
 use crate::model::time::Time;
@@ -30,7 +30,7 @@ const PAUSE: Duration = Duration::from_secs(5);
 
 /// What gatherings are told apart by: the value at the path, as text. What is missing or no scalar
 /// is as good as empty; what is too long, its hash.
-pub(super) fn key(gather: &Gather, envelope: &Envelope) -> String {
+pub(super) fn key(gather: &Batching, envelope: &Envelope) -> String {
     let value = gather.key().and_then(|path| envelope.text_at(path)).unwrap_or_default();
     if value.len() <= KEY_BYTES_MAX {
         return value;
@@ -134,9 +134,9 @@ impl Activator {
     /// The envelope that stands for all its events.
     async fn whole(&self, trigger: &Trigger, gathering: &Gathering) -> Result<Envelope, Unflushed> {
         let envelope = match &trigger.gather {
-            Some(Gather::Batch { .. }) => self.batch(gathering).await?.envelope(),
+            Some(Batching::Batch { .. }) => self.batch(gathering).await?.envelope(),
             // Without a rule any more, a burst.
-            Some(Gather::Debounce { .. }) | None => {
+            Some(Batching::Debounce { .. }) | None => {
                 let last = events::last_gathered(&self.store, &gathering.id).await?;
                 last.map(opened).transpose()?
             }

@@ -27,7 +27,7 @@ use crate::admission::{AdmissionControl, QueueFull};
 use crate::catalog::Catalog;
 use crate::clock::Clock;
 use crate::model::decision::{Decision, Verdict};
-use crate::model::definition::{Definitions, Gather, Trigger};
+use crate::model::definition::{Batching, Definitions, Trigger};
 use crate::model::envelope::{Envelope, Event};
 use crate::model::id::EventId;
 use crate::model::json::NotJson;
@@ -35,7 +35,7 @@ use crate::model::scope::Scope;
 use crate::sandbox::{Sandbox, SandboxError};
 use crate::store::events::{self, Activation};
 use crate::store::firing::Firing;
-use crate::store::gatherings::Holding;
+use crate::store::gatherings::BatchMember;
 use crate::store::{Store, StoreError};
 use crate::trace;
 pub use manual::{FireError, Occasion};
@@ -63,7 +63,7 @@ enum Wish {
     /// A run.
     Fire(Box<Firing>),
     /// To wait for more.
-    Hold(Holding),
+    Hold(BatchMember),
 }
 
 /// Why a trigger makes no run.
@@ -219,8 +219,8 @@ impl Activator {
         Ok(Wish::Fire(Box::new(firing)))
     }
 
-    fn holding(&self, trigger: &Trigger, gather: &Gather, envelope: &Envelope) -> Holding {
-        Holding {
+    fn holding(&self, trigger: &Trigger, gather: &Batching, envelope: &Envelope) -> BatchMember {
+        BatchMember {
             id: self.clock.gathering_id(),
             trigger_id: trigger.id.clone(),
             key: flush::key(gather, envelope),

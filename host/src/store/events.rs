@@ -11,7 +11,7 @@ use bytes::Bytes;
 use lz4_flex::block::decompress_size_prepended;
 
 use super::firing::Firing;
-use super::gatherings::Holding;
+use super::gatherings::BatchMember;
 use super::sql::{Reader, Row, Sql, Tx, binds};
 use super::write::{Write, WriteError};
 use super::{Page, PageRequest, Store, StoreError, tally};
@@ -38,7 +38,7 @@ pub struct Activation {
     /// decision says so.
     pub runs: Vec<Firing>,
     /// The gatherings of those that wait for more.
-    pub held: Vec<Holding>,
+    pub held: Vec<BatchMember>,
     /// When.
     pub at: Time,
 }
@@ -431,7 +431,7 @@ impl Write for Activation {
             let verdict = limited.get(decision.trigger_id.as_str()).unwrap_or(&decision.verdict);
             tally::note(Fact::Decided(verdict.outcome()));
         }
-        for holding in in_order(&self.held, Holding::place) {
+        for holding in in_order(&self.held, BatchMember::place) {
             holding.join(tx, &self.event_id, self.at).await?;
         }
         for firing in &self.runs {

@@ -19,7 +19,7 @@ use super::write::{Write, WriteError};
 use super::{Store, StoreError, tally};
 use crate::metrics::Fact;
 use crate::model::decision::Verdict;
-use crate::model::definition::Gather;
+use crate::model::definition::Batching;
 use crate::model::id::{EventId, GatheringId, RunId, TriggerId};
 use crate::model::scope::Scope;
 use crate::model::time::Time;
@@ -32,7 +32,7 @@ const TURN_MIN: Duration = Duration::from_secs(1);
 
 /// An event that joins a gathering.
 #[derive(Clone, Debug)]
-pub struct Holding {
+pub struct BatchMember {
     /// The gathering's identifier, in case it begins with this event.
     pub id: GatheringId,
     /// The trigger.
@@ -40,7 +40,7 @@ pub struct Holding {
     /// What its gatherings are told apart by.
     pub key: String,
     /// When one is complete.
-    pub gather: Gather,
+    pub gather: Batching,
 }
 
 /// A gathering that is complete.
@@ -182,7 +182,7 @@ const FORGET: &str = "\
 DELETE FROM gathered
  WHERE gathering_id = $1";
 
-impl Holding {
+impl BatchMember {
     /// Its place in the order in which gatherings are locked.
     pub(super) fn place(&self) -> (&TriggerId, &str) {
         (&self.trigger_id, &self.key)
@@ -217,10 +217,10 @@ impl Holding {
     fn terms(&self, at: Time) -> (Time, i64, i64) {
         let ms = |span: Duration| i64::try_from(span.as_millis()).unwrap_or(UNBOUNDED);
         match &self.gather {
-            Gather::Debounce { window, max_wait, .. } => {
+            Batching::Debounce { window, max_wait, .. } => {
                 (at + *window, max_wait.map_or(UNBOUNDED, ms), UNBOUNDED)
             }
-            Gather::Batch { size, wait, .. } => (at + *wait, ms(*wait), (*size).into()),
+            Batching::Batch { size, wait, .. } => (at + *wait, ms(*wait), (*size).into()),
         }
     }
 }

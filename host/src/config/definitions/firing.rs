@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::fields::{Fields, count, described, duration, some_text, text, word};
-use crate::model::definition::{FireLimit, Gather, Priority, Retry};
+use crate::model::definition::{Batching, FireLimit, Priority, Retry};
 use crate::model::policy::PolicyDraft;
 
 /// The most runs that a fire limit may allow.
@@ -92,7 +92,7 @@ pub(super) fn priority(fields: &mut Fields<'_>) -> Option<Priority> {
 }
 
 /// `debounce` or `batch`, not both.
-pub(super) fn gather(fields: &mut Fields<'_>) -> Option<Option<Gather>> {
+pub(super) fn gather(fields: &mut Fields<'_>) -> Option<Option<Batching>> {
     if fields.has("debounce") && fields.has("batch") {
         fields.problem("batch", "stands beside debounce: give one of them");
     }
@@ -108,7 +108,7 @@ pub(super) fn gather(fields: &mut Fields<'_>) -> Option<Option<Gather>> {
     }
 }
 
-fn debounce(fields: &mut Fields<'_>) -> Option<Gather> {
+fn debounce(fields: &mut Fields<'_>) -> Option<Batching> {
     let mut inner = fields.table("debounce")?;
     let key = inner.optional("key", path);
     let window = inner.required("window", duration);
@@ -119,16 +119,16 @@ fn debounce(fields: &mut Fields<'_>) -> Option<Gather> {
         inner.problem("max_wait", "is shorter than the window");
     }
     inner.close();
-    Some(Gather::Debounce { key: key?, window: window?, max_wait: max_wait? })
+    Some(Batching::Debounce { key: key?, window: window?, max_wait: max_wait? })
 }
 
-fn batch(fields: &mut Fields<'_>) -> Option<Gather> {
+fn batch(fields: &mut Fields<'_>) -> Option<Batching> {
     let mut inner = fields.table("batch")?;
     let key = inner.optional("key", path);
     let size = inner.required("size", count(2, BATCH_MAX));
     let wait = inner.required("wait", duration);
     inner.close();
-    Some(Gather::Batch { key: key?, size: size?, wait: wait? })
+    Some(Batching::Batch { key: key?, size: size?, wait: wait? })
 }
 
 /// A path into the envelope.

@@ -163,7 +163,7 @@ pub enum Untrusted {
 
 /// Several events that lead to one run.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Gather {
+pub enum Batching {
     /// The last event of a burst: it fires when none has come for `window`.
     Debounce {
         /// Bursts are told apart by the value at this envelope path; one for all when absent.
@@ -184,7 +184,7 @@ pub enum Gather {
     },
 }
 
-impl Gather {
+impl Batching {
     /// The envelope path by whose value its events are told apart.
     pub fn key(&self) -> Option<&str> {
         match self {

@@ -22,7 +22,7 @@ use super::scope::Scope;
 use super::secret::SecretRef;
 use super::words::words;
 pub use firing::{
-    BACKOFF_MAX, CatchUp, DEFERRED_MAX, FireLimit, Gather, Over, Overlap, Priority, Retry,
+    BACKOFF_MAX, Batching, CatchUp, DEFERRED_MAX, FireLimit, Over, Overlap, Priority, Retry,
     Untrusted,
 };
 pub use job::{Assignment, CATCH_UP_MAX, Job, MISFIRE_GRACE, Work};

@@ -1,7 +1,7 @@
 //! Triggers: standing rules from events to runs.
 
 use super::Demands;
-use super::firing::{FireLimit, Gather, Priority, Retry, Untrusted};
+use super::firing::{Batching, FireLimit, Priority, Retry, Untrusted};
 use crate::model::envelope::Event;
 use crate::model::id::{TriggerId, WebhookId};
 use crate::model::name::{KindPattern, Name, Slug};
@@ -50,7 +50,7 @@ pub struct Trigger {
     /// Whether it fires on events that its own runs caused.
     pub allow_self: bool,
     /// Whether several events lead to one run.
-    pub gather: Option<Gather>,
+    pub gather: Option<Batching>,
     /// Whether it fires.
     pub enabled: bool,
 }
