@@ -1,4 +1,4 @@
-//! Who imports whom: data goes down the layers, never back up (DESIGN.md, "Layout").
+//! Who imports whom: data goes down the layers, never back up (ARCHITECTURE.md).
 //!
 //! Every `crate::…` and `super::…` path in `host/src` that leads to a top-level module is an arrow;
 //! one that the table does not allow fails the test, and so does a crate used where it must not be.

@@ -141,8 +141,12 @@ fn report(id: &EventId, activated: Result<Option<usize>, ActivationError>, hub: 
             }
         }
         Ok(None) => {}
-        Err(ActivationError::Full(why)) => tracing::debug!(event = %id, %why, "set aside"),
-        Err(ActivationError::Busy(error)) => tracing::warn!(event = %id, %error, "set aside"),
+        Err(ActivationError::Full(why)) => {
+            tracing::debug!(event = %id, %why, "event deferred: queue full")
+        }
+        Err(ActivationError::Busy(error)) => {
+            tracing::warn!(event = %id, %error, "event deferred: components busy")
+        }
         Err(error) => tracing::error!(event = %id, %error, "not activated; it will be tried again"),
     }
 }
