@@ -1,6 +1,7 @@
 //! The proofs: what the host promises, held against it under fire, by a seed and for as long as they
-//! are given (`HILLOCK_PROOF_SECONDS` each, 60 by default); a ledger says what was tried. They take all
-//! of a machine, and run one after the other, after the other tests: `tests/run --all`.
+//! are given (`HILLOCK_PROOF_SECONDS` each, 60 by default; the kills of `crash` are counted instead); a
+//! ledger says what was tried. They take all of a machine, and run one after the other, after the other
+//! tests: `tests/run --all`.
 //!
 //! ```text
 //! chaos         hosts, workers and the database killed, stopped and cut off, under load
