@@ -1,6 +1,7 @@
 //! The commands, as somebody types them: what they print, what they say when something is not
 //! right, and how they end.
 
+mod again;
 mod client;
 mod configuration;
 mod definitions;

@@ -156,6 +156,28 @@ async fn a_workspaces_pause_is_its_own(database: Database) {
     assert_eq!(host.read("pause").await["paused"], false);
 }
 
+/// Each replica has a worker of its own that could take the run.
+#[tokio::test]
+async fn a_pause_holds_on_every_replica() {
+    let folder = ready(Database::postgres().await, "true").await;
+    let beside = ready(Database::sqlite(), "true").await.beside(&folder);
+    let (one, two) = (folder.serve().await, beside.serve().await);
+    ends(&one, &comes(&two, "").await, "").await;
+    send(&one, "pause", json!({})).await;
+    let runs = [comes(&one, "").await, comes(&two, "").await];
+    for host in [&one, &two] {
+        host.post("controllers/command-recovery/run").await;
+        assert_eq!(host.read("pause").await["paused"], true);
+        for run in &runs {
+            waits(host, run, "").await;
+        }
+    }
+    send(&two, "resume", json!({})).await;
+    for run in &runs {
+        ends(&one, run, "").await;
+    }
+}
+
 async fn what_is_under_way_goes_on_and_is_called_off(database: Database) {
     let folder = ready(database, "until [ -e go ]; do sleep 0.05; done").await;
     let host = folder.serve().await;
