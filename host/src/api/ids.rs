@@ -1,6 +1,5 @@
 //! Identifiers, found by how they begin.
 
-use std::ops::RangeInclusive;
 use std::sync::Arc;
 
 use axum::Json;
@@ -12,10 +11,8 @@ use super::extract::Segment;
 use super::json::InScope;
 use super::parameters::Parameters;
 use super::problem::Problem;
+use crate::model::id::{DIGITS, DIGITS_MIN};
 use crate::store::ids;
-
-/// How many digits of an identifier have to be said: any less is a listing. It has no more.
-const DIGITS: RangeInclusive<usize> = 4..=32;
 
 #[derive(Debug, Serialize)]
 pub(super) struct IdsJson {
@@ -29,7 +26,7 @@ pub(super) async fn find(
     Parameters(scope): Parameters<InScope>,
 ) -> Result<Json<IdsJson>, Problem> {
     let digits = beginning.split_once('_').map_or("", |(_, digits)| digits);
-    let is_beginning = DIGITS.contains(&digits.len())
+    let is_beginning = (DIGITS_MIN..=DIGITS).contains(&digits.len())
         && digits.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
     if !is_beginning {
         let reason = "is not the beginning of an identifier, such as run_01a2";

@@ -5,14 +5,13 @@ use std::time::Duration;
 
 use unicode_width::UnicodeWidthStr as _;
 
+use crate::model::id::DIGITS;
 use crate::model::time::Time;
 
 /// The blanks between two columns.
 const GAP: usize = 2;
 /// How many digits of an identifier are shown: those of the millisecond, and some that differ.
 const DIGITS_SHOWN: usize = 16;
-/// How many it has.
-const DIGITS: usize = 32;
 /// No column becomes narrower for the others' sake.
 const WIDTH_MIN: usize = 4;
 

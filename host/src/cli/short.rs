@@ -7,12 +7,9 @@ use anyhow::bail;
 use serde::{Deserialize, Serialize, Serializer};
 
 use super::client::Client;
+use crate::model::id::{DIGITS, DIGITS_MIN};
 use crate::model::name::Name;
 
-/// How many digits have to be said at least.
-const DIGITS_MIN: usize = 4;
-/// How many an identifier has.
-const DIGITS: usize = 32;
 /// What identifiers begin with that may be said instead of a name.
 const NAMED: [&str; 14] = [
     "agt", "btk", "cmd", "evt", "ext", "hok", "job", "obs", "run", "ses", "task", "trg", "wbh",

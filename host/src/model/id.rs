@@ -14,6 +14,10 @@ use sha2::{Digest, Sha256};
 use super::scope::Scope;
 use super::time::Time;
 
+/// How many digits an identifier has.
+pub const DIGITS: usize = 32;
+/// How many of them have to be said where their beginning will do: any less is a listing.
+pub const DIGITS_MIN: usize = 4;
 /// How many digits tell an identifier from others on one machine.
 const ENDING: usize = 6;
 
@@ -50,7 +54,7 @@ fn derived(prefix: &str, scope: &Scope, name: &str) -> String {
 fn parse(prefix: &'static str, text: &str) -> Result<String, InvalidId> {
     let digits = text.strip_prefix(prefix).unwrap_or("");
     let hex = |c: u8| c.is_ascii_digit() || (b'a'..=b'f').contains(&c);
-    if digits.len() == 32 && digits.bytes().all(hex) {
+    if digits.len() == DIGITS && digits.bytes().all(hex) {
         Ok(text.to_owned())
     } else {
         Err(InvalidId { text: text.chars().take(64).collect(), prefix })
