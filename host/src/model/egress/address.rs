@@ -71,28 +71,33 @@ fn reserved_v6(ip: Ipv6Addr) -> Option<&'static str> {
     if let Some((.., is)) = RESERVED_V6.iter().find(within) {
         return Some(is);
     }
-    match wrapped(ip) {
-        Some(ip) => reserved_v4(ip),
-        None if ip.segments()[0] >> 13 == 0b001 => None,
-        None => Some("a reserved address"),
+    let mut wrapped = wrapped(ip).peekable();
+    if wrapped.peek().is_none() && ip.segments()[0] >> 13 != 0b001 {
+        return Some("a reserved address");
     }
+    wrapped.find_map(reserved_v4)
 }
 
-/// The IPv4 address within an IPv6 one that stands for it. What is not listed and wraps one too
-/// (IPv4-compatible, IPv4-translated, a network's own NAT64) lies outside of `2000::/3`.
-fn wrapped(ip: Ipv6Addr) -> Option<Ipv4Addr> {
+/// The IPv4 addresses within an IPv6 one that stands for them: its prefix may wrap one, and its
+/// interface another. What is not listed and wraps one too (IPv4-compatible, IPv4-translated, a
+/// network's own NAT64) lies outside of `2000::/3`.
+fn wrapped(ip: Ipv6Addr) -> impl Iterator<Item = Ipv4Addr> {
     let join = |high: u16, low: u16| Ipv4Addr::from_bits(u32::from(high) << 16 | u32::from(low));
-    match ip.segments() {
+    let by_prefix = match ip.segments() {
         // Mapped, RFC 4291.
         [0, 0, 0, 0, 0, 0xffff, high, low]
         // NAT64, RFC 6052: what a network without IPv4 resolves public hosts to.
         | [0x64, 0xff9b, 0, 0, 0, 0, high, low]
         // 6to4, RFC 3056.
-        | [0x2002, high, low, ..]
-        // ISATAP, RFC 5214, below any prefix.
-        | [0x2000..=0x3fff, _, _, _, 0 | 0x200, 0x5efe, high, low] => Some(join(high, low)),
+        | [0x2002, high, low, ..] => Some(join(high, low)),
         _ => None,
-    }
+    };
+    let by_interface = match ip.segments() {
+        // ISATAP, RFC 5214, below any prefix, one that wraps an address itself included.
+        [0x2000..=0x3fff, _, _, _, 0 | 0x200, 0x5efe, high, low] => Some(join(high, low)),
+        _ => None,
+    };
+    by_prefix.into_iter().chain(by_interface)
 }
 
 #[cfg(test)]
@@ -192,6 +197,11 @@ mod tests {
             ("2a00::5efe:10.0.0.1", "a private address"),
             ("2a00::200:5efe:10.0.0.1", "a private address"),
             ("2a00::5efe:8.8.8.8", ""),
+            // Wrapped twice.
+            ("2002:808:808::5efe:10.0.0.1", "a private address"),
+            ("2002:808:808::200:5efe:127.0.0.1", "a loopback address"),
+            ("2002:a00:1::5efe:8.8.8.8", "a private address"),
+            ("2002:808:808::5efe:8.8.8.8", ""),
         ] {
             let ip: IpAddr = text.parse().unwrap();
             assert_eq!(reserved(ip).unwrap_or_default(), is, "{text}");
@@ -211,7 +221,7 @@ mod tests {
         #[test]
         fn no_wrapping_hides_an_address(
             ip in forbidden(),
-            prefix in 0x2000_u16..0x4000,
+            prefix in prop_oneof![Just(0x2002_u16), 0x2000_u16..0x4000],
             rest in any::<[u16; 4]>(),
         ) {
             prop_assert!(reserved(ip.into()).is_some());
